@@ -1,8 +1,9 @@
-"""Confidence intervals of 95% for proportions and for the difference of two of them."""
+"""Confidence intervals of 95% for proportions and for the difference of two of them; a test whether two are equal."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -51,3 +52,29 @@ def newcombe(first: Estimate, second: Estimate) -> Estimate:
     below = math.hypot(second.value - second.low, first.high - first.value)
     above = math.hypot(second.high - second.value, first.value - first.low)
     return Estimate(value, value - below, value + above)
+
+
+def fisher_exact(first: int, of_first: int, second: int, of_second: int) -> float:
+    """Return the two-sided p of Fisher's exact test: could two independent proportions be equal?
+
+    It adds up the chances of all splits of `first` + `second` that are no likelier than this one.
+    """
+    successes = first + second
+    fewest, most = max(0, successes - of_second), min(of_first, successes)
+    ways = {k: math.comb(of_first, k) * math.comb(of_second, successes - k) for k in range(fewest, most + 1)}
+    # Integers to the last step: equally likely splits must count alike.
+    return sum(number for number in ways.values() if number <= ways[first]) / sum(ways.values())
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p-values for testing all of them; returns them in the same order.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6, 65–70: among the hypotheses whose adjusted p is below α,
+    the chance that any is true is at most α, however the tests depend on each other.
+    """
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted

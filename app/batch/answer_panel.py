@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from baton_reasoning.app.inspector.panel import Inspector
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
-OPINION_TIP = "The large model reads this answer, and shows where it first disagrees"
+OPINION_TIP = "The large model reads this answer, and shows where it first strongly disagrees"
 VALUES_TIP = "The small model goes on from each step, and so shows how likely the right answer was there"
 
 
@@ -56,7 +56,7 @@ class AnswerPanel(QWidget):
         self._store, self._reviews = batch.store, reviews
         self._problem = Problem("", "", None, {}, 0)
         self._first: Piece | None = None
-        """The piece in which the large model first disagrees."""
+        """The piece in which the large model first strongly disagrees."""
         self._goal: Piece | None = None
         """Shown as soon as it is laid out."""
         self._reading = LatestTask(self, "open an answer", actions.show_error)
@@ -68,7 +68,7 @@ class AnswerPanel(QWidget):
         self.next = button("›", lambda: self.stepped.emit(1), Role.FLAT, f"{following} ({NEXT})", following)
         self.inspect = SwitchButton("Inspector")
         self.inspect.setToolTip("Every token, the run, the opinion and the values")
-        self.place = button("First disagreement", lambda: self._show_piece(self._first))
+        self.place = button(FailureKind.DIVERGED.value, lambda: self._show_piece(self._first))
         self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row), tip=OPINION_TIP)
         self.values = button("Values", lambda: self._reviews.estimate_values(self.row), tip=VALUES_TIP)
         self.reason = ElidedLabel("", Role.MUTED)

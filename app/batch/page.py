@@ -19,7 +19,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
-from baton_reasoning.core.batch.running.arms import Arm, arms_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import local_path
@@ -106,7 +106,8 @@ class BatchPage(QStackedWidget):
     def _add_arm(self, recipe: str) -> None:
         batch = self.session.batch
         assert batch
-        if arms := self._arms([recipe], [], Arm.shown(batch.arms[0]).settings.system):
+        system = next((arm.settings.system for arm in known_arms(batch.arms)), "")
+        if arms := self._arms([recipe], [], system):
             self.session.add_arms(arms)
 
     def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:

@@ -116,8 +116,11 @@ class ResultsView(QWidget):
         if batch.id != self._shown:
             self._shown, self._report = batch.id, None
             self.sentence.clear()
+            self.summary.setToolTip("")
             self._chart.hide()
             self.folded.hide()
+            self._analysing.cancel()
+            self.folded.takeovers.show_tables(())
             self.close_answer()
             self.filters[RowFilter.ALL].click()
         self.model.show(viewed.problems, batch.arms, viewed.rows.values())
@@ -166,10 +169,19 @@ class ResultsView(QWidget):
             if shown and shown.job == row.job and (shown.state, shown.verdict) != (row.state, row.verdict):
                 self.answer.show_answer(row, opened.problems[row.position])
         self._show_progress()
+        self._show_sentence()
+
+    def _show_sentence(self) -> None:
+        """Show what the batch comes to; nothing if that is no answer, and some have come since the report."""
+        report, total = self._report, self.session.progress.total
+        main = report.arm(report.main) if report else None
+        if report and main and not main.answers and total.done - total.failed > sum(arm.answers for arm in report.arms):
+            report = None
+        self.sentence.setText(tables.sentence(report) if report else "")
 
     def _show_report(self, report: Report) -> None:
         self._report = report
-        self.sentence.setText(tables.sentence(report))
+        self._show_sentence()
         self.share.show_drawing(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
         self._chart.setVisible(self._has_chart and self.answer.isHidden())
         self.folded.show_report(report)
@@ -191,17 +203,20 @@ class ResultsView(QWidget):
         if self._report:
             self.summary.setToolTip(tables.heading(self._report))
 
-    def _count_takeovers(self) -> None:
-        """Count the takeovers and their worth, if a person looks at them; it reads every wrong answer."""
+    def _count_takeovers(self, opened: Fold | None = None) -> None:
+        """Count the takeovers and their worth, if a person looks at them; it reads every wrong answer.
+
+        `opened`: what has just been opened, which is then scrolled to.
+        """
         session = self.session
         if session.batch and not session.running and self.folded.is_open(Fold.WORTH):
             store, batch_id = session.store, session.batch.id
-            self._analysing.run(lambda: analyse(store, batch_id), self._show_takeovers)
+            show = partial(self._show_takeovers, is_wanted=opened is Fold.WORTH)
+            self._analysing.run(lambda: analyse(store, batch_id), show)
 
-    def _show_takeovers(self, found: FailureAnalysis) -> None:
-        is_first = not self.folded.takeovers.shown
+    def _show_takeovers(self, found: FailureAnalysis, *, is_wanted: bool) -> None:
         self.folded.takeovers.show_tables([takeover_table(found.takeovers)])
-        if is_first:
+        if is_wanted:
             show_opened(self._area, self.folded.takeovers)
 
     def _show_progress(self) -> None:

@@ -20,7 +20,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
     sample_answers,
     wrong_answers,
 )
-from baton_reasoning.core.batch.running.arms import known_arms
+from baton_reasoning.core.batch.running.arms import known_arms, pair_names
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.step_values.estimator import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
@@ -82,7 +82,7 @@ class BatchReviews(QObject):
         """Estimate what each step of this answer was worth, or the takeovers in a sample of answers."""
         if not self.unavailable_reason:
             options = ValueOptions(only_takeovers=row is None)
-            self._begin(lambda grader: Values(options, grader), sample_answers, row)
+            self._begin(lambda grader: Values(options, grader), _sample_of_pairs, row)
 
     def stop(self) -> None:
         """Stop the reviews; those so far are kept."""
@@ -122,3 +122,8 @@ class BatchReviews(QObject):
         self._batch.models.end_writing(self)
         self.changed.emit()
         self.ended.emit()
+
+
+def _sample_of_pairs(store: Store, batch: Batch, arms: Collection[str]) -> Sequence[ResultRow]:
+    """Draw answers of those of these arms in which both models write by their policy."""
+    return sample_answers(store, batch, set(arms).intersection(pair_names(batch.arms)))

@@ -24,7 +24,13 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models
 from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, ModelsHashed
+from baton_reasoning.core.batch.running.progress import (
+    BatchEvent,
+    BatchProgress,
+    JobEnded,
+    JobRetried,
+    ModelsHashed,
+)
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError
@@ -87,6 +93,8 @@ class BatchSession(QObject):
         """None while models are loaded, too."""
         self._report_seconds = 0.0
         """How long the last report took."""
+        self._reports_at_once = False
+        """Whether the next results are: the first since the batch came into view."""
         self.graded = 0
         """Answers that have been graded again so far."""
         self.hashed = 1.0
@@ -296,7 +304,7 @@ class BatchSession(QObject):
 
     def _show(self, opened: OpenedBatch) -> None:
         self._opening.cancel()
-        self.viewed = opened
+        self.viewed, self._reports_at_once = opened, True
         self.opened.emit()
         self.report()
 
@@ -357,7 +365,8 @@ class BatchSession(QObject):
         def take(events: list[BatchEvent]) -> None:
             self.hashed = events[-1].share if isinstance(events[-1], ModelsHashed) else 1.0
             self.rows_changed.emit(opened, opened.take(events))
-            self._report_soon(opened)
+            if any(isinstance(event, JobEnded | JobRetried) for event in events):
+                self._report_soon(opened)
 
         def done(error: BatonError | None) -> None:
             models.end_writing(self)
@@ -395,7 +404,10 @@ class BatchSession(QObject):
     def _report_soon(self, opened: OpenedBatch) -> None:
         """Report on the batch that runs from time to time; on a large one less often, a tenth of the time at most."""
         if opened is self.viewed and not self._report_timer.isActive():
-            self._report_timer.start(max(REPORT_EVERY_MS, int(10_000 * self._report_seconds)))
+            self._report_timer.start(
+                0 if self._reports_at_once else max(REPORT_EVERY_MS, int(10_000 * self._report_seconds))
+            )
+            self._reports_at_once = False
 
     def _do(self, name: str, function: Callable[[], object], success: Callable[[], object]) -> None:
         """Read or change the store in the background: another program may hold it for seconds."""

@@ -25,6 +25,7 @@ from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.table import NOTHING, Table, columns_of
+from baton_reasoning.core.text import counted
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -177,5 +178,6 @@ def joined(accuracy: Report, times: Report, cost: int) -> Table:
             estimated(time.time_ratio) if time else NOTHING,
         )
         rows.append((name, *figures))
-    title = f"Accuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}"
+    answers = f"{counted(accuracy.problems, 'problem')}, {counted(accuracy.seeds, 'seed')}"
+    title = f"Accuracy of {answers}; times of {times.problems} at a cost of 1:{cost}"
     return Table(title, COLUMNS, tuple(rows))

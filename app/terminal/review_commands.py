@@ -48,7 +48,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
     wrong_answers,
 )
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
-from baton_reasoning.core.batch.running.arms import Arm, by_models
+from baton_reasoning.core.batch.running.arms import by_models, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.engines.body import Author
@@ -63,7 +63,7 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, several_models_error
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
-from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.thinking.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import opinion_counts
 from baton_reasoning.core.words.values import value_sentences
@@ -79,7 +79,8 @@ continuations = option(
     "--k",
     type=AT_LEAST_ONE,
     default=USUAL_CONTINUATIONS,
-    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}].",
+    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}]; fewer than "
+    f"{FEWEST_CONTINUATIONS} show no change.",
 )
 written_by = option(
     "--writer",
@@ -180,8 +181,9 @@ def failures(
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --large, --opinion uses the
-    large model of the batch.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Takeovers are counted in the arms in
+    which both models write by their policy, unless --arm names another. Without --large, --opinion uses the large model
+    of the batch.
     """
     code: int = ExitCode.ANSWERED
     with opened_batch(name, arm) as (store, batch):
@@ -218,9 +220,9 @@ def batch_value(
 ) -> int:
     """Estimate the value of the takeovers of a batch, by cue: how often continuations from there end right.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Without --small and --large, the
-    models of the batch are used. Values are kept with the answers, and if the command is stopped, repeating it
-    continues.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. The sample is drawn from the arms in
+    which both models write by their policy, unless --arm names another. Without --small and --large, the models of the
+    batch are used. Values are kept with the answers, and if the command is stopped, repeating it continues.
     """
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
         rows = sample_answers(store, batch, [arm] if arm else None, sample)
@@ -262,7 +264,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
             str(place.step + 1) if place.position else "start",
             SIGN.get(place.author, "") if place.author else "",
             estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
-            signed(change.difference) if change else "",
+            signed(change.difference, is_certain=True) if change else "",
             _worth_text(worth) if worth else "",
             text,
         )
@@ -275,7 +277,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
 
 def _worth_text(worth: TakeoverWorth) -> str:
     instead = f", instead of {worth.before.value.value:.2f}" if worth.before.place.replaced else ""
-    return f"{signed(worth.difference)}{instead}"
+    return f"{signed(worth.difference, is_certain=worth.is_certain)}{instead}"
 
 
 def _write_analysis(found: analysed.FailureAnalysis) -> None:
@@ -359,7 +361,7 @@ def review_batch(
     missing = review.missing(answers)
     wanted = answers if models.are_given else missing
     names = {answer.row.arm for answer in wanted if answer.row}
-    for others, arms in by_models([Arm.shown(stored) for stored in batch.arms if stored.name in names]).items():
+    for others, arms in by_models([arm for arm in known_arms(batch.arms) if arm.name in names]).items():
         written_by = {arm.name for arm in arms}
         own = [answer for answer in wanted if answer.row and answer.row.arm in written_by]
         work.append((chosen.with_others(others), own))

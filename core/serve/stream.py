@@ -15,13 +15,11 @@ from typing import Any, NamedTuple
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineError
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
+from baton_reasoning.core.thinking.events import CUT_OFF, Event, Finish, PrefillProgressed, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
-
-LENGTH = frozenset({Finish.MAX_TOKENS, Finish.CONTEXT_FULL, Finish.TIME})
 
 
 class SettledText(NamedTuple):
@@ -139,7 +137,7 @@ class RunStream:
     @property
     def finish_reason(self) -> str:
         """OpenAI's: “stop” or “length”."""
-        return "length" if not self.stopped_at and self.trace.finish in LENGTH else "stop"
+        return "length" if not self.stopped_at and self.trace.finish in CUT_OFF else "stop"
 
     def usage(self) -> dict[str, Any]:
         """Report the usage as OpenAI does. `cached_tokens` are prompt tokens that the first writer's KV cache held."""

@@ -23,6 +23,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.event_chunks import unpack
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.values import takeover_spans
 
 RIBBON_SEGMENTS = 96
 LARGEST_INTEGER = 2**63 - 1
@@ -140,12 +141,7 @@ class RunCost(Cost):
             currency=usage.currency,
             remote_tokens=usage.cost.read + usage.cost.written,
             seconds_to_answer=None if began is None else round(began, 6),
-            takeovers=tuple(
-                Takeover.of(piece)
-                for piece in trace.pieces
-                # A takeover over several steps has several pieces, but only one handoff.
-                if piece.author is Author.LARGE and piece.reason and piece.handoff
-            ),
+            takeovers=tuple(Takeover.of(span.piece) for span in takeover_spans(trace)),
             ribbon=ribbon_of(trace),
         )
 

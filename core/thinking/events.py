@@ -37,6 +37,10 @@ class Finish(Enum):
     FAILED = "failed"
 
 
+CUT_OFF = frozenset({Finish.MAX_TOKENS, Finish.TIME, Finish.CONTEXT_FULL})
+"""The run ended at a limit, wherever the text stood."""
+
+
 class Until(Enum):
     """Where a takeover ends once it has its tokens."""
 

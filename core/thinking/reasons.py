@@ -29,4 +29,6 @@ BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up")
 PERSON = TakeoverReason("a person asked", "Manual takeover", capped=False)
 EDITED = TakeoverReason("edited", "Edited by a person")
 
+ALONE = frozenset({LARGE_ONLY.id, SMALL_ONLY.id})
+"""For these a model writes all the rest, as the only one there is: they count as no takeovers."""
 SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, BUDGET, PERSON, EDITED)

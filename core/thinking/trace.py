@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.reasons import EDITED, PERSON
+from baton_reasoning.core.thinking.reasons import ALONE, EDITED, PERSON
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
@@ -428,7 +428,7 @@ class Trace:
                 self.totals[event.author].begin_write()
             case events.TakeoverStarted(author=author):
                 self.takeover = event
-                self.totals[author].takeovers += 1
+                self.totals[author].takeovers += event.reason not in ALONE
                 self.is_steered |= event.reason == PERSON.id
             case events.TakeoverEnded():
                 self.takeover, self._new_piece = None, True

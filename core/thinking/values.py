@@ -3,7 +3,11 @@
 The value of a place is the chance that a writer gets the answer right from there (Monte Carlo, as in Math-Shepherd,
 arXiv 2312.08935, and Thought Anchors, arXiv 2506.19143), with Wilson's interval. The worth of a takeover is the value
 after it less that after the text which it replaced; where it replaced none, less that before it (Newcombe's interval).
-A difference is beyond chance if its interval leaves out 0.
+
+A change is beyond chance if the p of Fisher's exact test, adjusted by Holm's method for all places of the text that are
+compared, is below `LEVEL`; both places need `FEWEST_CONTINUATIONS`. The verdict at the end of a graded text is no
+estimate: the value there is known to be 0 or 1, so a single continuation from before that ended otherwise shows that
+the value changed.
 
 The large model's share of the gain is its part of all rises beyond chance: of takeovers their worth, of other steps
 the difference of the values after and before them.
@@ -18,12 +22,18 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.intervals import Estimate, newcombe, wilson
+from baton_reasoning.core.intervals import Estimate, fisher_exact, holm, newcombe, wilson
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.reasons import ALONE
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
 """Outcomes of a continuation, as events record them."""
+FEWEST_CONTINUATIONS = 8
+"""Graded continuations that a place needs to be compared. With 8, a change from none to all of them is beyond chance in
+a text of up to 300 places; with 4, only if nothing else is compared."""
+LEVEL = 0.05
+"""The chance that any change of a text where nothing changed is called beyond chance, at most."""
 WON = 0.5
 """The value from which on an answer counts as won, and below which as lost."""
 
@@ -77,6 +87,16 @@ class ValuedPlace(NamedTuple):
     def right(self) -> int:
         return round(self.value.value * self.continuations)
 
+    @property
+    def is_verdict(self) -> bool:
+        """Tell whether it is the end of a graded text."""
+        return not self.continuations
+
+    @property
+    def has_enough(self) -> bool:
+        """Tell whether the place can be compared with another."""
+        return self.is_verdict or self.continuations >= FEWEST_CONTINUATIONS
+
 
 @dataclass(frozen=True)
 class ValueChange:
@@ -84,6 +104,8 @@ class ValueChange:
 
     before: ValuedPlace
     after: ValuedPlace
+    adjusted_p: float
+    """By Holm's method, over all places of the text that are compared; see `p_of_change`."""
 
     @cached_property
     def difference(self) -> Estimate:
@@ -92,17 +114,17 @@ class ValueChange:
     @property
     def is_rise(self) -> bool:
         """Tell whether the value rose beyond chance."""
-        return self.difference.low > 0
+        return self.is_certain and self.difference.value > 0
 
     @property
     def is_fall(self) -> bool:
         """Tell whether the value fell beyond chance."""
-        return self.difference.high < 0
+        return self.is_certain and self.difference.value < 0
 
     @property
     def is_certain(self) -> bool:
         """Tell whether the difference is beyond chance."""
-        return self.is_rise or self.is_fall
+        return self.adjusted_p < LEVEL
 
 
 @dataclass(frozen=True)
@@ -128,8 +150,15 @@ class StepValues:
         self._by_place = {each.place: each for each in valued}
         self.places = sorted((each for each in valued if not each.place.replaced), key=lambda each: each.position)
         """The valued places of the text that stands, in order."""
-        self.changes = [ValueChange(one, other) for one, other in pairwise(self.places)]
-        self.takeovers = list(self._worths())
+        neighbours, compared = list(pairwise(self.places)), list(self._compared())
+        # A takeover of one step that replaced nothing is the same comparison as that of its neighbours. Places with too
+        # few continuations count as well: which of them got more was chosen by what these showed.
+        pairs = list(dict.fromkeys([*neighbours, *((before, after) for before, after, _ in compared)]))
+        adjusted = dict(zip(pairs, holm([p_of_change(*pair) for pair in pairs]), strict=True))
+        self.changes = [ValueChange(*pair, adjusted[pair]) for pair in neighbours]
+        self.takeovers = [
+            TakeoverWorth(before, after, adjusted[before, after], span) for before, after, span in compared
+        ]
         """The takeovers whose worth is known, in order."""
 
     @classmethod
@@ -185,17 +214,31 @@ class StepValues:
         piece = piece_before(self._trace.pieces, place.position)
         return ValuedPlace(place, value, continuations, piece.step if piece else -1, piece.author if piece else None)
 
-    def _worths(self) -> Iterator[TakeoverWorth]:
+    def _compared(self) -> Iterator[tuple[ValuedPlace, ValuedPlace, TakeoverSpan]]:
+        """Yield the places before and after each takeover, as far as both are valued."""
         for span in takeover_spans(self._trace):
             after = self._by_place.get(TextPlace(span.end))
             before = self._by_place.get(span.baseline)
             if before and after:
-                yield TakeoverWorth(before, after, span)
+                yield before, after, span
+
+
+def p_of_change(before: ValuedPlace, after: ValuedPlace) -> float:
+    """Return the p of the exact test whether the values of two places are equal; 1 if there are too few continuations.
+
+    Where one is a verdict, all continuations from the other place would have to end like it: p is 0 if one did not.
+    """
+    if not (before.has_enough and after.has_enough):
+        return 1.0
+    if before.is_verdict or after.is_verdict:
+        return float(before.value.value == after.value.value)
+    return fisher_exact(before.right, before.continuations, after.right, after.continuations)
 
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
     """Yield the large model's text in each takeover, in order. Takeovers that follow each other are each one."""
-    pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
+    written_by_large = (piece for piece in trace.pieces if piece.author is Author.LARGE)
+    pieces = [piece for piece in written_by_large if piece.takeover and piece.takeover.reason not in ALONE]
     for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
         written = list(group)
         tokens = sum(len(piece.tokens) for piece in written)

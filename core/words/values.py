@@ -12,7 +12,14 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
-from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
+from baton_reasoning.core.thinking.values import (
+    FEWEST_CONTINUATIONS,
+    WON,
+    StepValues,
+    TakeoverWorth,
+    ValueChange,
+    ValuedPlace,
+)
 from baton_reasoning.core.words.authors import SIGN
 
 QUOTED = 80
@@ -73,7 +80,7 @@ def value_sentences(trace: Trace, values: StepValues) -> list[str]:
         found[turn.after.position] = _turn_sentence(trace, turn)
     sentences += [found[position] for position in sorted(found)]
     if values.changes and not notable_changes(values):
-        sentences.append("No step changed the value beyond chance.")
+        sentences.append(_no_change_sentence(values))
     if not values.estimated.is_whole:
         sentences.append("Not all places are valued yet.")
     return [*sentences, *([gain] if (gain := gain_text(trace, values)) else [])]
@@ -116,6 +123,17 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     noun = "value" if values.estimated.is_expected else "agreement"
     continuations = counted(place.continuations, "continuation")
     return f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {continuations}"
+
+
+def _no_change_sentence(values: StepValues) -> str:
+    few, places = sum(not place.has_enough for place in values.places), counted(len(values.places), "place")
+    if not few:
+        return "No step changed the value beyond chance."
+    have = "has" if few == 1 else "have"
+    return (
+        f"No step is known to have changed the value: {few} of {places} {have} fewer than {FEWEST_CONTINUATIONS} "
+        "continuations."
+    )
 
 
 def _loss_sentence(trace: Trace, loss: ValueChange) -> str:

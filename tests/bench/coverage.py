@@ -35,6 +35,8 @@ SETTINGS = (
     Setting("three seeds, few problems: 20, +10 points", 20, 3, 0.6, 1.0, 0.1),
     Setting("all arms equal: 20 problems, 3 seeds", 20, 3, 0.6, 1.0, 0.0),
     Setting("all arms equal, near 100%: 20 problems, 3 seeds", 20, 3, 0.97, 1.0, 0.0),
+    Setting("near 100%, ten seeds: 40 problems, +2 points", 40, 10, 0.97, 1.0, 0.02),
+    Setting("problems alike: 20, 3 seeds, +10 points", 20, 3, 0.6, 100.0, 0.1),
 )
 
 

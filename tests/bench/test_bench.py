@@ -65,6 +65,7 @@ def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting):
     found = simulate(setting)
     assert round(min(found.accuracy, found.difference), 1) >= least
     assert setting.gain or round(found.rejected, 1) <= most
+    assert f"| {setting.title} |" in BATCH
 
 
 @pytest.mark.long

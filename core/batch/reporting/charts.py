@@ -50,7 +50,7 @@ def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
 
 def shares_in_words(report: Report) -> str:
     """Describe `share_chart` for screen readers."""
-    arms = (f"{arm.title} {_percent(arm):.0f}% at {arm.large_share:.1%}" for arm in _answered(report))
+    arms = (f"{arm.title} {_percent(arm):.0f}% of {arm.graded:,} at {arm.large_share:.1%}" for arm in _answered(report))
     return "; ".join(arms) or "No graded answer yet."
 
 

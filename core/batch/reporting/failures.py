@@ -1,10 +1,11 @@
 """Classifies the failed answers of a batch, and counts the outcomes of takeovers by reason and cue.
 
-A wrong answer with a second opinion also has its divergence: the first place where the large model strongly disagreed.
+A wrong answer with a second opinion also has its divergence: where the large model first disagreed strongly.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from enum import Enum
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, values_in
+from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import NOTHING, Column, Table
-from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.events import CUT_OFF, Finish
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TakeoverWorth
@@ -31,15 +33,19 @@ class FailureKind(Enum):
 
     ERROR = "Error"
     REPETITION = "Repetition"
-    LIMIT = "Stopped at a limit"
+    LIMIT = "Cut off at a limit"
     NO_ANSWER = "No answer found"
-    DIVERGED = "First error known"
+    DIVERGED = "First strong disagreement"
     WRONG = "Wrong answer"
     UNSCORED = "Could not be graded"
 
 
+_FORM = re.compile(r"\\[()\[\],;:!]|[\s\\$*_`#{}]")
+"""White space, and the markup of Markdown and LaTeX."""
+
+
 class Divergence(NamedTuple):
-    """The first token with which the large model strongly disagrees."""
+    """The first token with which the large model strongly disagrees, white space and markup aside."""
 
     step: int
     """Index of its step, from 0."""
@@ -51,12 +57,17 @@ class Divergence(NamedTuple):
 
     @classmethod
     def of(cls, trace: Trace) -> Divergence | None:
-        """Find it; None without a second opinion or a strong disagreement."""
+        """Find it; None without a second opinion or such a disagreement."""
         opinion = Opinion.of(trace)
-        if opinion is None or not opinion.strong:
-            return None
-        first = opinion.strong[0]
-        return cls(first.step, first.start, trace.text[first.start : first.end], first.expected.text)
+        strong = opinion.strong if opinion else ()
+        found = (cls(each.step, each.start, trace.text[each.start : each.end], each.expected.text) for each in strong)
+        return next((each for each in found if not each.is_of_form), None)
+
+    @property
+    def is_of_form(self) -> bool:
+        """Whether the two differ in white space and markup only, or one of them is nothing else."""
+        written, expected = (_FORM.sub("", text) for text in (self.written, self.expected))
+        return written == expected or not (written and expected)
 
 
 class Failure(NamedTuple):
@@ -77,12 +88,11 @@ class Failure(NamedTuple):
 
     @property
     def place(self) -> list[str]:
-        """Say at which limit it ended, and where it first went wrong, as far as that is known."""
+        """Say at which limit it ended, and where the large model first strongly disagreed, as far as that is known."""
         row, found = self.row, self.divergence
         known = [row.finish.value] if self.kind is FailureKind.LIMIT and row.finish else []
         if found:
-            written, expected = found.written.strip() or "␣", found.expected.strip() or "␣"
-            known.append(f"step {found.step + 1}: {written} instead of {expected}")
+            known.append(f"step {found.step + 1}: {found.written.strip()} instead of {found.expected.strip()}")
         return known
 
 
@@ -111,7 +121,7 @@ class FailureAnalysis(NamedTuple):
     failures: tuple[Failure, ...]
     """Group by group, in the order of the problems."""
     takeovers: tuple[TakeoverOutcomes, ...]
-    """The commonest first."""
+    """The commonest first; of all arms, only of those in which both models write by their policy."""
 
     @property
     def groups(self) -> dict[FailureKind, int]:
@@ -125,7 +135,11 @@ class FailureAnalysis(NamedTuple):
 
 
 def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnalysis:
-    """Read the traces with a second opinion or values, and group what is not right. Raises StoreError."""
+    """Read the traces with a second opinion or values, and group what is not right. Raises StoreError.
+
+    Takeovers are those of `arm`, by default of the arms in which both models write by their policy.
+    """
+    taking_over = {arm} if arm else set(pair_names(store.batches.open(batch_id).arms))
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
@@ -133,15 +147,15 @@ def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnaly
     for row in rows:
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
         trace = store.runs.read(row.run).trace if may_matter else None
-        if trace and (values := values_in(trace).get(VALUED_BY)):
+        if trace and row.arm in taking_over and (values := values_in(trace).get(VALUED_BY)):
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
             divergence = Divergence.of(trace) if trace else None
             failures.append(Failure(row, problems[row.position], kind_of(row, divergence), divergence))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
-    takeovers = tuple(takeover_outcomes(rows, by_kind(worths)))
-    return FailureAnalysis(len(rows), tuple(failures), takeovers)
+    takeovers = takeover_outcomes((row for row in rows if row.arm in taking_over), by_kind(worths))
+    return FailureAnalysis(len(rows), tuple(failures), tuple(takeovers))
 
 
 def kind_of(row: ResultRow, divergence: Divergence | None) -> FailureKind:
@@ -150,7 +164,7 @@ def kind_of(row: ResultRow, divergence: Divergence | None) -> FailureKind:
         return FailureKind.ERROR
     if row.finish is Finish.REPETITION:
         return FailureKind.REPETITION
-    if row.finish in (Finish.MAX_TOKENS, Finish.TIME, Finish.CONTEXT_FULL):
+    if row.finish in CUT_OFF:
         return FailureKind.LIMIT
     if not row.answer:
         return FailureKind.NO_ANSWER

@@ -32,12 +32,9 @@ def estimated(estimate: Estimate | None) -> str:
     return f"{estimate.value:,.2f} ({estimate.low:,.2f}–{estimate.high:,.2f})" if estimate else NOTHING
 
 
-def signed(difference: Estimate, *, is_known: bool = True) -> str:
-    """Format a difference: “▲ +0.44 (+0.12 to +0.66)”; no ▲ or ▼ if the interval has 0 or misses a source of chance.
-
-    `is_known`: the interval covers every source of chance.
-    """
-    sign = "" if not is_known else "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
+def signed(difference: Estimate, *, is_certain: bool) -> str:
+    """Format a difference: “▲ +0.44 (+0.12 to +0.66)”. `is_certain`: it is beyond chance; without it, no ▲ or ▼."""
+    sign = "" if not is_certain else "▲ " if difference.value > 0 else "▼ "
     return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
 
 

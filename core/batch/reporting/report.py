@@ -18,10 +18,11 @@ from baton_reasoning.core.batch.reporting import baselines, statistics
 from baton_reasoning.core.batch.running.arms import Arm, arm_title, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance
 from baton_reasoning.core.grading.verdict import How, Outcome
-from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.intervals import Estimate, holm
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.run_cost import Cost
+from baton_reasoning.core.thinking.events import CUT_OFF
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -64,6 +65,10 @@ class ArmReport(Cost):
     wrong: int
     unscored: int
     failed: int
+    cut_off: int = Field(
+        description="Answers that ended at a limit of tokens, time or context, whatever their verdict."
+    )
+    no_answer: int = Field(description="Texts in which no answer was found; many of them were cut off.")
     accuracy: Estimate | None = Field(
         description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
         "problems warrant; null without a scored answer."
@@ -101,6 +106,10 @@ class ArmReport(Cost):
     @property
     def answers(self) -> int:
         return self.done - self.failed
+
+    @property
+    def graded(self) -> int:
+        return self.correct + self.wrong
 
     @property
     def reread(self) -> int:
@@ -169,7 +178,7 @@ class Report(BaseModel):
     other_larges: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
     unknown_arms: tuple[str, ...] = Field(
-        (), description="Arms of a policy that this version of Baton does not have; they are in no figure."
+        (), description="Arms of a policy or with a setting that this version of Baton does not have; in no figure."
     )
     main: str = Field("", description="The first arm in which both models write, else the first; empty without arms.")
     small_alone: str = Field("", description="The arm of its small model alone; empty if there is none.")
@@ -179,7 +188,6 @@ class Report(BaseModel):
     comparisons: tuple[Comparison, ...]
     is_demo: bool = Field(False, description="Whether its models are the demo's, which are equally fast.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
-    is_older: bool = Field(False, description="Whether an older Baton stored settings that this one does not know.")
 
     def arm(self, name: str) -> ArmReport | None:
         """Return the arm of this name."""
@@ -210,7 +218,6 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
         arms=arms,
         comparisons=_comparisons({name: baselines.marks_of(rows) for name, rows in answers.items()}),
         is_demo=settings.is_demo,
-        is_older=_is_older(batch, stored),
         not_comparable=why_not_comparable({arm.title: arm.setups for arm in arms if arm.seconds}),
     )
 
@@ -231,12 +238,6 @@ def _main_arms(arms: Sequence[Arm]) -> dict[str, str]:
         "by_chance": next((arm for arm in arms if arm.equal_share_of == main.name), None),
     }
     return {"main": main.name} | {role: arm.name for role, arm in found.items() if arm}
-
-
-def _is_older(batch: Batch, arms: Sequence[Arm]) -> bool:
-    unknown = [batch.settings.keys() - BatchSettings.model_fields.keys()]
-    unknown += [arm.settings.keys() - Arm.model_fields.keys() for arm in batch.arms]
-    return any(unknown) or any(arm.as_stored for arm in arms)
 
 
 def _arm_report(
@@ -260,6 +261,8 @@ def _arm_report(
         wrong=outcomes[Outcome.WRONG],
         unscored=outcomes[Outcome.UNSCORED],
         failed=failed,
+        cut_off=sum(row.finish in CUT_OFF for row in answers),
+        no_answer=sum(not row.answer for row in answers),
         accuracy=statistics.clustered_accuracy(statistics.grouped((job[0], right) for job, right in marks.items())),
         aimed_share=settings.shares.get(arm.name),
         seconds_to_end=Percentiles.of((row.position, row.cost.seconds) for row in answers),
@@ -282,7 +285,7 @@ def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Com
         pairs = [([one for one, _ in of_one], [other for _, other in of_one]) for of_one in problems]
         if compared := statistics.difference(pairs):
             found.append((first, second, compared))
-    adjusted = statistics.holm([compared.p for *_, compared in found])
+    adjusted = holm([compared.p for *_, compared in found])
     return tuple(
         Comparison(first=first, second=second, adjusted_p=p, **compared._asdict())
         for (first, second, compared), p in zip(found, adjusted, strict=True)

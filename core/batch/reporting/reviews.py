@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.engines.base import number_at, stream_of
 from baton_reasoning.core.engines.body import Author
@@ -236,15 +237,17 @@ def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = Non
 def sample_answers(
     store: Store, batch: Batch, arms: Collection[str] | None = None, size: int = USUAL_SAMPLE
 ) -> list[ResultRow]:
-    """Draw at most `size` graded answers with takeovers from these arms, by default from all; the same each time.
+    """Draw at most `size` graded answers with takeovers from these arms, by default from those in which both models
+    write by their policy; the same each time.
 
     Raises SettingsError if there is none, StoreError.
     """
+    arms = pair_names(batch.arms) if arms is None else arms
     problems = list(store.batches.problems(batch.id))
     with_takeovers = [
         row
         for row in store.batches.results(batch.id)
-        if (arms is None or row.arm in arms)
+        if row.arm in arms
         and row.has_answer
         and row.cost.takeovers
         and row.outcome is not Outcome.UNSCORED

@@ -32,20 +32,6 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     return min(1.0, tail / 2 ** (discordant - 1)) if discordant else 1.0
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust the p-values for testing all of them; returns them in the same order.
-
-    Source: Holm 1979, Scandinavian Journal of Statistics 6, 65–70: among the hypotheses whose adjusted p is below α,
-    the chance that any is true is at most α, however the tests depend on each other.
-    """
-    adjusted = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
 RESAMPLES = 1_000
 
 
@@ -119,6 +105,9 @@ def quantile(problems: Sequence[Sequence[float]], share: float) -> Estimate | No
 
 Marks = Sequence[bool]
 """Right or wrong, one for each seed of a problem."""
+ADDED = Z**2 / 2
+"""As many right and wrong answers has the middle of Wilson's interval more (Agresti & Coull 1998, The American
+Statistician 52, 119–126)."""
 
 
 class Difference(NamedTuple):
@@ -150,16 +139,18 @@ def design_effect(right: NDArray[np.float64], answers: NDArray[np.float64]) -> f
     """Return how many answers are worth one independent answer, as answers to one problem resemble each other.
 
     `right`, `answers`: how many there are of each problem. It is the variance of the share over whole problems (ratio
-    estimate, Cochran, Sampling Techniques §9A) over that of as many independent answers, and never below 1.
+    estimate, Cochran, Sampling Techniques §9A) over that of as many independent answers: 1 with one seed, at most the
+    number of seeds where each has as many answers, and never below 1.
+
+    Both variances are taken with `ADDED` more problems that are always solved, and as many that never are. So answers
+    that are all right count once a problem, as nothing is known of how alike they are; a wrong one among them changes
+    that little by little; and one more right answer never lowers the lower end of the interval.
     """
-    counted, total, all_right = np.count_nonzero(answers), float(answers.sum()), float(right.sum())
-    if total == counted:
-        return 1.0
-    if counted == 1 or all_right in (0, total):
-        return total / counted  # all alike: count each problem once
-    share = all_right / total
-    spread = float(((right - share * answers) ** 2).sum()) / total**2 * counted / (counted - 1)
-    return max(1.0, spread / (share * (1 - share) / total))
+    seeds = answers.sum() / np.count_nonzero(answers)
+    total = answers.sum() + 2 * ADDED * seeds
+    share = (right.sum() + ADDED * seeds) / total
+    squares = ((right - share * answers) ** 2).sum() + ADDED * seeds**2 * ((1 - share) ** 2 + share**2)
+    return max(1.0, float(squares / (total * share * (1 - share))))
 
 
 def difference(pairs: Sequence[tuple[Marks, Marks]]) -> Difference | None:

@@ -16,6 +16,10 @@ from baton_reasoning.core.text import counted, one_line
 
 MOST_SENTENCES = 5
 """Different errors, and different notices, that the report lists for each arm, at most."""
+FEWEST_GRADED = 10
+"""Graded answers from which an arm has a figure in the sentence."""
+OFTEN_CUT_OFF = 0.05
+"""Share of answers that were cut off, from which the sentence says it."""
 SHARE_MISSED = 0.02
 """An arm of equal share that misses its large share by more is no fair control."""
 
@@ -41,30 +45,56 @@ def markdown_report(report: Report) -> str:
 
 
 def sentence(report: Report) -> str:
-    """Compare the accuracy of the main arm with its models alone and chance, in a sentence."""
+    """Compare the accuracy of the main arm with its models alone and chance, of how many answers, in a sentence.
+
+    An arm with fewer than `FEWEST_GRADED` graded answers is not compared, unless the batch has no more: then there are
+    counts, and no percentages. Another sentence says where more than `OFTEN_CUT_OFF` of the answers were cut off.
+    """
     main = report.arm(report.main)
     if main is None or not any(arm.answers for arm in report.arms):
         failed = sum(arm.failed for arm in report.arms)
         return f"No answer yet; {counted(failed, 'error')}." if failed else "No answer yet."
     roles = {report.small_alone: "small alone", report.large_alone: "large alone", report.by_chance: "by chance"}
-    subject = "Both together" if [arm for arm in report.arms if arm.is_pair] == [main] else main.title
-    if main.name in roles:
-        subject = roles[main.name].capitalize()
-    text = f"{subject}: {_accuracy_text(main)}"
-    if main.is_pair and main.accuracy:
-        text += f" with {figures.rounded(main.large_share)} by the large model"
-    others = [
-        f"{role} {figures.rounded(arm.accuracy.value)}"
-        for name, role in roles.items()
-        if name != main.name and (arm := report.arm(name)) and arm.accuracy
-    ]
-    return "; ".join([text, *([", ".join(others)] if others else [])]) + "."
+    role = roles.get(main.name) or ("both together" if [arm for arm in report.arms if arm.is_pair] == [main] else "")
+    fewest, named = (FEWEST_GRADED if main.jobs >= FEWEST_GRADED else 1), {role or main.title: main}
+    is_running = any(arm.done < arm.jobs for arm in report.arms)
+    opening, who = f"{role.capitalize() or main.title}:", role or f"“{main.title}”"
+    if main.graded < fewest:
+        few, why = _few(main), ", too few to compare" if main.graded else ""
+        text = f"So far: {few} by {who}{why}" if is_running else f"{opening} {few}{why}"
+    else:
+        found = ((words, report.arm(name)) for name, words in roles.items() if name != main.name)
+        named |= {words: arm for words, arm in found if arm and arm.graded >= fewest}
+        text = f"{f'So far: {who}' if is_running else opening} {_result(main, has_percentages=fewest > 1)}"
+        if others := ", ".join(f"{words} {_right(arm)}" for words, arm in named.items() if arm is not main):
+            text += f"; {others}"
+    return f"{text}.{_cut_off(named)}"
 
 
-def _accuracy_text(arm: ArmReport) -> str:
-    if arm.accuracy:
-        return f"{figures.rounded(arm.accuracy.value)} right"
-    return "no graded answer" if arm.answers else "no answer yet"
+def _few(arm: ArmReport) -> str:
+    if arm.graded:
+        return counted(arm.graded, "graded answer")
+    return "no graded answer" if arm.answers else "no answer"
+
+
+def _result(arm: ArmReport, *, has_percentages: bool) -> str:
+    """Return “46 of 50 right (92%) with 29% by the large model”."""
+    assert arm.accuracy
+    if not has_percentages:
+        return f"{_right(arm)} right"
+    share = f" with {figures.rounded(arm.large_share)} by the large model" if arm.is_pair else ""
+    return f"{_right(arm)} right ({figures.rounded(arm.accuracy.value)}){share}"
+
+
+def _right(arm: ArmReport) -> str:
+    return f"{arm.correct:,} of {arm.graded:,}"
+
+
+def _cut_off(arms: Mapping[str, ArmReport]) -> str:
+    """Say of which arms many answers were cut off; nothing where few were. `arms`: by what the sentence calls them."""
+    often = {name: arm for name, arm in arms.items() if arm.cut_off > OFTEN_CUT_OFF * arm.answers}
+    found = (f"{name} {arm.cut_off:,} of {arm.answers:,}" for name, arm in often.items())
+    return f" Cut off at a limit: {', '.join(found)}." if often else ""
 
 
 def heading(report: Report) -> str:
@@ -80,7 +110,7 @@ def heading(report: Report) -> str:
 
 def main_tables(report: Report) -> tuple[Table, ...]:
     """Return a table of arms, and one of their differences from the main arm."""
-    arms = _arm_table("Accuracy against large share", report, partial(_main_cells, with_seconds=not report.is_demo))
+    arms = _arm_table("Accuracy against large share", report, partial(_main_cells, report))
     return _with_figures(arms, _differences(report))
 
 
@@ -111,9 +141,14 @@ def _arm_table(title: str, report: Report, cells_of: Callable[[ArmReport], dict[
     return Table(title, columns_of(("policy", *titles)), rows).without_empty()
 
 
-def _main_cells(arm: ArmReport, *, with_seconds: bool) -> dict[str, str]:
-    cells = {"correct (95% CI)": figures.share(arm.accuracy), "large share": figures.percent(arm.large_share)}
-    if with_seconds:
+def _main_cells(report: Report, arm: ArmReport) -> dict[str, str]:
+    cells = {"correct (95% CI)": figures.share(arm.accuracy)}
+    if any(each.cut_off for each in report.arms):
+        cells["cut off"] = f"{arm.cut_off:,}"
+    if any(each.no_answer for each in report.arms):
+        cells["no answer"] = f"{arm.no_answer:,}"
+    cells["large share"] = figures.percent(arm.large_share)
+    if not report.is_demo:
         cells["s/answer"] = f"{arm.seconds_per_answer:,.2f}"
         cells["× large"] = f"{arm.time_ratio.value:,.2f}" if arm.time_ratio else NOTHING
     return cells | {"money": figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING}
@@ -187,10 +222,9 @@ def notes(report: Report) -> list[str]:
     for arm in report.arms:
         found += _commonest(arm.title, arm.notices, "with the notice “{}”")
     found += [
-        f"{name}: left out, since this version of Baton does not have its policy." for name in report.unknown_arms
+        f"{name}: left out, since this version of Baton does not have its policy, or a setting of it."
+        for name in report.unknown_arms
     ]
-    if report.is_older:
-        found.append("Begun by an older version of Baton: what this one does not know, such as votes, is left out.")
     found += [
         f"{arm.title}: a large share of {figures.percent(arm.large_share)}, {figures.percent(arm.aimed_share)} was "
         "aimed at; compare it with care."

@@ -19,8 +19,9 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
-FEWEST_PROBLEMS = 3
-"""A mean over fewer gets no ▲ or ▼: its interval does not cover the choice of problems."""
+FEWEST_PROBLEMS = 10
+"""A mean over fewer gets no ▲ or ▼: its interval hardly covers the choice of problems. Where worths vary by up to 1
+around 0, it leaves out 0 for 22% of means over 3 problems, 8% over 10 and 5% over 30 (simulated)."""
 
 
 class TakeoverKind(NamedTuple):
@@ -52,8 +53,10 @@ class MeanWorth:
 
     @property
     def mean_text(self) -> str:
-        """The mean in words; without ▲ or ▼ for too few problems."""
-        return signed(self.mean, is_known=self.problems >= FEWEST_PROBLEMS)
+        """The mean in words; with ▲ or ▼ if its interval leaves out 0, unless the problems are too few."""
+        return signed(
+            self.mean, is_certain=self.problems >= FEWEST_PROBLEMS and not self.mean.low <= 0 <= self.mean.high
+        )
 
     @classmethod
     def of(cls, found: Sequence[tuple[int, TakeoverWorth]]) -> MeanWorth:

@@ -10,10 +10,9 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, thinks_always, unmet_need
 from baton_reasoning.core.store.batches import StoredArm
@@ -44,9 +43,6 @@ class Arm(BaseModel):
     large_model: str = ""
     """File or address of another large model; empty: the batch's own."""
 
-    as_stored: dict[str, Any] | None = Field(None, exclude=True)
-    """The settings as they are stored, if this version does not know all of them; None if it does."""
-
     @property
     def models(self) -> OtherModels:
         return OtherModels(self.small_model, self.large_model)
@@ -66,11 +62,11 @@ class Arm(BaseModel):
         return self.model_copy(update={"settings": settings})
 
     def stored(self) -> StoredArm:
-        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
+        return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))
 
     @classmethod
     def of(cls, stored: StoredArm) -> Arm:
-        """Read an arm to run it. Raises SettingsError for settings of another version of Baton."""
+        """Read an arm. Raises SettingsError for settings of another version of Baton."""
         try:
             return cls.model_validate({"name": stored.name, **stored.settings})
         except ValidationError as error:
@@ -78,29 +74,19 @@ class Arm(BaseModel):
                 f"The settings of the arm “{stored.name}” cannot be read.", "Start a new batch with this version."
             ) from error
 
-    @classmethod
-    def shown(cls, stored: StoredArm) -> Arm:
-        """Read an arm to show its answers; settings that this version does not know stay in `as_stored`.
-
-        Raises SettingsError for an unknown policy.
-        """
-        try:
-            return cls.of(stored)
-        except SettingsError:
-            match stored.settings:
-                case {"settings": {"policy": {"policy": str(policy)}}} if policy in POLICIES:
-                    arm = tolerant_value(cls, {**stored.settings, "name": stored.name})
-                    return arm.model_copy(update={"as_stored": stored.settings})
-            raise
-
 
 def known_arms(stored: Iterable[StoredArm]) -> list[Arm]:
-    """Read arms to show their answers, except for those with an unknown policy."""
+    """Read arms to show their answers, except for those with an unknown policy or setting."""
     found = []
     for each in stored:
         with suppress(SettingsError):
-            found.append(Arm.shown(each))
+            found.append(Arm.of(each))
     return found
+
+
+def pair_names(stored: Iterable[StoredArm]) -> list[str]:
+    """Return the names of the arms in which both models write by their policy: no model alone, no control by chance."""
+    return [arm.name for arm in known_arms(stored) if arm.is_pair]
 
 
 def needs(arms: Sequence[Arm]) -> Needs:

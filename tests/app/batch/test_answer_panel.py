@@ -169,7 +169,7 @@ def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page,
     assert view.stop.isVisible()
     assert not view.answer.opinion.isEnabled()
     qtbot.waitUntil(view.answer.place.isVisible)
-    assert "First error known" in view.answer.detail.text()
+    assert "First strong disagreement" in view.answer.detail.text()
     assert "instead of" in view.answer.detail.text()
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
     assert view.stop.isHidden()
@@ -192,7 +192,7 @@ def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_pro
     page, actions, qtbot, problem_file
 ):
     page.show()
-    run(page, qtbot, problem_file, "small")
+    run(page, qtbot, problem_file, "small", "large")
     view, pair = page.view, page.session.models.pair
     with qtbot.waitSignal(actions.failed) as refused:
         view.values.trigger()

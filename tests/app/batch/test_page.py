@@ -160,10 +160,10 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     assert view.status.text() == "12 / 12"
     unusable = [each for each in (view.run, view.stop, view.bar, view.status) if each.isVisible()]
     assert not unusable, "a finished batch has no dead buttons"
-    assert view.sentence.text() == "Small alone: 50% right; large alone 100%."
+    assert view.sentence.text() == "Small alone: 3 of 6 right; large alone 6 of 6."
     assert view.summary.text().startswith("6 problems, 2 policies, done in ")
     assert view.summary.toolTip().startswith("counting: 6 problems, 1 seed, 8 at once;")
-    assert "Small only 50% at 0" in view.share.accessibleDescription()
+    assert "Small only 50% of 6 at 0" in view.share.accessibleDescription()
     folded, (*times, tests) = view.folded, more_tables(report)
     assert not any(folded.is_open(fold) for fold in Fold)
     assert (folded.tests.shown, folded.times.shown) == ([*main_tables(report), tests], times)

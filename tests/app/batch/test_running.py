@@ -8,12 +8,14 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 
+from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.result_table import FIRST_ARM
 from baton_reasoning.app.batch.session import BatchActivity
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton
+from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
@@ -221,6 +223,66 @@ def test_a_batch_never_shows_the_figures_of_another(two, qtbot, held):
     assert [report.arms[0].answers for report in reports] == [4]
     held.let_go.set()
     qtbot.waitUntil(lambda: not page.session.executed)
+
+
+def test_the_takeovers_of_one_batch_never_stand_under_another(page, qtbot, tmp_path, monkeypatch, held):
+    """Also where they are counted so slowly that the other one is in view by then."""
+    held.let_go.set()
+    gate, counted = threading.Event(), list[str]()
+
+    def count_slowly(store, batch):
+        found = analyse(store, batch)
+        if counted == [batch]:  # for the second time
+            gate.wait(PATIENCE)
+        counted.append(batch)
+        return found
+
+    def shown():
+        return [row[0] for table in page.view.folded.takeovers.shown for row in table.rows]
+
+    monkeypatch.setattr("baton_reasoning.app.batch.results_view.analyse", count_slowly)
+    run(page, qtbot, counting_file(tmp_path, name="first"), "small", "every-step")
+    page.view.folded.heads[Fold.WORTH].click()
+    qtbot.waitUntil(lambda: bool(shown()))
+    first, opening, slow = page.session.batch.id, shown(), page.view._analysing
+    page.session.report()  # after which they are counted again
+    qtbot.waitUntil(lambda: slow.busy)
+    at_first = list[list[str]]()
+    page.session.opened.connect(lambda: at_first.append(shown()))
+    run(page, qtbot, counting_file(tmp_path, name="second"), "small")
+    qtbot.waitUntil(lambda: page.session.batch.id in counted and not slow.busy)
+    assert (at_first, counted.count(first)) == ([[]], 1)
+    gate.set()
+    qtbot.waitUntil(lambda: counted.count(first) == 2 and not page.view.findChildren(StreamTask))
+    assert shown() == []
+    page.session.open(first)
+    qtbot.waitUntil(lambda: shown() == opening)
+
+
+def test_the_sentence_follows_the_answers_of_the_batch_in_view(make_window, qtbot, tmp_path, monkeypatch):
+    """At once when the first come, though reports are far apart; it never says that there are none when there are."""
+    monkeypatch.setattr("baton_reasoning.app.batch.session.REPORT_EVERY_MS", 1_000_000)
+    loader, begins, said = HeldLoader("nothing"), threading.Event(), list[tuple[bool, str]]()
+
+    def text(conversation, body):
+        (begins if number_in(conversation) < 2 else loader.let_go).wait(PATIENCE)
+        return rest(solution(number_in(conversation)), body)
+
+    loader.small = ScriptedEngine(continue_with=text)
+    window = make_window(loader, models=OWN_MODELS)
+    page = window.findChild(BatchPage)
+    sentence = page.view.sentence
+    page.session.opened.connect(lambda: said.append((False, sentence.text())))
+    page.session.rows_changed.connect(lambda batch, _: said.append((batch.progress.total.done > 0, sentence.text())))
+    begin(page, qtbot, counting_file(tmp_path), "small")
+    qtbot.waitUntil(lambda: page.session.under_way == 4 and sentence.text() == "No answer yet.")
+    begins.set()
+    qtbot.waitUntil(lambda: sentence.text().startswith("So far: small alone"))
+    assert said[0] == (False, "")
+    assert (True, "No answer yet.") not in said
+    loader.let_go.set()
+    wait_until_done(page, qtbot)
+    assert sentence.text() == "Small alone: 4 of 4 right."
 
 
 # *Stop* first finishes the answers under way; pressed again, it stops them.

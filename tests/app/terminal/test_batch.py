@@ -35,7 +35,7 @@ def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_
     assert done.returncode == 0, done.stderr
     assert "Read 2 problems, with an answer each." in done.stderr
     sentence, _, heading = done.stdout.splitlines()[:3]
-    assert sentence == "Small alone: 100% right; large alone 100%."
+    assert sentence == "Small alone: 2 of 2 right; large alone 2 of 2."
     assert heading.startswith("batch: 2 problems, 1 seed, 2 at once")
     assert say("batch", "report", str(out)) == done.stdout.splitlines()
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
@@ -131,7 +131,7 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert "Name the column with --column answer=NAME (there are problem, gold), or add --grade none" in sentence
     assert not out.exists()
     shown = say("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *TWO, "--out", str(out))
-    assert shown[0] == "Large alone: no graded answer."
+    assert shown[0] == "Large alone: no graded answer. Cut off at a limit: large alone 1 of 1."
     assert "Not graded, and in no accuracy: Large only 1." in "\n".join(shown)
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
@@ -224,7 +224,7 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
     full = baton(*line, "--cost", "2", XDG_CACHE_HOME=taken)
     assert (full.returncode, taken in full.stderr.splitlines()[-1]) == (1, True)
     done = say(*line, "--cost", "2")
-    assert "Accuracy of 2 problems; times of 2 at a cost of 1:2" in done
+    assert "Accuracy of 2 problems, 1 seed; times of 2 at a cost of 1:2" in done
     header, *rows = done[-6:]
     assert header.split("  ")[-1].strip() == "time / large alone"
     arms = [row.split("  ")[0] for row in rows]

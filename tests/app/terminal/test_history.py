@@ -198,7 +198,7 @@ def test_the_slip_of_the_small_model_is_named_and_the_history_keeps_the_opinion(
     assert say("opinion", id[:8]) == said
 
 
-def test_failures_of_a_batch_are_grouped_with_their_first_error_as_far_as_they_were_read(
+def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far_as_they_were_read(
     say, trace_file, tmp_path, monkeypatch
 ):
     results, read = str(tmp_path / "results"), SecondOpinion.read
@@ -238,7 +238,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(say, monkeypatch
     say("solve", READY, "--seed", "3", "--threads", "1")
     with open_history() as store:
         id = store.conversations.recent()[0].id
-    value = ("value", id[:8], "--k", "6", "--threads", "1")
+    value = ("value", id[:8], "--k", "8", "--threads", "1")
     first = say(*value)
     _title, header, start, *steps = first
     assert header.split()[:4] == ["step", "by", "value", "change"]

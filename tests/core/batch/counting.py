@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -205,11 +206,13 @@ def known_pair() -> Pair:
     return Pair(ScriptedEngine(draw=small_draws), large)
 
 
-def known_batch(store: Store, grader: Grader, answers: int = 24, expected: str | None = "1") -> str:
+def known_batch(
+    store: Store, grader: Grader, answers: int = 24, expected: str | None = "1", more: Sequence[Arm] = ()
+) -> str:
     """Run a batch of one problem a number, with takeovers in the arm “both” and none in the arm “small”."""
     found = [Problem(f"p{number}", f"Problem {number}", expected, {}, number) for number in range(answers)]
     both = Arm(name="both", settings=RunSettings(policy=Keywords.Settings(n1=5), max_tokens=100))
     alone = Arm(name="small", settings=RunSettings(policy=Never.Settings(), max_tokens=100))
-    batch = create_batch(store, "known", found, [both, alone])
+    batch = create_batch(store, "known", found, [both, alone, *more])
     list(Runner(store, batch, known_pair(), grader, 1).run())
     return batch

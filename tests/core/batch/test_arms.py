@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes
 from baton_reasoning.core.batch.running.arms import (
@@ -18,16 +17,13 @@ from baton_reasoning.core.batch.running.arms import (
     pilot_of,
     refuse_impossible,
 )
-from baton_reasoning.core.batch.running.batch import BatchSettings, add_arms, create_batch, without_duplicates
+from baton_reasoning.core.batch.running.batch import add_arms, create_batch, without_duplicates
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batches import Conditions, StoredArm
+from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
-from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
-from tests.core.batch.counting import problems, run_batch
-from tests.core.store.made import claim
+from tests.core.batch.counting import problems
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
@@ -155,48 +151,19 @@ def test_arms_that_differ_in_their_name_alone_are_one(store):
     assert store.batches.open(batch).jobs == 4 * 2
 
 
-LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out."
-
-
-class OlderConditions(Conditions):
-    joules: float = 12.5
-    machine: str = "desk"
-
-
-def test_a_batch_of_an_older_version_opens_without_what_has_left_since(store, tmp_path):
-    settings = BatchSettings().stored() | {"aliases": [{"name": "chosen", "same_as": "small"}], "warm_up_tokens": 16}
-    settings["provenance"]["merged"] = {"desk": {}, "laptop": {}}
-    small = arms_of(["small"], RunSettings())[0].stored().settings
-    vote = StoredArm("vote of 3", small | {"votes": 3})
-    batch = store.batches.create("old", settings, problems(1), [vote], seeds=(0, 10_000, 20_000))
-    (job,) = claim(store, batch)
-    right, conditions = Verdict.of(True, How.AUTO, ""), OlderConditions(parallel=1, threads=2)
-    store.batches.finish(job, "0", right, conditions=conditions)
-    run_batch(store, batch, parallel=1)
-    report = Results.read(store, batch).report
-    (arm,) = report.arms
-    assert (arm.name, arm.answers, arm.setups[0][0]) == ("vote of 3", 3, 1)
-    assert LINE in notes(report)
-    for ending in EXPORTS:
-        export(store, batch, tmp_path / f"old{ending}")
-    new = create_batch(store, "new", problems(1), arms_of(["small"], RunSettings()))
-    assert LINE not in notes(Results.read(store, new).report)
-
-
-def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run_and_one_without_a_policy_left_out(store):
-    small, policy = arms_of(["small"], BASE)[0].stored(), {"policy": "step-score", "threshold": 5, "as_published": True}
-    old = StoredArm("old", small.settings | {"settings": {"policy": policy, "system": "Be brief."}})
-    gone = StoredArm("gone", {"settings": {"policy": {"policy": "oracle", "delta": 0.2}}})
-    batch = store.batches.create("old", {}, problems(1), [small, old, gone])
+def test_an_arm_without_a_policy_or_with_a_setting_that_left_is_left_out_and_hides_no_other(store):
+    small = arms_of(["small"], BASE)[0].stored()
+    gone = {"left": {"policy": "step-score", "as_published": True}, "gone": {"policy": "oracle", "delta": 0.2}}
+    unknown = [StoredArm(name, {"settings": {"policy": policy}}) for name, policy in gone.items()]
+    batch = store.batches.create("old", {}, problems(1), [*unknown, small])
     results = Results.read(store, batch)
-    assert [arm.name for arm in results.report.arms] == ["small", "old"]
-    assert results.report.arms[1].settings == old.settings
-    assert "gone: left out, since this version of Baton does not have its policy." in notes(results.report)
-    assert {each.arm for each in results.exported()} == {"small", "old", "gone"}
-    shown = Arm.shown(old).settings
-    assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
-    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
-        Arm.of(old)
-    for unknown in (gone.settings["settings"]["policy"], 3):
-        with pytest.raises(SettingsError, match="The settings of the arm “gone” cannot be read"):
-            Arm.shown(StoredArm("gone", {"settings": {"policy": unknown}}))
+    assert [arm.name for arm in results.report.arms] == ["small"]
+    assert results.report.unknown_arms == ("left", "gone")
+    for name in results.report.unknown_arms:
+        assert f"{name}: left out, since this version of Baton does not have its policy, or a setting of it." in notes(
+            results.report
+        )
+    assert {each.arm for each in results.exported()} == {"small", "left", "gone"}
+    for stored in (*unknown, StoredArm("three", {"settings": {"policy": 3}})):
+        with pytest.raises(SettingsError, match=f"The settings of the arm “{stored.name}” cannot be read"):
+            Arm.of(stored)

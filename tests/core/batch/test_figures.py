@@ -25,6 +25,7 @@ from baton_reasoning.core.batch.reporting.report import build_report
 from baton_reasoning.core.batch.reporting.results import ExportedResult
 from baton_reasoning.core.batch.reporting.statistics import (
     bootstrap,
+    clustered_accuracy,
     difference,
     mcnemar_exact,
     quantile,
@@ -40,7 +41,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.table import NOTHING
-from baton_reasoning.core.thinking.events import HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
+from baton_reasoning.core.thinking.events import Finish, HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import problems
 from tests.core.store.made import tokens
@@ -72,7 +73,8 @@ def random_batches(draw):
         parallel, threads = dice.choice(setups)
         row = ResultRow(
             *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
-            *("", verdict, dice.choice(ERRORS) if kind == "!" else "", None),
+            *(dice.choice(["", "4"]), verdict, dice.choice(ERRORS) if kind == "!" else ""),
+            None if kind in "!." else dice.choice(list(Finish)),
             RunCost() if kind == "." else _cost(trace, dice, has_answer=kind != "!"),
             notices=tuple(dice.sample(["Slow.", "Restarted."], dice.randrange(3))),
             conditions=None if kind in "!." else Conditions(parallel=parallel, threads=threads),
@@ -127,15 +129,12 @@ def by_problem(values):
 
 
 def design(groups):
-    """How many answers are worth an independent one."""
-    total, right = sum(map(len, groups)), sum(map(sum, groups))
-    if total == len(groups):
-        return 1.0
-    if len(groups) == 1 or right in (0, total):
-        return total / len(groups)
-    share = right / total
-    spread = sum((sum(each) - share * len(each)) ** 2 for each in groups) * len(groups) / (len(groups) - 1)
-    return max(1.0, spread / (total * share * (1 - share)))
+    """How many answers are worth an independent one, with z²/2 problems more that are always solved or never."""
+    usual = sum(map(len, groups)) / len(groups)
+    counts = [(1.0, sum(each), len(each)) for each in groups] + [(Z * Z / 2, usual, usual), (Z * Z / 2, 0, usual)]
+    share = sum(weight * right for weight, right, _ in counts) / sum(weight * number for weight, _, number in counts)
+    spread = sum(weight * (right - share * number) ** 2 for weight, right, number in counts)
+    return max(1.0, spread / sum(weight * number * share * (1 - share) for weight, _, number in counts))
 
 
 def accuracy(groups):
@@ -223,6 +222,9 @@ def check_counts_and_costs(arm, lines):
         **{name: outcomes.count(name) for name in ("correct", "wrong", "unscored")},
         "failed": outcomes.count("error"),
     }
+    limits = {"max tokens", "time limit", "context full"}
+    assert arm["cut_off"] == sum(line["finish"] in limits for line in answers)
+    assert arm["no_answer"] == sum(line["answer"] == "" for line in answers)
     assert {name: arm[name] for name in SUMS} == close({name: sum(line[name] for line in answers) for name in SUMS})
     spans = [span for line in answers for span in line["spans"]]
     written = [sum(span["tokens"] for span in spans if span["author"] == author) for author in ("small", "large")]
@@ -391,6 +393,32 @@ def test_wilson_and_mcnemar_have_published_values():
             wilson(*impossible)
     for discordant, p in {(1, 7): 0.0703, (6, 16): 0.0525, (0, 0): 1.0, (2400, 2600): 0.00487}.items():
         assert mcnemar_exact(*discordant) == mcnemar_exact(*discordant[::-1]) == pytest.approx(p, abs=5e-5)
+
+
+@pytest.mark.scaled
+@settings(max_examples=size(200, long=2_000))
+@given(st.data(), st.integers(1, 40), st.integers(1, 10))
+def test_one_more_right_answer_never_lowers_the_ends_of_an_interval(data, count, seeds):
+    """Whether the arm is perfect then or not: 120 of 120 is no less certain than 119."""
+    chances = [0.0, *data.draw(st.lists(st.floats(0, 1), min_size=1, max_size=4)), 1.0]
+    dice = Random(data.draw(st.integers(0, 999)))
+    problems = [[dice.random() < chance for _ in range(seeds)] for chance in dice.choices(chances, k=count)]
+
+    def found():
+        estimate = clustered_accuracy(problems)
+        assert estimate
+        return estimate
+
+    wrong = [(at, seed) for at, each in enumerate(problems) for seed, right in enumerate(each) if not right]
+    dice.shuffle(wrong)
+    before = found()
+    for at, seed in wrong:
+        problems[at][seed] = True
+        after = found()
+        assert after.low >= before.low - 1e-12
+        assert after.high >= before.high - 1e-12
+        before = after
+    assert before.low == pytest.approx(wilson(count, count).low), "answers that are all alike count once a problem"
 
 
 @pytest.mark.parametrize(

@@ -51,15 +51,6 @@ def report(store, *recipes):
 
 def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_or_are_folded(store):
     made = report(store, "small", "large", "baton", "random")
-    values = {"small": 0.625, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
-    tokens = {"small_tokens": 72, "large_tokens": 28}
-    with_values = [
-        arm.model_copy(update={"accuracy": Estimate(values[arm.name], 0, 1)} | (tokens if arm.is_pair else {}))
-        for arm in made.arms
-    ]
-    assert sentence(made.model_copy(update={"arms": tuple(with_values)})) == (
-        "Both together: 99.6% right with 28% by the large model; small alone 63%, large alone 98%, by chance 72%."
-    )
     arms, differences = main_tables(made)
     assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
     assert differences.title == "Difference from “Keywords”"
@@ -77,8 +68,57 @@ def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_
         assert table.as_markdown() in markdown
     assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
     other = report(store, "baton", "every-step")
-    assert sentence(other) == "Keywords: 50% right with 0% by the large model."
+    assert sentence(other) == "Keywords: 3 of 6 right."
     assert "gap recovered" not in (title for table in more_tables(other) for title in table.headings)
+
+
+def counted_up(report, jobs=50, **right):
+    """The report once each arm has so many jobs; `right`: right answers and graded ones of an arm, and what is more."""
+    arms = []
+    for arm in report.arms:
+        correct, graded, *more = right[arm.name.partition(" ")[0]]
+        figures = {"jobs": jobs, "done": jobs, "correct": correct, "wrong": graded - correct}
+        figures |= {"accuracy": wilson(correct, graded) if graded else None, **dict(*more)}
+        arms.append(arm.model_copy(update=figures | ({"small_tokens": 71, "large_tokens": 29} if arm.is_pair else {})))
+    return report.model_copy(update={"arms": tuple(arms)})
+
+
+def test_a_sentence_says_of_how_many_answers_it_speaks_and_compares_no_few(store):
+    made = report(store, "small", "large", "baton", "random")
+    right = {"small": (27, 50), "large": (49, 50), "baton": (46, 50), "random": (37, 50)}
+    assert sentence(counted_up(made, **right)) == (
+        "Both together: 46 of 50 right (92%) with 29% by the large model; small alone 27 of 50, large alone 49 of 50, "
+        "by chance 37 of 50."
+    )
+    running = right | {"small": (6, 30), "large": (7, 9, {"done": 9}), "baton": (15, 29, {"done": 29})}
+    assert sentence(counted_up(made, **running)) == (
+        "So far: both together 15 of 29 right (52%) with 29% by the large model; small alone 6 of 30, by chance 37 of "
+        "50."
+    )
+    few = right | {"baton": (8, 9, {"done": 9})}
+    assert sentence(counted_up(made, **few)) == "So far: 9 graded answers by both together, too few to compare."
+    one = right | {"baton": (1, 1)}
+    assert sentence(counted_up(made, **one)) == "Both together: 1 graded answer, too few to compare."
+    none = right | {"baton": (0, 0, {"done": 0})}
+    assert sentence(counted_up(made, **none)) == "So far: no answer by both together."
+    small = {"small": (2, 4), "large": (4, 4), "baton": (3, 4), "random": (0, 1, {"done": 1})}
+    assert sentence(counted_up(made, jobs=4, **small)) == (
+        "So far: both together 3 of 4 right; small alone 2 of 4, large alone 4 of 4, by chance 0 of 1."
+    )
+    two = report(store, "baton", "every-step")
+    running = counted_up(two, baton=(15, 29), **{"every-step": (0, 0, {"done": 0})})
+    assert sentence(running) == "So far: “Keywords” 15 of 29 right (52%) with 29% by the large model."
+
+
+def test_a_sentence_says_where_more_than_a_twentieth_of_the_answers_were_cut_off(store):
+    made = report(store, "small", "large", "baton")
+
+    def said(**cut_off):
+        right = {name: (30, 60, {"jobs": 60, "done": 60, "cut_off": number}) for name, number in cut_off.items()}
+        return sentence(counted_up(made, **right)).partition("30 of 60.")[2]
+
+    assert said(small=3, large=0, baton=3) == ""
+    assert said(small=31, large=3, baton=4) == " Cut off at a limit: both together 4 of 60, small alone 31 of 60."
 
 
 def test_a_sentence_says_what_is_not_there_yet(store):
@@ -101,7 +141,7 @@ def test_a_sentence_says_what_is_not_there_yet(store):
 
 def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
     made = report(store, "small", "large")
-    assert sentence(made) == "Small alone: 50% right; large alone 100%."
+    assert sentence(made) == "Small alone: 3 of 6 right; large alone 6 of 6."
     (row,) = main_tables(made.model_copy(update={"main": "small"}))[1].rows
     assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
     (row,) = main_tables(made.model_copy(update={"main": "large"}))[1].rows
@@ -149,7 +189,7 @@ def test_every_note_stands_beside_the_table(store, grader):
 
 
 def test_notes_sum_up_many_errors_and_name_what_does_not_pay_or_misses_its_share(store):
-    made = report(store, "large").model_copy(update={"is_older": False})
+    made = report(store, "large")
     (arm,) = made.arms
 
     def noted(**figures):
@@ -266,6 +306,8 @@ def arm_report(name, large_tokens, right, policy="keywords"):
         "name": name,
         "settings": {"settings": {"policy": {"policy": policy}}},
         "accuracy": wilson(right, 20),
+        "correct": right,
+        "wrong": 20 - right,
         "small_tokens": 1_000 - large_tokens,
         "large_tokens": large_tokens,
         "takeovers": {},
@@ -336,7 +378,7 @@ def test_each_arm_has_its_marker_at_its_place_and_lines_of_chance_lead_from_smal
 def test_names_in_a_chart_are_text_and_without_an_answer_it_says_so():
     name = "<script>alert(1)</script>"
     assert list(Drawing(share_chart(report_of(arm_report(name, 280, 19)))).legend) == [name]
-    assert shares_in_words(report_of(SMALL, LARGE)) == "Small only 60% at 0.0%; Large only 95% at 100.0%"
+    assert shares_in_words(report_of(SMALL, LARGE)) == "Small only 60% of 20 at 0.0%; Large only 95% of 20 at 100.0%"
     silent = report_of(SMALL.model_copy(update={"accuracy": None}))
     assert "No graded answer yet." in share_chart(silent)
     assert shares_in_words(silent) == "No graded answer yet."

@@ -12,6 +12,7 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, html_report, safe_cell
 from baton_reasoning.core.batch.reporting.failures import (
+    Divergence,
     FailureKind,
     TakeoverOutcomes,
     analyse,
@@ -19,7 +20,6 @@ from baton_reasoning.core.batch.reporting.failures import (
     kind_of,
     takeover_table,
 )
-from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.reviews import (
@@ -31,9 +31,12 @@ from baton_reasoning.core.batch.reporting.reviews import (
     sample_answers,
     wrong_answers,
 )
+from baton_reasoning.core.batch.reporting.tables import main_tables
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
+from baton_reasoning.core.engines.base import Alternative, ScoredToken
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
@@ -41,9 +44,12 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
-from baton_reasoning.core.thinking.events import Finish, ValuesEstimated
-from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import Opinion
+from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.batch.counting import (
     AFTER_WAIT,
     AFTER_YES,
@@ -60,7 +66,7 @@ from tests.core.batch.counting import (
     small_engine,
     solved,
 )
-from tests.core.store.made import concluded
+from tests.core.store.made import concluded, tokens
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -219,7 +225,7 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
     assert [failure.problem.id for failure in found.failures[6:]] == ["p1", "p3", "p5"]
     assert found.failures[0].detail == "no answer, expected 0 · max tokens"
     table = failure_table(found.failures, 8)
-    assert table.rows[0][:4] == ("p0", "short", "0", "Stopped at a limit")
+    assert table.rows[0][:4] == ("p0", "short", "0", "Cut off at a limit")
     assert (len(table.rows), table.notes) == (8, ("1 more are in results.jsonl.",))
     assert failure_table(found.failures).notes == ()
     export(store, batch, tmp_path / "r.html")
@@ -233,6 +239,19 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
         ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
     ):
         assert kind_of(done._replace(**changes), None) is kind
+
+
+def test_answers_that_were_cut_off_and_those_without_an_answer_are_counted_in_every_report(store, batch, tmp_path):
+    (report,) = exported(store, batch, tmp_path / "report.json")
+    assert [(arm["cut_off"], arm["no_answer"]) for arm in report["arms"]] == [(0, 0), (6, 6)]
+    table, _ = main_tables(Results.read(store, batch).report)
+    assert table.headings[1:4] == ("correct (95% CI)", "cut off", "no answer")
+    assert [row[2:4] for row in table.rows] == [("0", "0"), ("6", "6")]
+    for ending in (".html", ".md"):
+        export(store, batch, tmp_path / f"report{ending}")
+        assert "cut off" in (tmp_path / f"report{ending}").read_text("utf-8")
+    without = main_tables(Results.read(store, solved(store, "small")).report)[0]
+    assert {"cut off", "no answer"}.isdisjoint(without.headings)
 
 
 def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
@@ -253,7 +272,25 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
     assert table.rows == (("Reflection takeover", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
 
 
-def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_summary(store, batch):
+def test_only_what_a_policy_of_both_models_hands_over_counts_as_a_takeover_unless_another_arm_is_named(store, grader):
+    settings = RunSettings(policy=RandomTakeover.Settings(n1=5), max_tokens=100)
+    control = Arm(name="chance", settings=settings, equal_share_of="both")
+    alone = Arm(name="large", settings=settings.model_copy(update={"policy": Always.Settings()}))
+    batch = store.batches.open(known_batch(store, grader, answers=6, more=[control, alone]))
+    reasons = {arm.name: set(arm.takeovers) for arm in Results.read(store, batch.id).report.arms}
+    assert reasons == {"both": {"reflection", "affirmation"}, "small": set(), "chance": {"random"}, "large": set()}
+    assert analyse(store, batch.id).takeovers == analyse(store, batch.id, "both").takeovers
+    assert [each.reason for each in analyse(store, batch.id, "chance").takeovers] == ["Random takeover"]
+    assert {row.arm for row in sample_answers(store, batch)} == {"both"}
+    assert {row.arm for row in sample_answers(store, batch, ["chance"])} == {"chance"}
+    with pytest.raises(SettingsError, match="contains a takeover"):
+        sample_answers(store, batch, ["large"])
+    (row, *_) = rows_of(store, batch.id, "large")
+    trace = store.runs.trace(row.run)
+    assert (list(takeover_spans(trace)), trace.takeovers) == ([], 0)
+
+
+def test_an_opinion_names_the_first_strong_disagreement_in_every_wrong_answer_and_changes_no_summary(store, batch):
     rows = list(store.batches.results(batch, "small"))
     before = [concluded(store, row.run) for row in rows]
     *_, last = opinions(store, batch, pair()).run()
@@ -264,6 +301,37 @@ def test_an_opinion_names_the_first_error_of_every_wrong_answer_and_changes_no_s
     position = store.runs.trace(slip.row.run).text.index("2")
     assert (slip.kind, slip.divergence) == (FailureKind.DIVERGED, (4, position, "2", "1"))
     assert slip.detail == "2, expected 1 · step 5: 2 instead of 1"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (" ", "\\"),
+        ("\n\n", " Then"),
+        ("2", " 2"),
+        ("**2", "$2"),
+        ("{", "("),
+        (".\n\n", "."),
+        ("`x`", "x"),
+        ("## So", "So"),
+    ],
+)
+def test_a_difference_of_white_space_or_markup_is_no_disagreement(written, expected):
+    def token(text, wanted):
+        return ScoredToken(None, text, -5.0, (Alternative(None, wanted, -0.1),))
+
+    trace = Trace.of(tokens(Author.SMALL, ["It is ", written, "3"]))
+    assert Divergence.of(trace) is None
+    read = (ScoredToken(None, "It is ", -0.1), token(written, expected))
+    trace.apply(OpinionGiven(0.0, "large", trace.length, read))
+    opinion = Opinion.of(trace)
+    assert opinion
+    assert opinion.strong
+    assert Divergence.of(trace) is None
+    trace.apply(OpinionGiven(0.0, "large", trace.length, (*read, token("3", "-3"))))
+    found = Divergence.of(trace)
+    assert found
+    assert found[1:] == (trace.length - 1, "3", "-3")
 
 
 def test_answers_are_read_once_by_each_model(store, batch):
@@ -355,11 +423,12 @@ def test_the_worth_of_each_cue_is_the_known_difference(store, valued, grader):
 
 
 def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
-    """Its interval covers chance in the continuations alone."""
+    """Its interval hardly covers the choice of problems."""
     mean = Estimate(0.5, 0.09, 0.91)
-    texts = [MeanWorth(3, problems, mean, 0, 0).mean_text for problems in (2, 3)]
+    texts = [MeanWorth(3, problems, mean, 0, 0).mean_text for problems in (9, 10)]
     assert texts == ["+0.50 (+0.09 to +0.91)", "▲ +0.50 (+0.09 to +0.91)"]
-    assert signed(Estimate(0.5, 0.0, 1.0))[0] == signed(Estimate(0.0, 0.0, 0.0))[0] == "+", "the interval has 0"
+    has_zero = [MeanWorth(99, 99, Estimate(value, 0.0, high), 0, 0) for value, high in ((0.5, 1.0), (0.0, 0.0))]
+    assert [worth.mean_text[0] for worth in has_zero] == ["+", "+"], "the interval has 0"
 
 
 @pytest.mark.slow
@@ -419,7 +488,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store, val
     assert "the worth\nof a takeover is the value after it" in page
     waits = worths[WAIT]
     assert waits
-    assert f">▲ {waits.mean.value:+.2f} (" in page
+    assert f">{waits.mean_text}, " in page
     assert f", {waits.takeovers} of them</td>" in page
 
 

@@ -55,6 +55,7 @@ from baton_reasoning.core.thinking.events import (
     HandedOver,
     PrefillProgressed,
     RunEnded,
+    TakeoverStarted,
     TokenWritten,
     UsageReported,
     WriteStarted,
@@ -585,7 +586,8 @@ def test_what_a_run_came_to_is_computed_from_its_events(store):
     assert cost.takeovers == (Takeover(REFLECTION.id, "wait"),) * 2
     assert [segment.author for segment in cost.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
     handoff = HandedOver(0.0, Author.LARGE, Handoff(0, 3, 0.01))
-    over_steps = [WriteStarted(0.0, Author.LARGE, REFLECTION.id, 0), handoff, *tokens(Author.LARGE, ["1.\n\n", "2."])]
+    began = [TakeoverStarted(0.0, REFLECTION.id, None, 40, 0), WriteStarted(0.0, Author.LARGE, REFLECTION.id, 0)]
+    over_steps = [*began, handoff, *tokens(Author.LARGE, ["1.\n\n", "2."])]
     assert RunCost.of(Trace.of([started(), *over_steps])).takeovers == (Takeover(REFLECTION.id, ""),)
 
 

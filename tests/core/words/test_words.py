@@ -306,10 +306,14 @@ def test_the_turn_the_loss_and_the_large_models_part_are_named_in_the_order_of_t
     assert said({0: 16, 2: 0}) == ["Lost at steps 1 to 2"]
 
 
-def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance():
+def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance_unless_too_little_was_tried():
     agreement, chance = said({0: 8, 1: 9}, is_expected=False)
     assert agreement.endswith("this answer's own, 4, which is no proof that it is right.")
     assert chance == "No step changed the value beyond chance."
+    places = (PlaceOutcomes(0, "00"), PlaceOutcomes(STEP, "11"), PlaceOutcomes(2 * STEP, "1" * 8))
+    assert said({}, places=places) == [
+        "No step is known to have changed the value: 2 of 3 places have fewer than 8 continuations."
+    ]
     trace, values = valued({0: 8}, is_expected=False, ends_right=True)
     first, end = (place_in_words(place, trace.pieces[0], values) for place in values.places)
     assert first.startswith("Before the first step: agreement .50 (")
