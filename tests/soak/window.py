@@ -16,7 +16,7 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPushButton
 
 from baton_reasoning.app.__main__ import SWITCH_INTERVAL
 from baton_reasoning.app.session.loaded_models import LoadState
@@ -31,6 +31,8 @@ LOOK_MS = 50
 AGAIN_AFTER = 0.5
 """Seconds until a person answers an error."""
 LOAD_AGAIN = "Load the model again"
+AGREE = "Continue"
+"""Whether a model that has replaced another may go on with its answer."""
 INTERRUPTED = (None, Finish.STOPPED, Finish.FAILED)
 
 
@@ -117,7 +119,9 @@ class Person(QObject):
     def _read_notice(self) -> None:
         notice = self._window.notice
         text = notice.text if notice.isVisible() and "saved again" not in notice.text else ""
-        if text and text != self._shown:
+        if text and (agrees := next((each for each in notice.findChildren(QPushButton) if each.text() == AGREE), None)):
+            agrees.click()
+        elif text and text != self._shown:
             say("notice", text=text)
         self._shown = text
 
