@@ -11,7 +11,10 @@ from baton_reasoning.core.store.database import Database
 
 
 class _Stamp(NamedTuple):
-    """What changes with the content of a file. Who overwrites one can set `modified` back, but not `changed`."""
+    """What changes with the content of a file. Who overwrites one can set `modified` back, but not `changed`.
+
+    On Windows `changed` is the time of creation: there a file that was set back counts as the same.
+    """
 
     size: int
     modified: int

@@ -45,7 +45,7 @@ def renew_claim(connection: sqlite3.Connection) -> bool:
     """Renew the claim of this program, or end it if it owns nothing; returns whether it owns anything."""
     owns = connection.execute(
         """SELECT EXISTS (SELECT 1 FROM runs WHERE state = 'running' AND owner = :me)
-            OR EXISTS (SELECT 1 FROM jobs WHERE owner = :me)""",
+            OR EXISTS (SELECT 1 FROM jobs WHERE owner = :me AND owner <> '')""",  # as its index wants it
         {"me": this_process()},
     ).fetchone()[0]
     if owns:
