@@ -16,7 +16,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from queue import SimpleQueue
 
 from baton_reasoning.core.batch.running import progress
@@ -139,18 +138,24 @@ class Runner:
 
         Before any answer is timed, so that none is slowed by it.
         """
-        files = {author: shards_of(card.path) for author, card in self.pair.cards.items() if card.path}
-        total = sum(file.stat().st_size for shards in files.values() for file in shards if file.exists())
-        done, hashes = 0, {author: list[str]() for author in files}
-        for author, shards in files.items():
-            for read in chain.from_iterable(map(self.store.file_hashes.sha256, shards)):
+        files = [
+            (author, file)
+            for author, card in self.pair.cards.items()
+            for file in (shards_of(card.path) if card.path else ())
+        ]
+        sizes = [file.stat().st_size if file.exists() else 0 for _, file in files]
+        before, hashes = 0, {author: list[str]() for author, _ in files}
+        for (author, file), size in zip(files, sizes, strict=True):
+            done = before
+            for read in self.store.file_hashes.sha256(file):
                 if isinstance(read, str):
                     hashes[author].append(read)
                 elif not self.ending:
                     done += read
-                    yield progress.ModelsHashed(done / total)
+                    yield progress.ModelsHashed(done / sum(sizes))
                 else:
                     return {}
+            before += size
         return {author: ",".join(found) for author, found in hashes.items()}
 
     def _take_settings(self, hashes: Mapping[Author, str]) -> BatchSettings:

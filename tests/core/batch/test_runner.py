@@ -251,6 +251,13 @@ def test_all_files_of_a_model_are_read_and_a_stop_meanwhile_runs_nothing(store, 
     assert list(events) == []
     assert engine.sessions == []
     run_batch(store, batch, Pair(engine))
+    for content, shares in ((None, []), (b"another", [1.0])):
+        if content:
+            parts[1].write_bytes(content)
+        events = run_batch(store, batch_of(store, 1), Pair(engine))
+        told = [event.share for event in events if isinstance(event, ModelsHashed)]
+        assert told == shares, "what is known is not read, and counts as read"
+    parts[1].write_bytes(bytes([1] * 3 * HASHED_AT_ONCE))
     hashes = ",".join(hashlib.sha256(part.read_bytes()).hexdigest() for part in parts)
     assert small_model(store, batch).sha256 == hashes
 
