@@ -60,8 +60,8 @@ class Cost(BaseModel):
     small_tokens: int = Field(0, description="Kept tokens of the small model.")
     large_tokens: int = Field(0, description="Kept tokens of the large model.")
     discarded_tokens: int = Field(0, description="Tokens that were written and replaced.")
-    small_read: int = Field(0, description="Tokens that the small model prefilled.")
-    large_read: int = Field(0, description="Tokens that the large model prefilled.")
+    small_read: int = Field(0, description="Tokens that the small model read.")
+    large_read: int = Field(0, description="Tokens that the large model read.")
     small_reread: int = Field(
         0,
         description="Of small_read: at positions that the model had read or written before, because its cache had lost "
@@ -125,8 +125,8 @@ class RunCost(Cost):
             small_tokens=small.kept,
             large_tokens=large.kept,
             discarded_tokens=sum(piece.replaced_tokens for piece in trace.pieces),
-            small_read=small.prefilled,
-            large_read=large.prefilled,
+            small_read=small.read_tokens,
+            large_read=large.read_tokens,
             small_reread=small.reread,
             large_reread=large.reread,
             small_decoded=small.decoded + small.tried + large.drafts,

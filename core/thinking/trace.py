@@ -195,6 +195,8 @@ class Totals:
     decode_seconds: float = 0.0
     """Sum of the times from each handoff to the last token of its write."""
     reused: int = 0
+    inherited: int = 0
+    """Of the reused tokens, those that the cache held from another answer."""
     prefilled: int = 0
     reread: int = 0
     """Of the prefilled tokens, those at positions that it had read or written before: its cache had lost them, or held
@@ -219,6 +221,12 @@ class Totals:
         return self.decoded - self.discarded
 
     @property
+    def read_tokens(self) -> int:
+        """Return the tokens that it had to read, also those that an answer before this one left in its cache: so
+        equal runs have equal counts, whatever ran before them."""
+        return self.prefilled + self.inherited
+
+    @property
     def tokens_per_second(self) -> float:
         """Return the decoding speed by the clock; 0 if each write had a single token.
 
@@ -234,6 +242,7 @@ class Totals:
         `reused` of the next request shows how far it really reached."""
         handoff = event.handoff
         self.reused += handoff.reused
+        self.inherited += max(0, handoff.reused - self._furthest)
         self.prefilled += handoff.prefilled
         self._furthest = max(self._furthest, handoff.reused)
         self._cached = handoff.reused + handoff.prefilled

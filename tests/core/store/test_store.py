@@ -580,7 +580,7 @@ def test_what_a_run_came_to_is_computed_from_its_events(store):
     cost = summary.cost
     assert (summary.state, summary.finish, summary.answer) == (RunState.ENDED, Finish.END_OF_TEXT, "It is 4.")
     assert (cost.small_tokens, cost.large_tokens, cost.tokens, cost.discarded_tokens) == (8, 6, 14, 6)
-    assert (cost.small_read, cost.large_read, cost.small_decoded, cost.large_decoded) == (6, 6, 8, 6)
+    assert (cost.small_read, cost.large_read, cost.small_decoded, cost.large_decoded) == (21, 31, 8, 6)
     assert (cost.steps, cost.large_steps, cost.handoffs, cost.seconds, cost.seconds_to_answer) == (6, 2, 3, 5.0, 4.0)
     assert cost.large_share == round(6 / 14, 6)
     assert cost.takeovers == (Takeover(REFLECTION.id, "wait"),) * 2

@@ -141,6 +141,13 @@ def test_each_position_that_is_read_a_second_time_counts_once(handoffs):
     assert trace.totals[SMALL].reread == again
 
 
+@given(st.integers(0, 20))
+def test_what_had_to_be_read_does_not_depend_on_what_the_cache_held_before(inherited):
+    handoffs = [(inherited, 20 - inherited), (20, 4), (10, 14)]  # the third reads what a discard took away
+    trace = Trace.of([events.HandedOver(0.0, SMALL, Handoff(*tokens, 0.0)) for tokens in handoffs])
+    assert (trace.totals[SMALL].read_tokens, trace.totals[SMALL].reread) == (20 + 4 + 14, 14)
+
+
 def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read():
     def judged(reused: int, prefilled: int) -> Event:
         return events.Judged(0.0, ("0", "9"), (0.5, 0.5), Handoff(reused, prefilled, 0.0))

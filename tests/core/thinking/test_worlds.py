@@ -376,6 +376,7 @@ def assert_counted(trace: Trace) -> None:
         assert total.reused == sum(event.handoff.reused for event in read if event.author is author)
         assert total.takeovers == took.count(author)
         assert 0 <= total.reread <= total.prefilled
+        assert 0 <= total.inherited <= total.reused
     assert trace.takeovers == len(took)
     assert trace.tokens == len(decoded) - gone
     writes = (event for event in trace.events if isinstance(event, events.HandedOver | events.RunStarted))
