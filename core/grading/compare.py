@@ -24,12 +24,12 @@ from baton_reasoning.core.grading.normal import (
 )
 from baton_reasoning.core.grading.numbers import (
     Quantity,
-    in_other_terms,
     read_quantity,
     read_unit,
-    same_other_number,
     same_quantity,
+    with_decimal_point,
 )
+from baton_reasoning.core.grading.other_numbers import in_other_terms, same_other_number
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 
 Algebra = Callable[[str, str], Verdict]
@@ -37,6 +37,9 @@ Algebra = Callable[[str, str], Verdict]
 
 _LONGEST_UNIT = 60
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
+_NOTHING = re.compile(
+    r"none|nothing|no (?!solution|root|value|real)[a-z]{3,}(?: left| at all| remaining)?", re.IGNORECASE
+)
 _NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,18})?")
 _RANGE = re.compile(rf"{_NUMBER.pattern}\s*(?:-|to)\s*{_NUMBER.pattern}(?:\s*-\s*\d{{1,18}})?")
 
@@ -112,7 +115,12 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
     right, number = _quantity(expected, given), _quantity(given, expected)
     if right is not None and right.base is not None and right.digits == normalise(given):
         return Verdict.of(True, How.NUMERIC, f"{shortened(given)} has the digits of {shortened(expected)}.")
-    if right is None or number is None:
+    if right is None:
+        return None
+    if not right.value and _NOTHING.fullmatch(tidy(given)):
+        return _numeric_verdict(True, expected, given)
+    number = number or _quantity(with_decimal_point(given), expected)
+    if number is None:
         return None
     same = same_quantity(right, number)
     if same is None:

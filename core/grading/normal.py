@@ -300,6 +300,8 @@ def read_number_words(text: str) -> Fraction | None:
     words = [word for word in text.lower().replace("-", " ").split() if word != "and"]
     if not words:
         return None
+    if words == ["half"]:
+        return Fraction(1, 2)
     last = words[-1] if words[-1] in _PARTS else words[-1].removesuffix("s")
     if last in _PARTS and len(words) > 1:
         top = 1 if words[:-1] == ["a"] else _cardinal(words[:-1])

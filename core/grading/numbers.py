@@ -1,7 +1,6 @@
 r"""Reads numbers as people write them: `1,000`, `\frac34`, `1 1/2`, `2^8`, `50\%`, `1.45 million`, `0.\overline{3}`.
 
-Values are exact fractions. A unit is kept, and compared only where both sides have one. Ratios (`2:3`), times of day
-(`4:45 pm`) and residues (`3 \pmod{7}`) are compared as such.
+Values are exact fractions. A unit is kept, and compared only where both sides have one.
 """
 
 from __future__ import annotations
@@ -212,9 +211,9 @@ _LARGEST_EXPONENT = 300
 _MOST_BITS = 40_000
 """Powers with more bits than this are left to algebra."""
 
-_PLAIN = r"(?:\d{1,3}(?:[, ]\d{3})+(?!\d)|\d+)(?:\.\d*)?|\.\d+"
+_PLAIN = r"(?:\d{1,3}(?:[, '’]\d{3})+(?!\d)|\d{1,2}(?:,\d\d)+,\d{3}|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
-    r"(?P<sign>[+-]?)\s*[$€£]?\s*(?P<inner_sign>-?)(?:"
+    r"(?P<sign>[+-]?)\s*(?:(?:US|CA?|AU?|NZ|R)?[$€£])?\s*(?P<inner_sign>-?)(?:"
     r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)"
     r"|(?P<before>\d*\.\d*)(?:\\(?:overline|bar|dot)\s*\{?(?P<cycle>\d+)\}?|\((?P<cycle_round>\d+)\)|(?P<dots>\.\.\.))"
     r"|(?P<base>\d+(?:\.\d+)?|\(\s*[+-]?\d+(?:\.\d+|/\d+)?\s*\))\^(?P<raised>\d|-\d|\{\s*[+-]?\d+\s*\})"
@@ -224,11 +223,19 @@ _NUMBER = re.compile(
 )
 _FRACTION = re.compile(r"\\frac\s*\{\s*([+-]?\d+)\s*\}\s*\{\s*(\d+)\s*\}(?!\s*\d)")
 _ABOUT = re.compile(r"^(?:≈|(?:about|approximately|around|roughly|exactly|only|just)\s)\s*", re.IGNORECASE)
+_ONE_OF = re.compile(r"^(?P<part>[\w-]+) (?:in|out of)(?: every)? (?P<whole>[\w-]+)$", re.IGNORECASE)
 _SCALE = re.compile(rf"^\s*(?:(?P<scale>{'|'.join(SCALES)})s?(?![a-z]))", re.IGNORECASE)
 _BASED = re.compile(
     r"\(?(?P<digits>[0-9A-F]+)\)?\s*(?:_\s*\{?\s*(?P<base>\d{1,2}|[a-z]+)\s*\}?"
     r"|\(?(?:in\s+)?base[\s-]+(?P<said>\d{1,2}|[a-z]+)\)?)"
 )
+
+
+_GROUPED_BY_POINTS = re.compile(
+    r"(?<![\d.,])\d{1,3}(?:(?:\.\d{3}){2,}(?![\d.])|(?:\.\d{3})+(?=,\d|\s*(?:€|euros?\b|eur\b|franken\b)))",
+    re.IGNORECASE,
+)
+_DECIMAL_COMMA = re.compile(r"(?<![\d,])(\d+),(\d+)(?![\d,])")
 
 
 @dataclass(frozen=True)
@@ -247,6 +254,7 @@ class Quantity:
 def read_quantity(text: str) -> Quantity | None:
     """Read a text that is a number as a whole, perhaps with a unit; None if it is anything else."""
     text = _FRACTION.sub(r" \1/\2", _ABOUT.sub("", tidy(text))).strip()
+    text = _ONE_OF.sub(_as_fraction, text)
     if text.startswith("(") and text.endswith(")") and not re.search("[,()]", text[1:-1]):
         text = text[1:-1].strip()
     if (based := _BASED.fullmatch(text)) is not None:
@@ -269,6 +277,18 @@ def read_quantity(text: str) -> Quantity | None:
         return Quantity(value + added.value * added.unit.factor / unit.factor, replace(unit, rest=""))
     places = len(number["decimal"].partition(".")[2]) if "." in (number["decimal"] or "") and scale == 1 else None
     return Quantity(value * scale, unit, places)
+
+
+def _as_fraction(chance: re.Match[str]) -> str:
+    """Write `one in four` or `3 out of 4` as a fraction; what has no two numbers stays as it is."""
+    part, whole = (int(each) if each.isdigit() else read_number_words(each) for each in chance.groups())
+    return chance.group() if part is None or not whole else f"{part}/{whole}"
+
+
+def with_decimal_point(text: str) -> str:
+    """Write the numbers of a text that has decimal commas, and perhaps points between thousands, as in English."""
+    text = _GROUPED_BY_POINTS.sub(lambda number: number.group().replace(".", ""), text)
+    return _DECIMAL_COMMA.sub(r"\1.\2", text)
 
 
 def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
@@ -371,7 +391,7 @@ def _value(number: re.Match[str]) -> Fraction | None:
 
 
 def _decimal(number: re.Match[str]) -> Fraction | None:
-    value = Fraction(number["decimal"].replace(",", "").replace(" ", ""))
+    value = Fraction(re.sub("[, '’]", "", number["decimal"]))
     if number["power"]:
         power = number["power"]
         digits = power.removeprefix("10^").strip("{}")
@@ -406,77 +426,3 @@ def _repeating(number: re.Match[str]) -> Fraction | None:
         cycle, digits = found["cycle"] or found["longer"], digits[: found.start()]
     fixed = Fraction(int(whole + digits or 0), 10 ** len(digits))
     return fixed + Fraction(int(cycle), (10 ** len(cycle) - 1) * 10 ** len(digits))
-
-
-# Numbers that are no quantity: ratios, times of day and residues
-
-_RATIO = re.compile(r"(\d{1,18})\s*(?::|\bto\b)\s*(\d{1,18})")
-_TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?: (?P<half>am|pm))?")
-_RESIDUE = re.compile(
-    r"(?:[a-zA-Z]\s*(?:≡|\\equiv)\s*)?(?P<residue>-?\d{1,18})\s*(?:\(\s*(?:\\?mod)|\\p?mod|\\bmod)\s*\{?(?P<modulus>\d{1,18})\}?\s*\)?"
-)
-
-
-def same_other_number(expected: str, given: str) -> bool | None:
-    """Tell whether two tidy answers are the same time, ratio or residue; None if they are none of these."""
-    for compare in (_same_time, _same_ratio, _same_residue):
-        if (same := compare(expected, given)) is not None:
-            return same
-    return None
-
-
-def _same_time(expected: str, given: str) -> bool | None:
-    right, said = _TIME.fullmatch(expected), _TIME.fullmatch(given)
-    if right is None or said is None or not (right["half"] or said["half"]):
-        return None
-    if right["minute"] != said["minute"]:
-        return False
-    if right["half"] and said["half"]:
-        return right["half"] == said["half"] and int(right["hour"]) == int(said["hour"])
-    twelve, other = (right, said) if right["half"] else (said, right)
-    return int(other["hour"]) in (int(twelve["hour"]), _on_24_hours(int(twelve["hour"]), twelve["half"]))
-
-
-def _on_24_hours(hour: int, half: str) -> int:
-    """Convert `2 pm` to 14 and `12 am` to 0; an hour that does not exist on a twelve-hour clock stays as it is."""
-    return hour % 12 + (12 if half == "pm" else 0) if 1 <= hour <= 12 else hour
-
-
-def _ratio(text: str) -> tuple[int, int] | None:
-    found = _RATIO.fullmatch(text)
-    return (int(found[1]), int(found[2])) if found else None
-
-
-def in_other_terms(expected: str, given: str) -> bool:
-    """Tell whether they are one ratio in other terms, such as `2:3` and `4:6`.
-
-    That leaves them in doubt: lowest terms may be required, or both may be times of day.
-    """
-    right, said = _ratio(expected), _ratio(given)
-    return right is not None and said is not None and right != said and right[0] * said[1] == right[1] * said[0]
-
-
-def _same_ratio(expected: str, given: str) -> bool | None:
-    right, said = _ratio(expected), _ratio(given)
-    if right is not None and said is not None:
-        return right == said
-    ratio, other = (right, given) if right is not None else (said, expected)
-    quantity = read_quantity(other)
-    if ratio is None or quantity is None or not ratio[1]:
-        return None
-    return quantity.value == Fraction(*ratio)
-
-
-def _same_residue(expected: str, given: str) -> bool | None:
-    """Compare two residues; one without a modulus takes the other's."""
-    right, said = _RESIDUE.fullmatch(expected), _RESIDUE.fullmatch(given)
-    if right is None and said is None:
-        return None
-    if right is not None and said is not None:
-        modulus = int(right["modulus"])
-        if modulus != int(said["modulus"]):
-            return False
-        return modulus > 0 and (int(right["residue"]) - int(said["residue"])) % modulus == 0
-    residue, other = (right, given) if right is not None else (said, expected)
-    quantity = read_quantity(other)
-    return None if residue is None or quantity is None else quantity.value == int(residue["residue"])
