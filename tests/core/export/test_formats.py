@@ -1,9 +1,11 @@
+import errno
 import json
 import os
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
@@ -224,6 +226,34 @@ def test_files_are_written_for_their_owner_alone_even_with_half_a_surrogate_pair
         write_file(tmp_path / "no folder" / f"x{ending}", FORMATS, single_run(Trace.of(a_run())))
     with pytest.raises(StoreError, match=r"no kind of file .* Use one of \.json, \.md, \.html"):
         write_file(tmp_path / "x.docx", FORMATS, single_run(Trace.of(a_run())))
+
+
+def test_an_export_that_fails_leaves_what_was_there(tmp_path):
+    def fails(error):
+        yield "half"
+        raise error
+
+    path = tmp_path / "notes.md"
+    path.write_text("before")
+    full, denied = OSError(errno.ENOSPC, "full"), OSError(errno.EACCES, "denied")
+    raised = {StoreError("damaged"): StoreError, full: StoreError, denied: SettingsError, SystemExit(): SystemExit}
+    for error, expected in raised.items():
+        with pytest.raises(expected):
+            write_file(path, {".md": fails}, error)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path], "no unfinished file is left"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows, and it has no devices")
+def test_an_export_to_a_link_replaces_what_it_names_and_one_to_a_device_is_written_to_it(tmp_path):
+    path, link, device = tmp_path / "notes.md", tmp_path / "link.md", tmp_path / "device.md"
+    link.symlink_to(path)
+    device.symlink_to("/dev/null")
+    for target in (link, device):
+        write_file(target, {".md": str}, "after")
+        assert target.is_symlink()
+    assert (path.read_text(), path.is_symlink()) == ("after", False)
+    assert Path("/dev/null").is_char_device()
 
 
 # Nothing that a model or a person wrote becomes markup
