@@ -16,6 +16,7 @@ from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
+from baton_reasoning.app.toolkit.save_dialog import file_to_save
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import (
     BatonError,
@@ -39,7 +40,7 @@ from baton_reasoning.core.words.numbers import short_path
 if TYPE_CHECKING:
     from baton_reasoning.core.store.store import Store
 
-EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
+EXPORT_KINDS = {".html": "Web page", ".md": "Markdown", ".json": "JSON with the whole trace"}
 MOST_RECENT = 6
 """Pairs that are remembered as recent."""
 
@@ -225,10 +226,9 @@ class PageActions(QObject):
             self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{file_name(name[:40], 'conversation')}.html"
-        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
-        if file:
-            self._preferences.change_window(file_folder=str(Path(file).parent))
-            self.write_file(self.store, conversation, Path(file))
+        if file := file_to_save(self._window, "Export the conversation", start, EXPORT_KINDS):
+            self._preferences.change_window(file_folder=str(file.parent))
+            self.write_file(self.store, conversation, file)
 
     def import_file(self) -> None:
         start = str(self._file_folder())

@@ -321,7 +321,7 @@ def test_an_export_begins_in_documents_then_where_the_last_one_went_with_the_nam
     proposed: list[Path] = []
     (tmp_path / "exports").mkdir()
 
-    def choose(_parent, _title, start, _filters):
+    def choose(_parent, _title, start, *_):
         """In a folder of its own; the export of pets is cancelled."""
         proposed.append(Path(start))
         return "" if "Pets" in start else str(tmp_path / "exports" / Path(start).name), ""
