@@ -276,7 +276,7 @@ class BatchRun:
             ):
                 for row in _ended(events, done, line):
                     if self.json:
-                        trace = store.runs.read(row.run).trace
+                        trace = store.runs.read(row.run).noticed
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         if runner.ending:  # to sum up 100,000 answers takes seconds

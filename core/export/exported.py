@@ -51,9 +51,9 @@ class Exported:
 
 
 def gather(store: Store, conversation: str) -> Exported:
-    """Read a conversation from the store. Raises StoreError."""
+    """Read a conversation from the store; a notice ends an answer that is damaged. Raises StoreError."""
     found = store.conversations.open(conversation)
-    answered = tuple(Answered(exchange, store.runs.trace(exchange.id)) for exchange in found.exchanges)
+    answered = tuple(Answered(exchange, store.runs.read(exchange.id).noticed) for exchange in found.exchanges)
     return Exported(found.name, answered, found.leaf, found.created)
 
 

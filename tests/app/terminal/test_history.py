@@ -22,13 +22,13 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.runs import DAMAGED, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.app.terminal.conftest import DEMO, Keyboard
-from tests.core.batch.counting import known_batch, known_pair
+from tests.core.batch.counting import damage, known_batch, known_pair
 from tests.core.store.made import a_run, concluded, save
 from tests.fakes import mixed
 from tests.fakes.full_disk import a_full_disk
@@ -94,6 +94,16 @@ def test_what_several_models_and_a_person_wrote_is_shown_as_theirs_and_not_revie
         assert "Several models wrote as the small model (SmolLM2-135M Q8_0, gemma-3-270m Q8_0)" in refused(
             command, "c1"
         )
+
+
+def test_a_damaged_answer_is_shown_up_to_there_and_that_is_said(paths, say):
+    with Store.open(paths.store) as store:
+        store.conversations.put("c1", StoredExchange("e1", None, "What is 2 + 2?")).result()
+        save(store, "e1", a_run())
+    damage(paths.store)
+    assert f"  {DAMAGED}" in say("history", "show", "c1")
+    (whole,) = map(json.loads, say("history", "show", "c1", "--json"))
+    assert whole["notices"] == [DAMAGED]
 
 
 def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, baton):

@@ -44,6 +44,7 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
+from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.policies.alone import Always, Never
@@ -151,7 +152,7 @@ def test_an_answer_that_is_damaged_is_exported_up_to_there(store, path, tmp_path
     batch = run(store, "small", found=problems(1))
     damage(path)
     for line in exported(store, batch, tmp_path / "results.jsonl"):
-        assert (line["text"], line["outcome"]) == ("", "correct")
+        assert (line["text"], line["outcome"], line["notices"]) == ("", "correct", [DAMAGED])
         assert line["small_tokens"] > 0
 
 

@@ -2,6 +2,8 @@ import errno
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -25,6 +27,7 @@ from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TextInserted
 from baton_reasoning.core.thinking.reasons import EDITED
@@ -72,6 +75,20 @@ def test_a_tree_survives_export_and_import(tmp_path):
     assert [each.exchange.problem for each in after.path()] == ["One?", "Two?"]
     one, two, three, four = (each.exchange for each in after.exchanges)
     assert (one.parent, two.parent, three.parent, four.parent) == (None, one.id, one.id, two.id)
+
+
+def test_a_damaged_answer_is_exported_up_to_there_and_every_format_and_an_import_say_so(tmp_path):
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        store.conversations.put("c", StoredExchange("1", None, "One?")).result()
+        for part in (a_run()[:9], a_run()[9:]):
+            save(store, "1", part)
+        assert not any(DAMAGED in to_text(gather(store, "c")) for to_text in FORMATS.values())
+        with closing(sqlite3.connect(tmp_path / "baton.sqlite")) as file, file:
+            file.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
+        exported = gather(store, put_into(store, read_json(to_json(gather(store, "c")))))
+    assert exported.exchanges[0].trace.text == Trace.of(a_run()[:9]).text
+    for to_text in FORMATS.values():
+        assert to_text(exported).count(DAMAGED) == 1
 
 
 @pytest.mark.parametrize(
