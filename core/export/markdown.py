@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
-from baton_reasoning.core.text import counted, one_line
+from baton_reasoning.core.text import counted, one_line, safe_text
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO, own_names
 
@@ -34,8 +34,8 @@ _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 def to_markdown(exported: Exported) -> str:
     """Write the page. Fenced code stays as it was written, unless a parser of the whole page, with or without tables,
     finds a tag or image in it (where a fence ends depends on what is around it); then all of it is escaped."""
-    page = _page(exported, inert)
-    return page if _is_inert(page) else _page(exported, escaped)
+    page = safe_text(_page(exported, inert))
+    return page if _is_inert(page) else safe_text(_page(exported, escaped))
 
 
 def inert(text: str) -> str:

@@ -273,6 +273,19 @@ def test_an_export_to_a_link_replaces_what_it_names_and_one_to_a_device_is_writt
     assert Path("/dev/null").is_char_device()
 
 
+def test_no_file_holds_what_steers_a_terminal_or_turns_text_around(tmp_path):
+    attack, emoji = "\x1b]52;c;cm0=\x07\x9b2J\u202eevil", "👩\u200d🔬 می\u200cخواهم עברית"
+    exported = single_run(Trace.of(a_run(attack, f"{attack} {emoji}")), f"Sums {attack}", attack, system=attack)
+    for ending in FORMATS:
+        path = tmp_path / f"x{ending}"
+        write_file(path, FORMATS, exported)
+        text = path.read_text("utf-8")
+        assert not set(text) & set("\x1b\x07\x9b\u202e"), ending
+        assert (emoji if ending != ".json" else "\\u200d") in text
+    (again,) = read_json((tmp_path / "x.json").read_text("utf-8")).exchanges
+    assert again.trace.answer.strip() == f"{attack} {emoji}"
+
+
 # Nothing that a model or a person wrote becomes markup
 
 
