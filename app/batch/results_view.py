@@ -24,6 +24,7 @@ from baton_reasoning.app.toolkit.controls import (
     SwitchButton,
     button,
     label,
+    literal,
     progress_bar,
     scrolling,
     show_opened,
@@ -311,7 +312,7 @@ class ResultsView(QWidget):
         arms = menu.addMenu("Compare with…")
         for name, recipe in ARMS.items():
             text = "\t".join(filter(None, (recipe.title, recipe.summary)))
-            arms.addAction(text).triggered.connect(partial(self.arm_wanted.emit, name))
+            arms.addAction(literal(text)).triggered.connect(partial(self.arm_wanted.emit, name))
         menu.addSeparator()
         self.opinions = menu.addAction("Second opinions on all wrong answers")
         self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")

@@ -90,6 +90,10 @@ def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
     one.trigger()
     assert str(window.preferences.value.models.large) == "http://one:8080"
     qtbot.waitUntil(lambda: window.session.ready)
+    window.preferences.change_window(recent_pairs=(("/models/R&D.gguf", "http://one:8080"),))
+    window.topbar.pair.click()
+    assert menu.actions()[0].text() == "● R&&D.gguf  ◆ http://one:8080", "which a menu shows with one “&”"
+    menu.close()
 
 
 def test_a_file_that_is_no_model_is_refused_and_a_pair_without_sense_warned_of(opened, qtbot, files):
