@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,18 +18,21 @@ from baton_reasoning.core.batch.reading.columns import (
     ColumnNames,
     Columns,
     Options,
+    as_list,
+    as_text,
     available_columns,
     guess_columns,
     is_filled,
-    is_missing,
+    joined,
 )
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.records import ENDINGS, is_readable, read_records
-from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected, Value
+from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected
 from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.text import counted, replace_lone_surrogates, some_of
+from baton_reasoning.core.text import counted, some_of
 
 if TYPE_CHECKING:
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
@@ -39,6 +42,9 @@ MOST_DROPPED = 5
 SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
+_TRUTH = {"true": "Yes", "false": "No"}
+"""How a truth value answers a question, such as BoolQ's, that does not ask for true or false."""
+_ASKS_FOR_TRUTH = re.compile(r"\b(?:true|false)\b", re.IGNORECASE)
 
 
 class ProblemFile(BaseModel):
@@ -208,6 +214,10 @@ def _problem_set(
         )
     if missing := next((name for name in named if name and name not in names), None):
         raise ProblemFileError(f"{source.name} has no column “{missing}”.", f"Choose one of: {listed}.")
+    if columns.first_option is None:
+        source.remarks.append(
+            f"{source.name}: no answer shows whether options are counted from 0 or 1; they were counted from 0."
+        )
     problems: list[Problem] = []
     for row in rows:
         if limit is not None and len(problems) == limit:
@@ -236,49 +246,39 @@ def _no_problem(source: ProblemSource, rejected: Sequence[Rejected], advice: str
 
 
 def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem | Rejected:
-    def text_of(name: str | None) -> str:
-        return _as_text(row.fields.get(name)).strip() if name else ""
-
-    text = text_of(columns.problem)
+    text = as_text(row.fields.get(columns.problem)).strip()
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
     if isinstance(row.fields[columns.problem], list | dict):
         return Rejected(row.line, f"Its “{columns.problem}” is a structure, and no text of a problem.")
-    if before := text_of(columns.context):
-        text = f"{before}\n{text}"
-    answer = row.fields.get(columns.answer) if columns.answer else None
-    expected = expected_answer(text_of(columns.answer)) or expected_answer(text_of(columns.solution), worked=True)
-    options = None
-    if columns.choices:
-        value = row.fields.get(columns.choices)
-        if isinstance(value, str) and value.strip():
-            return Rejected(
-                row.line,
-                f"Its “{columns.choices}” is one text; write a list, or a column for each: option_a, option_b …",
-            )
-        options = Options.from_value(value)
-    elif columns.options:
-        options = Options.from_columns([text_of(name) for name in columns.options], columns.option_labels)
-    elif expected and (wrong := [option for name in columns.wrong if (option := text_of(name))]):
+    before = (joined(row.fields.get(name), "\n").strip() for name in columns.context)
+    text = "\n".join([*filter(None, before), text])
+    answer = row.fields.get(columns.answer or "")
+    solution = as_text(row.fields.get(columns.solution or ""))
+    expected = expected_answer(joined(answer, ", ")) or expected_answer(solution, worked=True)
+    if isinstance(listed := row.fields.get(columns.choices or ""), str) and listed.strip():
+        return Rejected(
+            row.line, f"Its “{columns.choices}” is one text; write a list, or a column for each: option_a, option_b …"
+        )
+    options = columns.options_in(row)
+    if expected and (wrong := [option for name in columns.wrong if (option := as_text(row.fields.get(name)).strip())]):
         options = Options.shuffled(expected, wrong, seed=text)
+    if options and len(options.texts) > len(LETTERS):
+        return Rejected(row.line, f"It has {len(options.texts)} options; there are letters for {len(LETTERS)}.")
     if options:
         text = options.written_below(text)
-        expected = options.letter_of(answer if isinstance(answer, int) else expected) if expected else None
+        answers = as_list(answer if isinstance(answer, int | list) else expected)
+        letters = [options.letter_of(each, columns.first_option or 0) or "" for each in answers]
+        expected = ", ".join(letters) if expected and all(letters) else None
+    elif expected and expected.lower() in _TRUTH and not _ASKS_FOR_TRUTH.search(text):
+        expected = _TRUTH[expected.lower()]
     metadata = {
-        _as_text(name): _as_text(value)
+        as_text(name): as_text(value)
         for name, value in row.fields.items()
         if (name not in columns.named or name == columns.solution) and is_filled(value)
     }
-    return Problem(text_of(columns.id) or str(number), text, expected, metadata, row.line, source)
-
-
-def _as_text(value: Value) -> str:
-    """Convert a field to text, a list or object to JSON; a lone surrogate becomes “?”."""
-    if is_missing(value):
-        return ""
-    # Parquet has dates and bytes, which JSON cannot express.
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return replace_lone_surrogates(text)
+    identity = as_text(row.fields.get(columns.id or "")).strip() or str(number)
+    return Problem(identity, text, expected, metadata, row.line, source)
 
 
 def _with_unique_ids(found: ProblemSet) -> ProblemSet:

@@ -33,6 +33,8 @@ from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_
 from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
 from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.grading.extract import extract_answer
+from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from tests.conftest import peak_memory
 from tests.core.batch.counting import read, texts, written
@@ -296,9 +298,10 @@ ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
 GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Antwort": "", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
 UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
 RESULT = {"id": "a", "problem": "How many?", "answer": "33", "expected": "34", "outcome": "wrong", "steps": 2}
+MGSM = {"question": "How many?", "answer": "It is 18, and 16 more, so there are 34.", "answer_number": 34}
 
 
-@pytest.mark.parametrize("record", [RESULT, ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
+@pytest.mark.parametrize("record", [RESULT, ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED, MGSM])
 def test_a_problem_and_its_answer_are_found(tmp_path, record):
     (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
     assert read(tmp_path, "p.json", json.dumps(record)).problems[0].expected == "34"
@@ -333,6 +336,63 @@ def test_options_are_found_wherever_they_stand(tmp_path, fields):
     assert options[2:] in ([], ["C) blue"], ["C) 3"], ["C) blue", "D) black"])
 
 
+@pytest.mark.parametrize(
+    ("answers", "letters"),
+    [
+        ([1, 2, 3], ["A", "B", "C"]),
+        (["3", "1", "2"], ["C", "A", "B"]),
+        ([0, 1, 2], ["A", "B", "C"]),
+        ([0, 3, 1], ["A", None, "B"]),  # no counting has an option for 3
+        ([[1, 3], 2, [3]], ["A, C", "B", "C"]),
+        ([[0, 2], 1, ["red", "B"]], ["A, C", "B", "A, B"]),
+    ],
+)
+@pytest.mark.parametrize("names", [["options"], ["option_a", "option_b", "option_c"]])
+def test_a_file_shows_by_its_answers_whether_options_are_counted_from_0_or_1(tmp_path, names, answers, letters):
+    texts = ["red", "green", "blue"]
+    options = {"options": texts} if len(names) == 1 else dict(zip(names, texts, strict=True))
+    rows = [{"question": "Which?", "answer": answer, **options} for answer in answers]
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [each.expected for each in found.problems] == letters
+    assert found.notes == ()
+
+
+def test_where_no_answer_shows_from_where_options_are_counted_a_remark_says_so(tmp_path):
+    row = {"question": "Which?", "options": ["red", "green", "blue"], "answer": 1}
+    found = read(tmp_path, "p.jsonl", f"{json.dumps(row)}\n{json.dumps(row | {'answer': 2})}")
+    assert [each.expected for each in found.problems] == ["B", "C"]
+    assert found.notes == (
+        "p.jsonl: no answer shows whether options are counted from 0 or 1; they were counted from 0.",
+    )
+    row["options"] = ["x"] * 27
+    found = read(tmp_path, "p.jsonl", f"{json.dumps(row)}\n{json.dumps(row | {'options': ['x'] * 26, 'answer': 25})}")
+    assert [each.expected for each in found.problems] == ["Z"]
+    assert rejected(found) == [(1, "It has 27 options; there are letters for 26.")], "the bare question is not asked"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "right", "wrong"),
+    [
+        ({"answer": ["1", "2"]}, "1, 2", "2 and 1", "1"),
+        ({"answer": [1, 2.5, 1]}, "1, 2.5", r"\boxed{2.5}, \boxed{1}", "1, 2"),
+        ({"solution": r"So $\boxed{1}$ or $\boxed{-2}$."}, "1, -2", r"\boxed{-2} and \boxed{1}", "-2"),
+        ({"solution": r"First \boxed{1}. We go on, and get \boxed{-2}."}, "-2", "-2", "1"),
+        ({"question": "Is it so?", "answer": True}, "Yes", "Yes, it is.", "No"),
+        ({"question": "Is it so?", "answer": "False"}, "No", "no", "yes"),
+        ({"question": "True or false: it is so.", "answer": False}, "false", "False", "true"),
+    ],
+)
+def test_answers_that_are_several_or_truth_values_are_graded_as_they_are_meant(
+    tmp_path, grader, fields, expected, right, wrong
+):
+    (problem,) = read(tmp_path, "p.jsonl", json.dumps({"question": "Which?", **fields})).problems
+    assert problem.expected == expected
+    outcomes = [
+        grader.grade(problem.expected, extract_answer(text, problem.expected)).outcome for text in (right, wrong)
+    ]
+    assert outcomes == [Outcome.CORRECT, Outcome.WRONG]
+
+
 @pytest.mark.parametrize("names", ["ab", "AB", "abcd", "ABCD"])
 def test_columns_of_single_letters_are_values_of_the_problem(tmp_path, names):
     record = {"question": "Solve a*x = b.", **{name: 3 * at for at, name in enumerate(names, 1)}, "answer": 1}
@@ -342,7 +402,10 @@ def test_columns_of_single_letters_are_values_of_the_problem(tmp_path, names):
 
 
 def test_options_that_stand_otherwise(tmp_path):
-    """Labels from 0 as in COPA, all options in one text, and the right one in a column of its own as in GPQA."""
+    """Labels from 0 as in COPA and PIQA, all options in one text, the right one in a column of its own as in GPQA."""
+    piqa = {"goal": "To sleep", "sol1": "drink coffee after coffee until midnight", "sol2": "lie down", "label": 1}
+    (problem,) = read(tmp_path, "piqa.jsonl", json.dumps(piqa)).problems
+    assert (problem.text, problem.expected) == (f"To sleep\n\nA) {piqa['sol1']}\nB) lie down", "B")
     rows = [{"question": "Why?", "choice1": "sun", "choice2": "rain", "label": label} for label in (0, 1)]
     found = read(tmp_path, "copa.jsonl", "\n".join(map(json.dumps, rows)))
     assert [problem.expected for problem in found.problems] == ["A", "B"]
@@ -366,6 +429,27 @@ def test_the_context_stands_before_the_question_where_there_is_one(tmp_path):
             ("It costs 76.\nHow much?", "51.0"),
             ("Or?", "4"),
         ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "before"),
+    [
+        ({"article": "Tom ran.", "options": ["Tom", "Ann"], "answer": "A"}, "Tom ran."),  # RACE
+        (
+            {"title": "Tom", "context": "Tom ran.", "answers": {"text": ["Tom"], "answer_start": [0]}},
+            "Tom ran.",
+        ),  # SQuAD
+        ({"passage": "Tom ran.", "answer": True}, "Tom ran."),  # BoolQ, DROP
+        ({"paragraph.text": "Tom ran."}, ""),
+        ({"background": "Who runs is fast.", "situation": "Tom ran."}, "Who runs is fast.\nTom ran."),  # ROPES
+        ({"context": {"contexts": ["Tom ran.", "Ann did not."]}, "final_decision": "yes"}, "Tom ran.\nAnn did not."),
+        ({"dialogue": ["Ann: Tom ran.", "Tom: I did."]}, "Ann: Tom ran.\nTom: I did."),  # DREAM
+    ],
+)
+def test_what_data_sets_ask_about_is_asked_with_the_question(tmp_path, fields, before):
+    found = read(tmp_path, "p.jsonl", json.dumps({"id": "x", "question": "Who ran?", **fields}))
+    assert texts(found)[0].split("\n\n")[0] == f"{before}\nWho ran?".strip()
+    assert not before or "context" in found.columns[0].parts
 
 
 def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
@@ -392,9 +476,9 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
         with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
             read_problems(path, named=missing)
     row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
-    assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
+    assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context=("input",))
     named = guess_columns([row], ColumnNames(answer="solution"))
-    assert named == Columns("instruction", "solution", id="id", context="input"), "it is not the solution, too"
+    assert named == Columns("instruction", "solution", id="id", context=("input",)), "it is not the solution, too"
 
 
 # What is damaged or doubtful
@@ -524,7 +608,7 @@ def with_part(name, content):
 
 def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path):
     shown: dict[object, str | None] = {4: "4", 1234567890123456: "1234567890123456", 0.1 + 0.2: "0.3"}
-    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "TRUE", None: None}
+    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "Yes", None: None}
     title = [("Questions of 2026",), (None,)]
     rows = [*title, ("Frage", None, "Antwort"), (None,), *(("What is 2 + 2?", None, cell) for cell in shown), ("Why?",)]
     found = read(tmp_path, "sums.xlsx", workbook(title, rows))
