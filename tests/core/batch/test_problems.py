@@ -16,7 +16,8 @@ import os
 import random
 import sys
 import zipfile
-from datetime import date
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO, StringIO
 from itertools import chain
 from pathlib import Path
@@ -189,6 +190,10 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
     assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == list(map(as_read, drawn))
 
 
+TABLE = "a | b\n--|:-:\n1 | 2"
+ROWS = "| # | Question | Answer |\n|---|---|---|\n| 1 | What is \\|1\\|? | 1 |\n| 2 | Two? | 2 |\n| 3 | Three? | |"
+
+
 @pytest.mark.parametrize(
     ("text", "problems_of_it"),
     [
@@ -203,12 +208,37 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
         ("First, add 1 to 2.\nThen, add 3.\n", [("First, add 1 to 2.", None, 1), ("Then, add 3.", None, 2)]),
         ("Problem\n\nWhy, and how?\nAnswer: 2\n", [("Problem\n\nWhy, and how?", "2", 1)]),
         ("{1, 2} has how many subsets?", [("{1, 2} has how many subsets?", None, 1)]),
+        ("What is 2 + 2?\nA: 4\nWhat is 3 + 3?\n**A:** 6", [("What is 2 + 2?", "4", 1), ("What is 3 + 3?", "6", 3)]),
+        ("Let\na = 5\n\nTwo?", [("Let\na = 5", None, 1), ("Two?", None, 4)]),
+        ("Which?\nA: red\nB: green\nAnswer: B", [("Which?\nA: red\nB: green", "B", 1)]),
+        (
+            "One?\nAnswer:\n1\nTwo?\nCorrect answer:\n\nThree?",
+            [("One?", "1", 1), ("Two?", None, 4), ("Three?", None, 7)],
+        ),
+        ("One?\nAnswer: 1\nBecause 1 is 1.\n---\nTwo?\nAnswer:\n\n2\n", [("One?", "1", 1), ("Two?", "2", 5)]),
+        (
+            f"Prices:\n\n{TABLE}\n\nWhat costs b?\n\nTwo?",
+            [(f"Prices:\n\n{TABLE}\n\nWhat costs b?", None, 1), ("Two?", None, 9)],
+        ),
+        (f"What costs b?\n\n{TABLE}\n\nTwo?", [(f"What costs b?\n\n{TABLE}", None, 1), ("Two?", None, 7)]),
+        (f"Prices:\n{TABLE}\nWhat costs b?\nTwo?", [(f"Prices:\n{TABLE}\nWhat costs b?", None, 1), ("Two?", None, 6)]),
+        (f"What costs b?\n{TABLE}\nTwo?", [(f"What costs b?\n{TABLE}", None, 1), ("Two?", None, 5)]),
+        (f"# Sums\n\n{ROWS}\n", [("What is |1|?", "1", 5), ("Two?", "2", 6), ("Three?", None, 7)]),
     ],
 )
 @pytest.mark.parametrize("name", ["p.txt", "standard-input"])
 def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(name, text, problems_of_it):
     found = read_problems(ProblemSource(name, text.encode()))
     assert [(each.text, each.expected, each.source_line) for each in found.problems] == problems_of_it
+
+
+def test_a_text_in_which_problems_and_answers_do_not_match_is_not_guessed_at(tmp_path):
+    found = read(tmp_path, "p.txt", "One?\nAnswer: 1\nTwo?\nAnswer: 2\n---\nThree?\n---\nAnswer: 3\n")
+    assert texts(found) == ["Three?"]
+    several = "It has several answers; write a rule such as --- between problems."
+    assert rejected(found) == [(1, several), (8, "It is an answer without a problem above it.")]
+    found = read(tmp_path, "p.txt", f"{ROWS}\n| 4 | Is |x| = 1? | yes |\n")
+    assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 3."]
 
 
 def test_lines_ids_and_values_that_are_missing(tmp_path):
@@ -673,6 +703,26 @@ def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path):
     parquet.write_table(far, path)
     with pytest.raises(ProblemFileError, match="damaged"):
         read_problems(path)
+
+
+@needs_pyarrow
+def test_what_json_has_no_word_for_is_read_from_parquet_as_text_or_a_remark_says_what_was_not_taken(tmp_path):
+    day = datetime(2024, 1, 2)
+    read_as: list[tuple[Any, str | None]] = [
+        (day.date(), "2024-01-02"),
+        (day, "2024-01-02"),
+        (day.replace(hour=3), "2024-01-02T03:00:00"),
+        (day.time(), "00:00:00"),
+        (Decimal("1.50"), "1.50"),
+        ([day.date(), None, day.date() + timedelta(1)], "2024-01-02, 2024-01-03"),
+        ("é".encode(), "é"),
+        (b"\xff", None),
+    ]
+    for value, expected in read_as:
+        found = read(tmp_path, "p.parquet", as_parquet([{"question": "Which?", "answer": value}, {"question": "Or?"}]))
+        assert found.problems[0].expected == expected
+        told = "p.parquet: the bytes in “answer” are no text, and were not taken."
+        assert found.notes == (() if expected else (told,))
 
 
 @needs_pyarrow
