@@ -27,8 +27,8 @@ from baton_reasoning.core.batch.reading.columns import (
 )
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.records import ENDINGS, is_readable, read_records
-from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected
-from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.source import ENCODINGS, ProblemSource, Record, Rejected
+from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
 from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
@@ -78,6 +78,8 @@ class ProblemSet:
     notes: tuple[str, ...] = ()
     """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
     origin: ProblemOrigin = field(default_factory=ProblemOrigin)
+    encoding: str = ""
+    """The encoding that was named or guessed for text that is not Unicode; "" if there is none."""
 
     @property
     def with_answer(self) -> int:
@@ -115,25 +117,30 @@ class ProblemSet:
         return [*lines, *self.notes]
 
 
-def read_problems(place: Path | ProblemSource, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+def read_problems(
+    place: Path | ProblemSource, limit: int | None = None, named: ColumnNames = GUESS, encoding: str = ""
+) -> ProblemSet:
     """Read a file, standard input, or every readable file of a folder; at most `limit` problems.
 
-    Columns that are not `named` are guessed. Raises ProblemFileError when nothing can be read, or a column is missing.
+    Columns that are not `named` are guessed, and so is the encoding of text that is not Unicode.
+    Raises ProblemFileError when nothing can be read, or a column is missing; UnknownEncoding.
     """
     if isinstance(place, Path) and place.is_dir():
-        return _with_unique_ids(_read_folder(place, limit, named))
-    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name)
+        return _with_unique_ids(_read_folder(place, limit, named, encoding))
+    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name, encoding)
     return _with_unique_ids(_read_source(source, limit, named))
 
 
-def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+def read_data_set(
+    text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS, encoding: str = ""
+) -> ProblemSet:
     """Read a data set of the Hub, named as in hub_data.py; otherwise like `read_problems`.
 
     Raises ProblemFileError, DownloadError.
     """
     data = HubDataSet.parse(text)
     files, pinned = fetch(data, hub)
-    found = _read_files([(file, file.name) for file in files], data.name.rpartition("/")[2], limit, named)
+    found = _read_files([(file, file.name) for file in files], data.name.rpartition("/")[2], limit, named, encoding)
     note = f"Read {', '.join(file.name for file in files)} of {pinned}."
     origin = found.origin.model_copy(update={"data_set": pinned})
     return _with_unique_ids(replace(found, notes=(note, *found.notes), origin=origin))
@@ -144,7 +151,7 @@ def can_hold_problems(path: Path) -> bool:
     return path.is_dir() or is_readable(path.name)
 
 
-def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_folder(folder: Path, limit: int | None, named: ColumnNames, encoding: str) -> ProblemSet:
     found_paths = list(islice(folder.rglob("*"), _MOST_FILES + 1))
     if len(found_paths) > _MOST_FILES:
         raise ProblemFileError(
@@ -153,28 +160,34 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
     names = sorted(path.relative_to(folder) for path in found_paths if path.is_file())
     visible = [name for name in names if not any(part.startswith(".") for part in name.parts)]
     files = [name for name in visible if is_readable(name.name) and not name.name.lower().startswith(_NOT_PROBLEMS)]
-    found = _read_files([(folder / name, name.as_posix()) for name in files], folder.name, limit, named)
+    found = _read_files([(folder / name, name.as_posix()) for name in files], folder.name, limit, named, encoding)
     if skipped := [name.as_posix() for name in sorted({*visible} - {*files})]:
         note = f"Files skipped, because they look like no problems: {some_of(skipped, 3)}."
         found = replace(found, notes=(*found.notes, note))
     return found
 
 
-def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_files(
+    files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames, encoding: str
+) -> ProblemSet:
     """Read several files as one set. `files`: each with the name that is the source of its problems."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
+    unknown: list[str] = []
     for path, name in files:
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
         try:
-            sets.append(_read_source(ProblemSource.open(path, name), left, named))
+            sets.append(_read_source(ProblemSource.open(path, name, encoding), left, named))
         except ProblemFileError as error:
             rejected.append(Rejected(0, str(error), name))
+            unknown += [encoding or ENCODINGS[0]] if isinstance(error, UnknownEncoding) else []
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
-        raise ProblemFileError(f"{title} holds no file of problems that can be read.{reason}", SUPPORTED)
+        raise (UnknownEncoding if unknown else ProblemFileError)(
+            f"{title} holds no file of problems that can be read.{reason}", SUPPORTED
+        )
     return ProblemSet(
         title,
         tuple(problem for each in sets for problem in each.problems),
@@ -183,6 +196,7 @@ def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None
         tuple(dict.fromkeys(column for each in sets for column in each.available_columns)),
         tuple(note for each in sets for note in each.notes),
         ProblemOrigin(files=tuple(file for each in sets for file in each.origin.files)),
+        next(filter(None, (*unknown, *(each.encoding for each in sets))), ""),
     )
 
 
@@ -237,6 +251,7 @@ def _problem_set(
         names,
         tuple(source.remarks),
         ProblemOrigin(files=(ProblemFile(name=source.name, sha256=hashlib.sha256(source.data).hexdigest()),)),
+        "".join(source.decoded_as),
     )
 
 

@@ -33,7 +33,7 @@ from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, gue
 from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_problems
 from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
-from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -599,6 +599,57 @@ def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path, endin
             read(tmp_path, f"p.{ending}", deep)
     with pytest.raises(ProblemFileError, match="nested too deeply"):
         read(tmp_path, f"p.{ending}", deep)
+
+
+# Encodings
+
+WESTERN_TEXTS = (
+    "„Wie groß ist die Fläche?“ Der Bäcker verkauft für 3 € süße Brötchen – täglich außer samstags. ÄÖÜ",
+    "« À côté de l’école créée en 1900 », dit l’héroïne ; où ça ? Résoudre x² + y³z.",
+    "¿Cuántas niñas había? ¡Qué difícil! El 1º compró 3 kg de piñas en 2000; ¿y después?",
+    "A solução da equação não é única: são três opções.",
+    "Kuinka monta päärynää on pöydällä? Hääyö.",
+    "créée",
+)
+OTHER_TEXTS = (
+    ("gbk", "小明有三个苹果，吃了一个，还剩几个？"),
+    ("gbk", "求x+1=3的解。"),
+    ("big5", "小明有三個蘋果，吃了一個，還剩幾個？"),
+    ("shift-jis", "りんごが三つあります。一つ食べました。"),
+    ("euc-kr", "사과가 세 개 있습니다. 몇 개가 남습니까?"),
+    ("windows-1251", "Сколько яблок осталось у Маши? 3 или 4"),
+    ("koi8-r", "Сколько яблок осталось?"),
+    ("windows-1253", "Πόσα μήλα έμειναν;"),
+    ("windows-1250", "Ile jabłek zostało Małgosi? Oblicz długość boku trójkąta, jeżeli pole wynosi 6."),
+)
+
+
+@pytest.mark.parametrize("text", WESTERN_TEXTS)
+def test_western_text_in_windows_1252_is_read_and_a_remark_says_so(tmp_path, text):
+    found = read(tmp_path, "p.txt", f"What is 2 + 2?\n{text}\n".encode("cp1252"))
+    assert texts(found) == ["What is 2 + 2?", text]
+    assert found.notes == ("p.txt is not UTF-8 and was read as Windows-1252.",)
+    assert found.encoding == "Windows-1252"
+
+
+@pytest.mark.parametrize(("encoding", "text"), OTHER_TEXTS)
+def test_text_in_another_encoding_is_refused_until_a_person_names_that(tmp_path, encoding, text):
+    path = written(tmp_path, "set/p.csv", f"question\tanswer\nWhat is 2 + 2?\t4\n{text}\t{text}\n".encode(encoding))
+    for place in (path, path.parent):
+        with pytest.raises(
+            UnknownEncoding, match=r"in an unknown encoding, not UTF-8 or .*with --encoding, such as .*GBK"
+        ):
+            read_problems(place)
+        found = read_problems(place, encoding=encoding)
+        assert [(each.text, each.expected) for each in found.problems][1:] == [(text, text)]
+        assert found.encoding == encoding
+    for other in ("ascii", "no-such-encoding", "base64"):
+        with pytest.raises(UnknownEncoding, match=f"is not text in {other}"):
+            read_problems(path, encoding=other)
+    written(tmp_path, "set/a.csv", f"question\tanswer\n{text}\t\n")
+    found = read_problems(path.parent)
+    assert (texts(found), found.encoding) == ([text], "Windows-1252"), "which can be corrected"
+    assert texts(read_problems(path.parent, encoding=encoding)) == [text, "What is 2 + 2?", text], "UTF-8 stays UTF-8"
 
 
 # Tables
