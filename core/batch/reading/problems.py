@@ -29,6 +29,7 @@ from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.records import ENDINGS, is_readable, read_records
 from baton_reasoning.core.batch.reading.source import ENCODINGS, ProblemSource, Record, Rejected
 from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
+from baton_reasoning.core.export.exported import is_exported
 from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
@@ -201,6 +202,10 @@ def _read_files(
 
 
 def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
+    if is_exported(source.data):
+        raise ProblemFileError(
+            f"{source.name} is a conversation that Baton exported.", "Export it as JSON, and drop that on the window."
+        )
     if source.suffix not in ("", *ENDINGS):
         raise ProblemFileError(f"{source.name} is not a supported format.", SUPPORTED)
     try:

@@ -34,11 +34,14 @@ from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_
 from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
 from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
+from baton_reasoning.core.export.exported import to_json
+from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from tests.conftest import peak_memory
 from tests.core.batch.counting import read, texts, written
+from tests.core.store.made import an_exported_run
 from tests.tiers import size
 
 LETTERS = "ABC"
@@ -576,6 +579,12 @@ def test_what_is_not_there_is_no_file_or_is_too_much_is_refused(tmp_path, monkey
     with pytest.raises(ProblemFileError, match=r"larger than 1 MiB\. Split it"):
         read(tmp_path, "p.txt", "One?\n" * (1 << 20))
     assert read(tmp_path, "p.txt", "One?\n".rjust(1 << 20))
+
+
+@pytest.mark.parametrize(("name", "write"), [("p.json", to_json), ("p.md", to_markdown), ("p", to_markdown)])
+def test_an_exported_conversation_is_no_file_of_problems(tmp_path, name, write):
+    with pytest.raises(ProblemFileError, match=r"is a conversation that Baton exported\. Export it as JSON"):
+        read(tmp_path, name, write(an_exported_run("Sums")))
 
 
 def test_bad_lines_are_named_and_the_rest_is_read(tmp_path):
