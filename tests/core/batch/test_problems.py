@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import sys
 import zipfile
 from datetime import date, datetime, timedelta
@@ -139,7 +140,8 @@ def encoded(draw, text):
     choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
     is_utf8 = any("�" not in line.decode(errors="replace") for line in windows.split(b"\n") if not line.isascii())
-    if windows.decode("cp1252") == text and not is_utf8:
+    looks_western = not re.search(r"[^\x00-\x7f]{3}|\w[¡-¿]\w", text)
+    if windows.decode("cp1252") == text and not is_utf8 and looks_western:
         choices.append(windows)
     return draw(st.sampled_from(choices))
 
@@ -191,6 +193,68 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
         found = read_problems(places[place])
     assert found.rejected == ()
     assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == list(map(as_read, drawn))
+
+
+WORDS_OF_A_LINE = st.text("bcdé 12,;|$", min_size=1, max_size=12).map(str.strip).filter(bool)
+INTEGERS = st.integers(-(10**14), 10**14)
+"""As many digits as a workbook keeps."""
+TYPED: dict[str, st.SearchStrategy[Any]] = {
+    "words": WORDS_OF_A_LINE,
+    "number": INTEGERS,
+    "truth": st.booleans(),
+    "day": st.dates(),
+    "numbers": st.lists(INTEGERS, min_size=2, unique=True),
+    "bytes": st.sampled_from([b"12", "é".encode(), b"\xff\xfe", b"3\xe9"]),
+}
+"""Answers that a file can hold, by their kind."""
+AS_TEXT = ["words", "number", "truth", "day"]
+AS_JSON = ["words", "number", "truth", "numbers"]
+HELD = {"delimited": AS_TEXT, "text": AS_TEXT, "workbook": AS_TEXT, "document": AS_JSON, "lines": AS_JSON}
+HELD |= {"parquet": list(TYPED)} if HAS_PYARROW else {}
+
+
+def as_blocks(draw, rows):
+    end, head = draw(st.sampled_from(["\n", "\n---\n"])), draw(st.sampled_from(["Answer: ", "A: ", "**Answer:**\n"]))
+    return "".join(f"{row['question']}\n{head}{row['answer']}{end}" for row in rows)
+
+
+def expected_of(value):
+    """What is expected of a model where a file gives this answer; None if it gives none that can be read."""
+    match value:
+        case bool():
+            return "Yes" if value else "No"
+        case list():
+            return ", ".join(map(str, value))
+        case bytes():
+            return None if "�" in value.decode(errors="replace") else value.decode()
+    return str(value)
+
+
+@pytest.mark.scaled
+@settings(max_examples=size(150, long=3_000))
+@given(st.data(), st.sampled_from([(kind, answer) for kind, answers in HELD.items() for answer in answers]))
+def test_what_is_read_equals_what_was_written_or_a_remark_says_what_was_not_taken(data, kind_and_answer):
+    kind, answer = kind_and_answer
+    asked = data.draw(st.lists(WORDS_OF_A_LINE, min_size=1, max_size=4))
+    rows = [{"question": f"Q{at} {text}", "answer": data.draw(TYPED[answer])} for at, text in enumerate(asked)]
+    if kind == "parquet":
+        ending, content = ".parquet", as_parquet(rows)
+    elif kind == "workbook":
+        ending, content = ".xlsx", workbook([list(rows[0]), *(row.values() for row in rows)])
+    else:
+        write = {"document": as_document, "lines": as_lines, "delimited": as_delimited, "text": as_blocks}[kind]
+        ending = {"document": ".json", "lines": ".jsonl", "delimited": ".csv", "text": ".txt"}[kind]
+        content = encoded(data.draw, write(data.draw, rows))
+    if kind == "workbook" and answer == "day":
+        with pytest.raises(ProblemFileError, match="The cell B2 is a date"):
+            read_problems(ProblemSource(f"p{ending}", content))
+        return
+    found = read_problems(ProblemSource(f"p{ending}", content))
+    read_as = [(each.text, each.expected) for each in found.problems]
+    assert read_as == [(row["question"], expected_of(row["answer"])) for row in rows]
+    assert found.rejected == ()
+    told = "p.parquet: the bytes in “answer” are no text, and were not taken."
+    assert (told in found.notes) == any(each is None for _, each in read_as)
 
 
 TABLE = "a | b\n--|:-:\n1 | 2"
