@@ -17,7 +17,7 @@ from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
+from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
@@ -63,7 +63,7 @@ class BatchPage(QStackedWidget):
 
     def open_problems(self, path: Path) -> None:
         """Read a file or a folder, and show its preview."""
-        self._read(path, GUESS, "", is_new=True)
+        self._read(path, GUESS, is_new=True)
 
     def refresh(self) -> None:
         """List the batches that are in the store now."""
@@ -76,12 +76,12 @@ class BatchPage(QStackedWidget):
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()
 
-    def _read(self, path: Path, columns: ColumnNames, encoding: str, is_new: bool = False) -> None:
-        """Read with these columns and this encoding; unless the file is new, keep what was chosen for its batch."""
+    def _read(self, path: Path, named: Corrections, is_new: bool = False) -> None:
+        """Read with these corrections; unless the file is new, keep what was chosen for its batch."""
 
         def read() -> ProblemSet | UnknownEncoding:
             try:
-                return read_problems(path, named=columns, encoding=encoding)
+                return read_problems(path, named=named)
             except UnknownEncoding as error:
                 return error
 
@@ -150,7 +150,7 @@ class BatchPage(QStackedWidget):
         session.opened.connect(self._show_view)
         session.changed.connect(self._show_running)
         self.welcome.problems_wanted.connect(self.open_problems)
-        self.preview.correction_wanted.connect(lambda *chosen: self._read(self._previewed, *chosen))
+        self.preview.corrected.connect(lambda named: self._read(self._previewed, named))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
         self.preview.cancelled.connect(self._show_welcome)

@@ -22,7 +22,7 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
+from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reading.source import ENCODINGS
 from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS
@@ -39,8 +39,8 @@ USUAL = ("small", "large", "baton")
 
 
 class Preview(QWidget):
-    correction_wanted = Signal(object, str)
-    """`ColumnNames` and the encoding that a person chose instead of the guess."""
+    corrected = Signal(object)
+    """`Corrections` of what was guessed."""
     start_wanted = Signal()
     larges_wanted = Signal()
     """Other large models, still to be chosen."""
@@ -60,7 +60,9 @@ class Preview(QWidget):
         self.encoding = combo_box("Encoding of the text")
         self.encoding.addItems(ENCODINGS)
         self.encoding.setPlaceholderText("choose…")
-        self.encoding.activated.connect(lambda: self.correction_wanted.emit(GUESS, self.encoding.currentText()))
+        self.encoding.activated.connect(
+            lambda: self.corrected.emit(GUESS._replace(encoding=self.encoding.currentText()))
+        )
         self.table = RowTable("The first problems", SHOWN)
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
@@ -169,9 +171,8 @@ class Preview(QWidget):
         self.start.setToolTip(reason)
 
     def _columns_chosen(self) -> None:
-        names = (combo.currentText() for combo in (self.problem, self.answer, self.identity))
-        columns = ColumnNames(*("" if name == NONE else name for name in names))
-        self.correction_wanted.emit(columns, self.encoding.currentText())
+        chosen = (each.currentText() for each in (self.problem, self.answer, self.identity, self.encoding))
+        self.corrected.emit(Corrections(*("" if text == NONE else text for text in chosen)))
 
     def _show_more(self) -> None:
         """Offer all policies, or hide those again that are not chosen."""

@@ -15,7 +15,7 @@ from baton_reasoning.app.terminal.command_line import OUTPUT, Function, as_json,
 from baton_reasoning.app.terminal.models import hub_access
 from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.streams import opened_input, remark
-from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.columns import Corrections
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
@@ -68,15 +68,15 @@ class RunChoices:
         return self.grade != NOT_GRADED
 
     @property
-    def columns(self) -> ColumnNames:
-        """The columns that ROLE=NAME names; none for the answer if nothing is graded. Raises SettingsError."""
-        named = {}
+    def corrections(self) -> Corrections:
+        """The encoding, and the columns that ROLE=NAME names; no answer if nothing is graded. Raises SettingsError."""
+        named = {"encoding": self.encoding}
         for text in self.column:
             role, equals, name = text.partition("=")
-            if role not in ColumnNames._fields or not (equals and name):
+            if role not in ("problem", "answer", "id") or not (equals and name):
                 raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
             named[role] = name
-        return ColumnNames(**named if self.is_graded else named | {"answer": ""})
+        return Corrections(**named if self.is_graded else named | {"answer": ""})
 
 
 @command("run")
@@ -165,7 +165,7 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
 
 def _read(file: Path, choices: RunChoices) -> ProblemSet:
     """Read problems from a file, a folder, standard input, or a data set on the Hub."""
-    name, how = file.as_posix(), (choices.limit, choices.columns, choices.encoding)
+    name, how = file.as_posix(), (choices.limit, choices.corrections)
     if name == "-":
         source = ProblemSource.read("standard-input", opened_input().buffer, choices.encoding)
         if not source.data.strip():

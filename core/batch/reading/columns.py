@@ -102,15 +102,17 @@ class Columns:
         return Options.from_columns([as_text(row.fields.get(name)) for name in self.options], self.option_labels)
 
 
-class ColumnNames(NamedTuple):
-    """The columns that the user chose: None to guess one, "" for none."""
+class Corrections(NamedTuple):
+    """What a person chose in place of a guess: columns (None to guess one, "" for none), and an encoding."""
 
     problem: str | None = None
     answer: str | None = None
     id: str | None = None
+    encoding: str = ""
+    """Of text that is not Unicode; "" to guess it."""
 
 
-GUESS = ColumnNames()
+GUESS = Corrections()
 
 
 def is_known_name(name: str) -> bool:
@@ -123,7 +125,7 @@ def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.fields))
 
 
-def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns | None:
+def guess_columns(rows: Sequence[Record], named: Corrections = GUESS) -> Columns | None:
     """Guess the columns by their names; the problem otherwise by the longest texts.
 
     A column that is empty in every row is not chosen. None if there is no text.

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.batch.reading.columns import (
     GUESS,
-    ColumnNames,
     Columns,
+    Corrections,
     Options,
     as_list,
     as_text,
@@ -118,30 +118,26 @@ class ProblemSet:
         return [*lines, *self.notes]
 
 
-def read_problems(
-    place: Path | ProblemSource, limit: int | None = None, named: ColumnNames = GUESS, encoding: str = ""
-) -> ProblemSet:
+def read_problems(place: Path | ProblemSource, limit: int | None = None, named: Corrections = GUESS) -> ProblemSet:
     """Read a file, standard input, or every readable file of a folder; at most `limit` problems.
 
-    Columns that are not `named` are guessed, and so is the encoding of text that is not Unicode.
-    Raises ProblemFileError when nothing can be read, or a column is missing; UnknownEncoding.
+    Columns and an encoding that are not `named` are guessed. Raises ProblemFileError when nothing can be read, or a
+    column is missing; UnknownEncoding.
     """
     if isinstance(place, Path) and place.is_dir():
-        return _with_unique_ids(_read_folder(place, limit, named, encoding))
-    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name, encoding)
+        return _with_unique_ids(_read_folder(place, limit, named))
+    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name, named.encoding)
     return _with_unique_ids(_read_source(source, limit, named))
 
 
-def read_data_set(
-    text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS, encoding: str = ""
-) -> ProblemSet:
+def read_data_set(text: str, hub: Hub, limit: int | None = None, named: Corrections = GUESS) -> ProblemSet:
     """Read a data set of the Hub, named as in hub_data.py; otherwise like `read_problems`.
 
     Raises ProblemFileError, DownloadError.
     """
     data = HubDataSet.parse(text)
     files, pinned = fetch(data, hub)
-    found = _read_files([(file, file.name) for file in files], data.name.rpartition("/")[2], limit, named, encoding)
+    found = _read_files([(file, file.name) for file in files], data.name.rpartition("/")[2], limit, named)
     note = f"Read {', '.join(file.name for file in files)} of {pinned}."
     origin = found.origin.model_copy(update={"data_set": pinned})
     return _with_unique_ids(replace(found, notes=(note, *found.notes), origin=origin))
@@ -152,7 +148,7 @@ def can_hold_problems(path: Path) -> bool:
     return path.is_dir() or is_readable(path.name)
 
 
-def _read_folder(folder: Path, limit: int | None, named: ColumnNames, encoding: str) -> ProblemSet:
+def _read_folder(folder: Path, limit: int | None, named: Corrections) -> ProblemSet:
     found_paths = list(islice(folder.rglob("*"), _MOST_FILES + 1))
     if len(found_paths) > _MOST_FILES:
         raise ProblemFileError(
@@ -161,16 +157,14 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames, encoding: 
     names = sorted(path.relative_to(folder) for path in found_paths if path.is_file())
     visible = [name for name in names if not any(part.startswith(".") for part in name.parts)]
     files = [name for name in visible if is_readable(name.name) and not name.name.lower().startswith(_NOT_PROBLEMS)]
-    found = _read_files([(folder / name, name.as_posix()) for name in files], folder.name, limit, named, encoding)
+    found = _read_files([(folder / name, name.as_posix()) for name in files], folder.name, limit, named)
     if skipped := [name.as_posix() for name in sorted({*visible} - {*files})]:
         note = f"Files skipped, because they look like no problems: {some_of(skipped, 3)}."
         found = replace(found, notes=(*found.notes, note))
     return found
 
 
-def _read_files(
-    files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames, encoding: str
-) -> ProblemSet:
+def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: Corrections) -> ProblemSet:
     """Read several files as one set. `files`: each with the name that is the source of its problems."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
@@ -180,10 +174,10 @@ def _read_files(
         if left == 0:
             break
         try:
-            sets.append(_read_source(ProblemSource.open(path, name, encoding), left, named))
+            sets.append(_read_source(ProblemSource.open(path, name, named.encoding), left, named))
         except ProblemFileError as error:
             rejected.append(Rejected(0, str(error), name))
-            unknown += [encoding or ENCODINGS[0]] if isinstance(error, UnknownEncoding) else []
+            unknown += [named.encoding or ENCODINGS[0]] if isinstance(error, UnknownEncoding) else []
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
         raise (UnknownEncoding if unknown else ProblemFileError)(
@@ -201,7 +195,7 @@ def _read_files(
     )
 
 
-def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_source(source: ProblemSource, limit: int | None, named: Corrections) -> ProblemSet:
     if is_exported(source.data):
         raise ProblemFileError(
             f"{source.name} is a conversation that Baton exported.", "Export it as JSON, and drop that on the window."
@@ -217,7 +211,7 @@ def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -
 
 
 def _problem_set(
-    source: ProblemSource, records: Sequence[Record | Rejected], limit: int | None, named: ColumnNames
+    source: ProblemSource, records: Sequence[Record | Rejected], limit: int | None, named: Corrections
 ) -> ProblemSet:
     rejected = [record for record in records if isinstance(record, Rejected)]
     rows = [record for record in records if isinstance(record, Record)]
@@ -231,7 +225,7 @@ def _problem_set(
             f"{source.name} does not show which column is the problem.",
             f"Rename it to “problem”, or name it in the terminal with --column problem=NAME. There are: {listed}.",
         )
-    if missing := next((name for name in named if name and name not in names), None):
+    if missing := next((name for name in (named.problem, named.answer, named.id) if name and name not in names), None):
         raise ProblemFileError(f"{source.name} has no column “{missing}”.", f"Choose one of: {listed}.")
     if columns.first_option is None:
         source.remarks.append(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import TypeGuard
 
 from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
 from baton_reasoning.core.batch.reading.tabular import (
     Sample,
-    is_markdown_table,
+    markdown_rows,
     read_delimited,
     read_markdown_table,
     read_parquet,
@@ -71,7 +72,7 @@ def _reader_of(source: ProblemSource) -> Reader:
         return read_workbook
     if _JSON.match(source.text):
         return _read_json
-    if suffix in ("", ".txt") and is_markdown_table(source.text):
+    if suffix in ("", ".txt") and markdown_rows(source.text):
         return read_markdown_table
     sample = Sample.of(source.text)
     if sample.has_header() or suffix in (".csv", ".tsv") or (not suffix and sample.may_be_table()):
@@ -150,15 +151,10 @@ def _read_text(source: ProblemSource) -> Iterator[Record | Rejected]:
     text = source.text.strip()
     lines = text.split("\n")
     answer = _ANSWER if any(map(_OPTION_B.match, lines)) else _ANSWER_OR_A
-    ends = _ends_of_problems(lines, answer)
     first = 1 + source.text.partition(text)[0].count("\n")
-    block: list[tuple[int, str]] = []
-    for at, line in enumerate(lines):
-        block.append((first + at, line))
-        if at in ends:
-            yield from _text_record(block, answer)
-            block = []
-    yield from _text_record(block, answer)
+    ends = sorted({*_ends_of_problems(lines, answer), len(lines) - 1})
+    for start, end in pairwise([-1, *ends]):
+        yield from _text_record([(first + at, lines[at]) for at in range(start + 1, end + 1)], answer)
 
 
 def _ends_of_problems(lines: list[str], answer: re.Pattern[str]) -> set[int]:
@@ -196,12 +192,10 @@ def _text_record(block: list[tuple[int, str]], answer: re.Pattern[str]) -> Itera
         place, mark = marks[0] if marks else (len(written), None)
         last = written[place - 1][0]
         fields: dict[str, Value] = {"problem": "\n".join(line for number, line in block if number <= last).strip()}
-        said = [mark["answer"] if mark else "", *(line for _, line in written[place + 1 :])]
-        for name, text in zip(
-            ("answer", "solution"), (said[0] or "".join(said[1:2]), "\n".join(said[1:])), strict=True
-        ):
-            if text.strip():
-                fields[name] = text.strip()
+        below = [line for _, line in written[place + 1 :]]
+        if mark and (said := [*filter(None, [mark["answer"]]), *below]):
+            fields["answer"] = said[0].strip()
+            fields |= {"solution": "\n".join(said[1:])} if said[1:] else {}
         yield Record(written[0][0], fields)
 
 

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,9 +24,9 @@ ENCODINGS = ("Windows-1252", "Windows-1250", "Windows-1251", "Windows-1253", "GB
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes that are not UTF-8, as `surrogateescape` decodes them."""
-_FOREIGN = r"[^\x00-\x7f\xa0«»¡¿‘’“”„•–—…]"
+_FOREIGN = re.compile(r"[^\x00-\x7f\xa0«»¡¿‘’“”„•–—…]")
 """A character beyond ASCII other than the usual punctuation."""
-_NOT_WESTERN = re.compile(rf"{_FOREIGN}{{3,}}|(?<=[^\W\d_])[¡¿¹³ªº¦¨¬¯¸£¥¼¾](?=[^\W\d_])")
+_NOT_WESTERN = re.compile(rf"{_FOREIGN.pattern}{{3,}}|(?<=[^\W\d_])[¡¿¹³ªº¦¨¬¯¸£¥¼¾](?=[^\W\d_])")
 """What is rare in Western text: three such characters in a row (créée and ção have two), or a sign inside a word."""
 
 
@@ -115,13 +116,10 @@ class ProblemSource:
             text = self.data.decode(encoding)
         except (UnicodeError, LookupError):  # it may be the name of no encoding
             text = ""
-        strange = sum(len(found) for found in _NOT_WESTERN.findall(text))
-        if not text or (not self.encoding and 3 * strange > len(re.findall(_FOREIGN, text))):
-            told = (
-                f"is not text in {encoding}" if self.encoding else f"is in an unknown encoding, not UTF-8 or {encoding}"
-            )
+        if not text or not (self.encoding or _looks_western(text)):
+            told = "" if self.encoding else "in an unknown encoding: it is not UTF-8 and "
             raise UnknownEncoding(
-                f"{self.name} {told}.",
+                f"{self.name} is {told}not text in {encoding}.",
                 f"Name its encoding, in the terminal with --encoding, such as {', '.join(ENCODINGS[1:])}.",
             )
         self.decoded_as.append(encoding)
@@ -139,3 +137,10 @@ class ProblemSource:
                 f"{self.name} mixes encodings: line {first[True]} is UTF-8, and line {first[False]} is not.",
                 "Save all of it as UTF-8.",
             )
+
+
+def _looks_western(text: str) -> bool:
+    """Tell whether at most a third of what is foreign to ASCII, at the beginning of a text, is rare in Western text."""
+    foreign = list(islice(_FOREIGN.finditer(text), 100_000))
+    rare = _NOT_WESTERN.finditer(text, 0, foreign[-1].end() if foreign else 0)
+    return 3 * sum(len(found.group()) for found in rare) <= len(foreign)

@@ -103,23 +103,23 @@ def tables_in(lines: Sequence[str]) -> list[range]:
     return found
 
 
-def is_markdown_table(text: str) -> bool:
-    """Tell whether a text is one table, perhaps below a heading."""
+def markdown_rows(text: str) -> list[Row]:
+    """Return the rows of a text that is one table, perhaps below a heading; none for any other."""
     lines = text.split("\n")
     tables = tables_in(lines)
-    others = (line for at, line in enumerate(lines) if not any(at in table for table in tables))
-    return len(tables) == 1 and not any(line.strip() and not line.startswith("#") for line in others)
+    if len(tables) != 1 or any(
+        line.strip() and not line.startswith("#") for at, line in enumerate(lines) if at not in tables[0]
+    ):
+        return []
+    names, _, *rows = tables[0]
+    inside = ((at, lines[at].strip().removeprefix("|").removesuffix("|")) for at in (names, *rows))
+    return [(at + 1, [cell.strip().replace("\\|", "|") for cell in _MARKDOWN_BAR.split(row)]) for at, row in inside]
 
 
 def read_markdown_table(source: ProblemSource) -> Iterator[Record | Rejected]:
     """Yield the rows of a text that is one table."""
-    lines = source.text.split("\n")
-    (table,) = tables_in(lines)
-    inside = {at: lines[at].strip().removeprefix("|").removesuffix("|") for at in table if at != table.start + 1}
-    rows = [
-        (at + 1, [cell.strip().replace("\\|", "|") for cell in _MARKDOWN_BAR.split(row)]) for at, row in inside.items()
-    ]
-    yield from _below_header(rows[1:], _unique(rows[0][1]))
+    (_, names), *rows = markdown_rows(source.text)
+    yield from _below_header(rows, _unique(names))
 
 
 def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:

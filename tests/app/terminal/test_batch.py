@@ -146,7 +146,7 @@ def test_the_encoding_of_a_file_is_named_where_it_is_unknown(tmp_path, say, refu
     file = tmp_path / "sums.csv"
     file.write_bytes("question,answer\nСколько будет 2 + 2?,4\n".encode("cp1251"))
     run = ("batch", "run", str(file), "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"), "--json")
-    assert "sums.csv is in an unknown encoding, not UTF-8 or Windows-1252. Name its encoding" in refused(*run)
+    assert "sums.csv is in an unknown encoding: it is not UTF-8 and not text in Windows-1252. Name its" in refused(*run)
     assert json.loads(say(*run, "--encoding", "windows-1251")[0])["problem"] == "Сколько будет 2 + 2?"
 
 

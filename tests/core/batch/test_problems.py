@@ -30,7 +30,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
+from baton_reasoning.core.batch.reading.columns import Columns, Corrections, guess_columns
 from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_problems
 from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
@@ -301,7 +301,7 @@ def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(name, te
 
 def test_a_text_in_which_problems_and_answers_do_not_match_is_not_guessed_at(tmp_path):
     found = read(tmp_path, "p.txt", "One?\nAnswer: 1\nTwo?\nAnswer: 2\n---\nThree?\n---\nAnswer: 3\n")
-    assert texts(found) == ["Three?"]
+    assert (texts(found), found.available_columns) == (["Three?"], ("problem",))
     several = "It has several answers; write a rule such as --- between problems."
     assert rejected(found) == [(1, several), (8, "It is an answer without a problem above it.")]
     found = read(tmp_path, "p.txt", f"{ROWS}\n| 4 | Is |x| = 1? | yes |\n")
@@ -555,7 +555,7 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
     path = written(tmp_path, "p.json", json.dumps(record))
     with pytest.raises(ProblemFileError, match=r"“prompt” is a structure.* another column: prompt, extra_info\.text"):
         read_problems(path)
-    (problem,) = read_problems(path, named=ColumnNames("extra_info.text")).problems
+    (problem,) = read_problems(path, named=Corrections("extra_info.text")).problems
     assert (problem.text, problem.expected) == ("How?", "34")
 
 
@@ -565,16 +565,16 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
     found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
     assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
-    found = read_problems(path, named=ColumnNames("question", "value"))
+    found = read_problems(path, named=Corrections("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
     assert "The answer is the column “value”." in found.summary()
-    for missing in (ColumnNames("task"), ColumnNames(answer="task")):
+    for missing in (Corrections("task"), Corrections(answer="task")):
         with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
             read_problems(path, named=missing)
     row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
-    assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context=("input",))
-    named = guess_columns([row], ColumnNames(answer="solution"))
+    assert guess_columns([row], Corrections(answer="")) == Columns("instruction", id="id", context=("input",))
+    named = guess_columns([row], Corrections(answer="solution"))
     assert named == Columns("instruction", "solution", id="id", context=("input",)), "it is not the solution, too"
 
 
@@ -710,19 +710,21 @@ def test_text_in_another_encoding_is_refused_until_a_person_names_that(tmp_path,
     path = written(tmp_path, "set/p.csv", f"question\tanswer\nWhat is 2 + 2?\t4\n{text}\t{text}\n".encode(encoding))
     for place in (path, path.parent):
         with pytest.raises(
-            UnknownEncoding, match=r"in an unknown encoding, not UTF-8 or .*with --encoding, such as .*GBK"
+            UnknownEncoding, match=r"unknown encoding: it is not UTF-8 and not text in .*with --encoding, such as .*GBK"
         ):
             read_problems(place)
-        found = read_problems(place, encoding=encoding)
+        found = read_problems(place, named=Corrections(encoding=encoding))
         assert [(each.text, each.expected) for each in found.problems][1:] == [(text, text)]
         assert found.encoding == encoding
     for other in ("ascii", "no-such-encoding", "base64"):
         with pytest.raises(UnknownEncoding, match=f"is not text in {other}"):
-            read_problems(path, encoding=other)
+            read_problems(path, named=Corrections(encoding=other))
     written(tmp_path, "set/a.csv", f"question\tanswer\n{text}\t\n")
     found = read_problems(path.parent)
     assert (texts(found), found.encoding) == ([text], "Windows-1252"), "which can be corrected"
-    assert texts(read_problems(path.parent, encoding=encoding)) == [text, "What is 2 + 2?", text], "UTF-8 stays UTF-8"
+    assert texts(read_problems(path.parent, named=Corrections(encoding=encoding))) == [text, "What is 2 + 2?", text], (
+        "UTF-8 stays UTF-8"
+    )
 
 
 # Tables
@@ -747,7 +749,7 @@ def test_doubtful_rows_of_a_table(tmp_path):
     assert (texts(found), found.columns[0].problem) == (["Wie groß ist die Fläche?", "“Und wo?”"], "column 2")
     assert found.notes == ("p.csv is not UTF-8 and was read as Windows-1252.",)
     source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
-    found = read_problems(source, named=ColumnNames(answer="b"))
+    found = read_problems(source, named=Corrections(answer="b"))
     assert [each.expected for each in found.problems] == ["2", "3"]
 
 
