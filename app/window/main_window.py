@@ -305,6 +305,7 @@ class MainWindow(QMainWindow):
         self._appearance = appearance
 
     def _imported(self, conversation: str) -> None:
+        self.show_page("chat")
         self.chat.sidebar.refresh()
         self.session.open(conversation)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -17,6 +18,9 @@ from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_
 
 _FORMAT = "baton conversation"
 _VERSION = 1
+_BEGINNING = re.compile(rb'\s*\{\s*"format": "baton conversation"')
+_FIGURES = re.compile(rb"^\*[\d,]+ tokens?, large share \d+%, ", re.MULTILINE)
+"""The line of figures below an answer in Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ def put_into(store: Store, exported: Exported) -> str:
         store.conversations.show(conversation, ids[exported.leaf])
     store.conversations.rename(conversation, exported.name)
     return conversation
+
+
+def is_exported(file: bytes) -> bool:
+    """Tell whether a file is a conversation, exported as JSON or Markdown."""
+    return bool(_BEGINNING.match(file) or _FIGURES.search(file, 0, 2**20))
 
 
 def to_json(exported: Exported) -> str:

@@ -142,6 +142,14 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert result["expected"] is None
 
 
+def test_the_encoding_of_a_file_is_named_where_it_is_unknown(tmp_path, say, refused):
+    file = tmp_path / "sums.csv"
+    file.write_bytes("question,answer\nСколько будет 2 + 2?,4\n".encode("cp1251"))
+    run = ("batch", "run", str(file), "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"), "--json")
+    assert "sums.csv is in an unknown encoding: it is not UTF-8 and not text in Windows-1252. Name its" in refused(*run)
+    assert json.loads(say(*run, "--encoding", "windows-1251")[0])["problem"] == "Сколько будет 2 + 2?"
+
+
 @pytest.mark.parametrize("database", [batch_run.HISTORY, batch_run.STORE_FILE])
 def test_a_folder_is_its_owners_and_a_batch_that_gets_no_link_is_deleted(tmp_path, database):
     """Batches are kept in the history, or in their folder. Two programs found one free, before either had its batch."""
