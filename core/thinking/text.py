@@ -28,7 +28,7 @@ class Text:
         self.body = Body(written)
         self.answer_start: int | None = None
         """The position just after the closing tag; None inside the thinking."""
-        self.tokens = {author: sum(p.tokens for p in written if p.author is author) for author in Author}
+        self.tokens = {author: sum(part.author is author for part in written) for author in Author}
         self.discards = 0
         """Number of times that text was discarded."""
         self._edited_until = 0
@@ -40,7 +40,7 @@ class Text:
         length = 0
         for part in written:
             if part.closing_tag:
-                self.answer_start = length + len(part.closing_tag)
+                self.answer_start = length + part.closed_at
             length += len(part.text)
             if self._splitter.feed(part.text):
                 self._step_starts.append(length - self._splitter.after)
@@ -144,10 +144,10 @@ class Text:
 
     def discard(self, position: int) -> tuple[str, int]:
         """Cut the text at `position`; returns the discarded text and its number of tokens."""
-        gone = self.body.cut(position)
+        text, gone = self.body.cut(position)
         self.discards += 1
         for part in gone:
-            self.tokens[part.author] -= part.tokens
+            self.tokens[part.author] -= 1
         while len(self._step_starts) > 1 and self.step_start > position:
             self._step_starts.pop()
         if self.answer_start is not None and position < self.answer_start:
@@ -156,7 +156,7 @@ class Text:
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder = Utf8Decoder()
-        return "".join(part.text for part in gone), sum(part.tokens for part in gone if part.author.is_model)
+        return text, sum(part.author.is_model for part in gone)
 
     @property
     def before_tag(self) -> int:
@@ -180,8 +180,8 @@ class Text:
         for tag in self.closing_tags:
             start = self.body.text.find(tag, max(0, len(self.body) - len(tag) - recent))
             if start >= 0 and not self._quoted(start):
-                self.body.mark_closing(tag)
                 self.answer_start = start + len(tag)
+                self.body.mark_closing(tag, self.answer_start)
                 return tag
         return ""
 

@@ -98,7 +98,7 @@ class WriteStream:
         parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
         start = sum(len(part.text) for part in parts)
         cuts = start < self.text.position
-        kept = sum(part.tokens for part in parts if part.author.is_model)
+        kept = sum(part.author.is_model for part in parts)
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
         # The seed is as if the text after `start` had been discarded, so that a takeover from there repeats the trial.
         seed = stream_of(self.settings.seed, request.author.value, self.text.discards + cuts)

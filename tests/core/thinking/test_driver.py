@@ -23,6 +23,7 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import StepScore
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import BUDGET, OPENING, PERSON, SMALL_ONLY, UNCLOSED
 from baton_reasoning.core.thinking.requests import (
@@ -46,7 +47,7 @@ from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, World, keywords, run
-from tests.fakes.scripted import THINK, Fault, ScriptedEngine, characters, single_bytes
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, ScriptedEngine, characters, single_bytes
 
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
@@ -384,6 +385,16 @@ def test_each_token_of_a_discarded_closing_tag_counts(tag):
     done = run(StepScore(), [["One.", *tag]], large, RunSettings(max_tokens=9))
     assert done.all(events.TextDiscarded)[0].tokens == 1 + len(tag)
     assert (done.trace.finish, done.trace.tokens) == (events.Finish.MAX_TOKENS, 9)
+
+
+def test_a_closing_tag_that_is_cut_within_loses_the_tokens_after_the_cut():
+    """The last token of three counted as kept once the large model had written it instead."""
+    tag = ["</", "think", ">"]
+    small = ScriptedEngine(["One", *tag], chances=lambda body: TORN if body.endswith("</think") else CERTAIN)
+    done = run(TokenEntropy(), small, [[">", " Four."]])
+    assert [(gone.text, gone.tokens) for gone in done.all(events.TextDiscarded)] == [(">", 1)]
+    assert (done.trace.thinking_text, done.trace.tokens) == ("One", len(["One", *tag]))
+    assert done.small.calls[-1].position == done.trace.tokens
 
 
 def test_half_a_closing_tag_at_the_end_of_a_run_is_final():
