@@ -365,7 +365,7 @@ class Driver:
         self._end_write()
         yield from self._discard_next_step()
         passage = self._passage
-        if passage and passage.waits and not request.keep and passage.start < self.text.position:
+        if passage and passage.waits and not request.keep and (passage.tokens or passage.start < self.text.position):
             yield self.stream.discard(passage.start)
             self._passage = None
         yield from self._accept()

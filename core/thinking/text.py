@@ -36,6 +36,9 @@ class Text:
         """Starts of steps that follow a cap instead of a boundary."""
         self._splitter = Splitter("", boundary)
         self._decoder = Utf8Decoder()
+        self.inside_character = bool(written) and written[-1].author.is_model and not written[-1].text
+        """Whether the last token ended inside a character, or its text comes with a later token: no decision and no
+        handoff happens there. Of a text that is taken up nobody knows: a token without text is written again."""
         self._step_starts = [0]
         length = 0
         for part in written:
@@ -77,13 +80,6 @@ class Text:
         return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
 
     @property
-    def inside_character(self) -> bool:
-        """Tell whether the last token ended inside a character, or its text comes with a later token. No decision and
-        no handoff happens there."""
-        last = self.body.parts[-1] if self.body.parts else None
-        return bool(self._decoder.getstate()[0]) or (last is not None and last.id is not None and not last.text)
-
-    @property
     def at_boundary(self) -> bool:
         return self._splitter.at_boundary
 
@@ -121,6 +117,7 @@ class Text:
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
         """Add a token; returns its text and whether it completed a step boundary."""
         text = self._decoder.decode(token.data)
+        self.inside_character = token.held or bool(self._decoder.getstate()[0])
         self.body.append(Part(text, author, token.id, vocabulary if token.id is not None else ""))
         self.tokens[author] += 1
         ends_step = self._splitter.feed(text)
@@ -137,6 +134,7 @@ class Text:
 
     def insert(self, text: str, author: Author = Author.INSERTED) -> None:
         self.body.append(Part(text, author))
+        self.inside_character = False
         if self._splitter.feed(text):
             self._step_starts.append(self.position - self._splitter.after)
         if author is Author.PERSON:
@@ -155,7 +153,7 @@ class Text:
         self._capped = {start for start in self._capped if start <= position}
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
-        self._decoder = Utf8Decoder()
+        self._decoder, self.inside_character = Utf8Decoder(), False
         return text, sum(part.author.is_model for part in gone)
 
     @property

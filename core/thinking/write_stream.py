@@ -80,7 +80,9 @@ class WriteStream:
                     case Token():
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         self.decoded += 1
-                        yield events.TokenWritten(self.now(), author, item.id, written, *item[2:], ends_step=ends_step)
+                        yield events.TokenWritten(
+                            self.now(), author, item.id, written, *item[2:-1], ends_step=ends_step
+                        )
                         self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case PrefillProgress(total=total) if total > SHORT_PREFILL:
                         yield events.PrefillProgressed(self.now(), author, *item)

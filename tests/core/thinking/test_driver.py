@@ -97,6 +97,8 @@ def making(*requests: Request[Any]) -> Programmed:
 def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests, text):
     done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
     assert done.trace.text.removesuffix(" Four.</think>") == text
+    blank = run(making(Step(), LookAhead(), ONE), [["One.\n\n", ""], " End.</think>"], [["Two"]])
+    assert [gone.tokens for gone in blank.all(events.TextDiscarded)] == [1], "a token without text is replaced, too"
 
 
 def test_a_step_ends_before_the_first_word_of_the_next_which_goes_if_another_model_writes_that():
@@ -219,7 +221,7 @@ def test_nothing_is_handed_over_inside_a_character_nor_is_half_of_one_left_by_a_
 @pytest.mark.parametrize(("silent", "written"), [(5, "It is so"), (6, "")])
 def test_nothing_is_handed_over_before_the_text_of_a_token_has_come(silent, written):
     """A server may tell the text of several tokens with the last of them; a takeover waits only so long for it."""
-    large = ScriptedEngine([*[b""] * silent, "It is so"], name="large")
+    large = ScriptedEngine([*[b""] * silent, "It is so"], name="large", tells_late=True)
     done = run(AtBoundary(THREE), ["One.\n\n", " End.</think>"], large)
     assert done.trace.text == f"One.\n\n{written} End.</think>"
     assert done.trace.totals[LARGE].kept == (silent + 1 if written else 0)
