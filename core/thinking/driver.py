@@ -249,13 +249,13 @@ class Driver:
                     pass
                 if self.stream.stop in (None, Stop.CANCELLED):
                     raise self._after_stop(self.policy.default_writer)
-                if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
+                if self.stream.stop is not Stop.END_OF_TEXT or not self.text.is_open:
                     passage.text_ended = True
                     return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
                 reason = reasons.UNCLOSED
             except Interrupted as interruption:
                 close = interruption.wish.request
-                if not isinstance(close, Close) or not self._is_open:
+                if not isinstance(close, Close) or not self.text.is_open:
                     raise
                 reason = close.reason
             self._end_write()
@@ -388,7 +388,7 @@ class Driver:
     def _hands_back_empty(self, request: TakeOver) -> bool:
         """Tell whether a takeover that its model ended at once is handed back. Where no thinking is open, a large model
         with nothing to write has found the text complete."""
-        is_complete = request.author is Author.LARGE and not self._is_open
+        is_complete = request.author is Author.LARGE and not self.text.is_open
         return self.policy.hands_back_empty and request.tokens < WITHOUT_END and not is_complete
 
     def _replacement(self) -> TakeOver:
@@ -434,7 +434,7 @@ class Driver:
 
     def _close(self, request: Close) -> Happens[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
-        if not self._is_open:
+        if not self.text.is_open:
             if request.reason is reasons.REPETITION:
                 raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
             raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
@@ -468,7 +468,7 @@ class Driver:
         """Return what follows when a model can write no more. Raises ContextFull."""
         card = self.sessions[author].card
         match self.stream.stop:
-            case Stop.END_OF_TEXT if self._is_open:
+            case Stop.END_OF_TEXT if self.text.is_open:
                 return Interrupted(Wish(Close(reasons.UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
@@ -521,11 +521,6 @@ class Driver:
         return Ended(Finish.MAX_TOKENS, reason)
 
     # What all of them use --------------------------------------------------------------------------------------------
-
-    @property
-    def _is_open(self) -> bool:
-        """Whether the text is in a thinking that has to be closed: a model without tags has none."""
-        return self.text.thinking and bool(self.text.closing_tags)
 
     def _ends_thinking(self, start: int) -> bool:
         """Tell whether the text from `start` on closes the thinking, and the program of the thinking ends with it."""

@@ -59,6 +59,11 @@ class Text:
         return self.answer_start is None
 
     @property
+    def is_open(self) -> bool:
+        """Tell whether the text is in a thinking that has to be closed: the text of models without tags has none."""
+        return self.thinking and bool(self.closing_tags)
+
+    @property
     def closed_by(self) -> Author | None:
         """Return who closed the thinking; None if it is open."""
         return next((part.author for part in reversed(self.body.parts) if part.closing_tag), None)
@@ -159,7 +164,7 @@ class Text:
     @property
     def before_tag(self) -> int:
         """Return where a closing tag that is not complete yet may begin; the end of the text if there is none."""
-        if not self.thinking or not self.closing_tags:
+        if not self.is_open:
             return self.position
         tail = self.body.text[-max(map(len, self.closing_tags)) :]
         for length in range(len(tail), 0, -1):
