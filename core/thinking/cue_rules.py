@@ -14,7 +14,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from baton_reasoning.core.thinking.policy import Ablation, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
-from baton_reasoning.core.thinking.requests import Insert, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import Insert, May, Program, Step, TakeOver, Until, Written
 from baton_reasoning.core.thinking.text import Text
 
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
@@ -185,7 +185,10 @@ class CuePolicy(Policy):
         self.counters[LONGER_TAKEOVERS] += 1
         self.counters[ALLOWED] = self._c
         yield from Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION)
-        yield from self.take_over(n3, EXCESSIVE_REFLECTION)
+        yield from takeover
+        takeover = self.take_over(n3, EXCESSIVE_REFLECTION)
+        if not (yield from May(takeover)):
+            return
 
     def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> TakeOver:
         return TakeOver(tokens, reason, cue, self.settings.until)

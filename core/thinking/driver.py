@@ -181,6 +181,8 @@ class Driver:
                 request = program.send(result)
 
     def _carry_out(self, request: requests.Request[Any]) -> Happens[Any]:
+        if isinstance(request, requests.Question):
+            return (yield from self._answer(request))
         boundary, self._boundary = self._boundary, None
         match request:
             case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
@@ -197,9 +199,19 @@ class Driver:
                 return (yield from self._take_over(request))
             case requests.Discard():
                 return (yield from self._discard())
-        self._end_write()
-        yield from self._discard_next_step()
-        self._check_tokens()
+        yield from self._pause()
+        match request:
+            case requests.Insert():
+                return (yield from self._insert(request))
+            case Close():
+                return (yield from self._close(request))
+
+    def _answer(self, request: requests.Question) -> Happens[Any]:
+        """Answer a question, which leaves what waits, and a boundary, as they are."""
+        if isinstance(request, requests.May):
+            return self._is_allowed(request.takeover)
+        yield from self._report_counters()
+        yield from self._pause()
         match request:
             case requests.Judge():
                 return (yield from self._judge(request))
@@ -207,10 +219,12 @@ class Driver:
                 return (yield from self._score(request))
             case requests.Trial():
                 return (yield from self._try(request))
-            case requests.Insert():
-                return (yield from self._insert(request))
-            case Close():
-                return (yield from self._close(request))
+
+    def _pause(self) -> Happens[None]:
+        """End the default writer's write at the end of its step. Raises Ended if no token may follow."""
+        self._end_write()
+        yield from self._discard_next_step()
+        self._check_tokens()
 
     # The default writer ----------------------------------------------------------------------------------------------
 
@@ -330,8 +344,7 @@ class Driver:
 
     def _take_over(self, request: TakeOver) -> Happens[Written]:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
-        is_allowed = all(source.allows(request, self.text) for source in self.interruptions)
-        if not is_allowed or request.author not in self.sessions:
+        if not self._is_allowed(request):
             return self._no_takeover()
         start = yield from self._clear_place(request)
         self._asked = request.author
@@ -358,6 +371,10 @@ class Driver:
             yield self._end_step()
         self._boundary = _Boundary.AFTER_TAKEOVER if self.text.at_boundary else None
         return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
+
+    def _is_allowed(self, request: TakeOver) -> bool:
+        limits = self.interruptions
+        return request.author in self.sessions and all(limit.allows(request, self.text) for limit in limits)
 
     def _clear_place(self, request: TakeOver) -> Happens[int]:
         """Discard what a takeover replaces, accept anything else, and return where it begins. Raises Ended if no tokens

@@ -200,6 +200,13 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it():
     assert sum(total.decoded for total in done.trace.totals.values()) < DECODED_AT_MOST * 60
 
 
+@pytest.mark.parametrize("question", [Judge("?", ("A",)), Score(), Trial(1, LARGE)])
+def test_a_question_at_the_boundary_where_a_takeover_ended_leaves_the_boundary_there(question):
+    taking, here = TakeOver(9, RANDOM, until=Until.STEP), Step(here=True)
+    done = run(making(Step(), taking, question, here, ONE), ["One.\n\n", " End.</think>"], ["Two.\n\n", "L", "L"])
+    assert done.trace.text == "One.\n\nTwo.\n\nL End.</think>"
+
+
 # Handoffs
 
 

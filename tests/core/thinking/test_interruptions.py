@@ -220,6 +220,18 @@ def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(name):
     assert (done.trace.thinking_text, done.all(TextDiscarded)) == (text.partition("</think>")[0], [])
 
 
+def test_where_the_cap_refuses_a_longer_takeover_no_prompt_is_inserted_and_the_reflections_still_count():
+    settings = Keywords.Settings(c=1, n1=2)
+    before = run(Keywords(settings), ["One.\n\nWait, no", " it is"], ["Wait, so. And"], RunSettings(max_tokens=8)).trace
+    assert (before.text, before.counters["reflections"]) == ("One.\n\nWait, so. it", 1)
+    small = ScriptedEngine(" Two.\n\nThree.\n\nFour.</think>Five.")
+    capped = run(Keywords(settings), small, [], interruptions=[LimitsGuard(Limits(max_large_share=0))], before=before)
+    assert (capped.trace.text, capped.trace.counters) == (
+        f"{before.text} Two.\n\nThree.\n\nFour.</think>Five.",
+        before.counters,
+    )
+
+
 def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed():
     small = ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nThree.\n\nThree.", "Four."]
     done = limited(Never(), small, ["Let me think.\n\nNo"])
