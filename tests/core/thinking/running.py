@@ -157,7 +157,7 @@ class World:
     split: bool = False
     """Whether no token holds a whole boundary."""
     sewn: bool = False
-    """Whether a token may hold a boundary and the first word after it."""
+    """Whether a token may hold a boundary and the first word after it; if the text is drawn, some have no text."""
 
     def next_token(self, author: Author, body: str, number: int | None = None) -> str | None:
         """The token that this model writes after the body; None is the end of text."""
@@ -208,6 +208,8 @@ class World:
             def draw(body: str, number: int) -> bytes | None:
                 if number % 43 == 0:
                     return HALF_A_CHARACTER
+                if number % 47 == 0 and self.sewn:
+                    return b""
                 token = self.next_token(author, body, number)
                 return token.encode() if token is not None else None
 
