@@ -3,7 +3,7 @@
 The small model answers alone. If its confidence, the mean margin p1 - p2 of its tokens, is below τ, its whole text is
 discarded and the large model writes it again (as in arXiv 2605.18796; the bound is ours, fitted to the demo pair). So
 is a text that came to no end within its tokens. Nothing is decided before, so that the small model's text cannot be
-streamed while it is written.
+streamed while it is written. In a text that is taken up it judges, and replaces, only what follows.
 """
 
 from __future__ import annotations
