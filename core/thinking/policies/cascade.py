@@ -22,6 +22,8 @@ from baton_reasoning.core.thinking.text import Text
 ASKED = "asked"
 """Counts whether the large model was asked to solve the problem."""
 UNSURE_ANSWER = TakeoverReason("unsure answer", "Solved afresh by the large model", capped=False)
+UNSURE_REST = TakeoverReason("unsure rest", "Continued by the large model", capped=False)
+"""In a text that was taken up."""
 
 
 class Cascade(Policy):
@@ -32,7 +34,7 @@ class Cascade(Policy):
     is_control = True
     in_answer = True
     stops_repetition = False
-    reasons = (UNSURE_ANSWER,)
+    reasons = (UNSURE_ANSWER, UNSURE_REST)
     main_parameters = ("tau",)
 
     class Settings(PolicySettings):
@@ -50,13 +52,14 @@ class Cascade(Policy):
     settings: Settings
 
     def think(self, text: Text) -> Program:
+        reason = UNSURE_REST if text.position else UNSURE_ANSWER
         if not self.counters[ASKED]:
             draft = yield from ToEnd()
             confidence = sum(map(margin, draft.tokens)) / max(1, len(draft.tokens))
             if draft.text_ended and confidence >= self.settings.tau:
                 return
             self.counters[ASKED] = 1
-        yield from TakeOver(WITHOUT_END, UNSURE_ANSWER)
+        yield from TakeOver(WITHOUT_END, reason)
 
 
 def margin(token: TokenWritten) -> float:

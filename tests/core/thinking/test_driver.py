@@ -18,6 +18,7 @@ from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish
 from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policies.cascade import UNSURE_ANSWER, UNSURE_REST, Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
@@ -343,6 +344,16 @@ def test_a_text_that_is_taken_up_is_decided_at_its_boundary_or_after_the_rest_of
     rest = run(policy, small, ["So it is"], before=begun("One is two", 2))
     assert policy.steps[0].text == " two.\n\n"
     assert rest.trace.text == "One is two.\n\nSo it is End.</think>"
+
+
+def test_a_cascade_that_is_taken_up_replaces_and_says_no_more_than_what_follows():
+    for before, text, reason in (
+        (None, "So.</think> Four.", UNSURE_ANSWER),
+        (begun("One.\n\nTwo is", 3), "One.\n\nSo.</think> Four.", UNSURE_REST),
+    ):
+        unsure = ScriptedEngine("Unsure.</think> Two.", chances=lambda _: TORN)
+        done = run(Cascade(), unsure, ["So.</think> Four."], before=before)
+        assert (done.trace.text, done.trace.pieces[-1].reason) == (text, reason.id)
 
 
 @pytest.mark.parametrize(
