@@ -146,12 +146,13 @@ class Conversations:
             created, changed = (datetime.fromisoformat(row[name]) for name in ("created", "changed"))
             return StoredConversation(row["id"], row["title"], tree, row["leaf"], created, changed)
 
-    def recent(self) -> list[Headline]:
-        """List the conversations, pinned ones first, then last changed first; at most 500."""
+    def recent(self, most: int = -1) -> list[Headline]:
+        """List the conversations, pinned ones first, then last changed first; at most so many, or all if negative."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"""SELECT {_HEADLINE} FROM conversations WHERE deleted IS NULL
-                    ORDER BY pinned IS NULL, changed DESC LIMIT 500"""
+                    ORDER BY pinned IS NULL, changed DESC LIMIT ?""",
+                (most,),
             )
             return [_headline(*row) for row in rows]
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
+from baton_reasoning.core.store.damage import is_damaged, reported_as_store_error
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.file_hashes import FileHashes
 from baton_reasoning.core.store.owners import forget_lapsed
 from baton_reasoning.core.store.runs import Runs, recover
+from baton_reasoning.core.store.salvage import salvage
 from baton_reasoning.core.store.timestamps import format_timestamp
 from baton_reasoning.core.store.writer import Trouble
 
@@ -33,24 +36,28 @@ class Store:
         self.runs = Runs(database)
         self.batches = Batches(database)
         self.file_hashes = FileHashes(database)
+        self._held = ExitStack()
 
     @classmethod
-    def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:
+    def open(cls, path: Path, on_trouble: Trouble | None = None, is_checked: bool = False) -> Store:
         """Open the file, or create it. Raises StoreError.
 
         `on_trouble` is called in the writer's thread: with a StoreError when saving begins to fail, and with None
-        when everything is saved again.
+        when everything is saved again. `is_checked`: the file is not damaged.
         """
-        database = Database(path, on_trouble)
+        database = Database(path, on_trouble, is_checked=is_checked)
         for change in (recover, _purge, forget_lapsed):
             database.writer.submit(change)
         return cls(database)
 
     @classmethod
     def open_to_read(cls, path: Path) -> Store:
-        """Open the file even where nothing can be written: on a full disk, or without permission. Raises StoreError."""
+        """Open the file even where nothing can be written: on a full disk, or without permission. Raises StoreError.
+
+        A damaged file stays as it is: what can be read of it is read from a copy.
+        """
         try:
-            return cls.open(path)
+            return cls._of_copy(path) if is_damaged(path) else cls.open(path, is_checked=True)
         except StoreError:
             journal = path.with_name(f"{path.name}-wal")
             # The data that a killed program left in its journal would not be seen.
@@ -59,13 +66,30 @@ class Store:
                     return cls(Database(path, as_it_stands=True))
             raise
 
+    @classmethod
+    def _of_copy(cls, damaged: Path) -> Store:
+        with ExitStack() as undo:
+            copy = Path(undo.enter_context(TemporaryDirectory(prefix="baton-"))) / damaged.name
+            with reported_as_store_error(copy):
+                saved = salvage(damaged, copy)
+            store = cls(Database(copy, is_checked=True))
+            store._held = undo.pop_all()
+        told = (
+            f"{saved or 'Nothing'} could be read. Close every Baton, then start the window: it saves what can be read."
+        )
+        store.notices = (f"{damaged} is damaged. {told}",)
+        return store
+
     def flush(self) -> StoreError | None:
         """Save now what is buffered; returns what prevents that. What is not saved is tried again."""
         return self._database.writer.flush()
 
     def close(self) -> None:
         """Save what is buffered, then close. Raises StoreError if it cannot be saved. Closing twice is allowed."""
-        self._database.close()
+        try:
+            self._database.close()
+        finally:
+            self._held.close()
 
     def __enter__(self) -> Store:
         return self
