@@ -10,6 +10,7 @@ import json
 import re
 import sqlite3
 import unicodedata
+import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ from typing import Any, NamedTuple
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.runs import save_whole
 from baton_reasoning.core.store.timestamps import format_timestamp, now
 from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.events import Event
 
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60
@@ -111,6 +114,28 @@ class Conversations:
         Tried again until it succeeds; the future has StoreError if the first try failed.
         """
         return self._database.writer.keep(lambda connection: _put(connection, conversation, exchange))
+
+    def add(self, title: str, tree: Iterable[tuple[StoredExchange, Sequence[Event]]], leaf: str | None) -> str:
+        """Save a whole conversation, parents first, each with the events of its run; returns its id.
+
+        Raises StoreError if a part of it cannot be saved; then nothing of it is.
+        """
+        conversation = uuid.uuid4().hex
+
+        def change(connection: sqlite3.Connection) -> None:
+            try:
+                for exchange, events in tree:
+                    _put(connection, conversation, exchange)
+                    if events:
+                        save_whole(connection, exchange.id, events)
+            except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
+                told = "This conversation has a value that cannot be saved."
+                raise StoreError(told, "Nothing of it was saved.") from error
+            values = replace_lone_surrogates(title.strip()), leaf, conversation
+            connection.execute("UPDATE conversations SET title = ?, leaf = coalesce(?, leaf) WHERE id = ?", values)
+
+        self._database.write(change)
+        return conversation
 
     def show(self, conversation: str, exchange: str) -> Future[int]:
         """Remember the leaf to open next time; tried again like `put`."""

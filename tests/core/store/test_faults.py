@@ -504,6 +504,24 @@ def test_what_cannot_be_written_is_said_once_and_all_else_is_saved(path, change,
         database.close()
 
 
+def test_what_can_never_be_written_does_not_hide_why_the_disk_refuses_all_else(path):
+    troubles: list[StoreError | None] = []
+    store = Store.open(path, troubles.append)
+    store.conversations.put("c", ASKED).result()
+    with pytest.raises(StoreError, match="cannot be stored"):
+        store.conversations.put("c", ASKED).result(PATIENCE)
+    with a_full_disk():
+        refused = store.conversations.put("c", StoredExchange("e2", "e", "And then?"))
+        with pytest.raises(StoreError, match="The disk"):
+            refused.result(PATIENCE)
+        assert "The disk" in str(store.flush())
+    assert "cannot be stored" in str(store.flush())
+    assert [each.id for each in store.conversations.open("c").exchanges] == ["e", "e2"]
+    assert ["The disk" in str(each) for each in troubles] == [False, True, False]
+    with pytest.raises(StoreError, match="could not be saved, and is lost"):
+        store.close()
+
+
 def test_events_that_are_saved_before_finish_returns_are_saved_once(path, monkeypatch):
     """The writer may be faster than the thread that concludes the run."""
     database = Database(path)
