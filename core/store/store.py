@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -14,15 +12,12 @@ from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.damage import is_damaged, reported_as_store_error
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.deleted import Deleted, purge, read_deleted
 from baton_reasoning.core.store.file_hashes import FileHashes
 from baton_reasoning.core.store.owners import forget_lapsed
 from baton_reasoning.core.store.runs import Runs, recover
 from baton_reasoning.core.store.salvage import salvage
-from baton_reasoning.core.store.timestamps import format_timestamp
 from baton_reasoning.core.store.writer import Trouble
-
-KEEP_DELETED = timedelta(days=30)
-"""How long deleted conversations and batches can be restored."""
 
 
 class Store:
@@ -46,7 +41,7 @@ class Store:
         when everything is saved again. `is_checked`: the file is not damaged.
         """
         database = Database(path, on_trouble, is_checked=is_checked)
-        for change in (recover, _purge, forget_lapsed):
+        for change in (recover, purge, forget_lapsed):
             database.writer.submit(change)
         return cls(database)
 
@@ -80,6 +75,15 @@ class Store:
         store.notices = (f"{damaged} is damaged. {told}",)
         return store
 
+    def deleted(self) -> list[Deleted]:
+        """List the deleted conversations and batches that can be restored, what was deleted last first."""
+        with self._database.reading() as connection:
+            return read_deleted(connection)
+
+    def restore(self, deleted: Deleted) -> None:
+        """Bring a conversation or a batch back into the lists. Raises StoreError."""
+        (self.batches if deleted.is_batch else self.conversations).restore(deleted.id)
+
     def flush(self) -> StoreError | None:
         """Save now what is buffered; returns what prevents that. What is not saved is tried again."""
         return self._database.writer.flush()
@@ -96,10 +100,3 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _purge(connection: sqlite3.Connection) -> None:
-    """Remove for good what was deleted long enough ago."""
-    before = format_timestamp(datetime.now(UTC) - KEEP_DELETED)
-    for table in ("conversations", "batches"):
-        connection.execute(f"DELETE FROM {table} WHERE deleted <= ?", (before,))
