@@ -67,7 +67,7 @@ def put_into(store: Store, exported: Exported) -> str:
         )
         for each in exported.exchanges
     ]
-    return store.conversations.add(exported.name, tree, ids.get(exported.leaf or ""))
+    return store.add_conversation(exported.name, tree, ids.get(exported.leaf or ""))
 
 
 def to_json(exported: Exported) -> str:

@@ -10,7 +10,6 @@ import json
 import re
 import sqlite3
 import unicodedata
-import uuid
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -20,10 +19,8 @@ from typing import Any, NamedTuple
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.runs import save_whole
 from baton_reasoning.core.store.timestamps import format_timestamp, now
 from baton_reasoning.core.text import replace_lone_surrogates
-from baton_reasoning.core.thinking.events import Event
 
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60
@@ -113,29 +110,7 @@ class Conversations:
 
         Tried again until it succeeds; the future has StoreError if the first try failed.
         """
-        return self._database.writer.keep(lambda connection: _put(connection, conversation, exchange))
-
-    def add(self, title: str, tree: Iterable[tuple[StoredExchange, Sequence[Event]]], leaf: str | None) -> str:
-        """Save a whole conversation, parents first, each with the events of its run; returns its id.
-
-        Raises StoreError if a part of it cannot be saved; then nothing of it is.
-        """
-        conversation = uuid.uuid4().hex
-
-        def change(connection: sqlite3.Connection) -> None:
-            try:
-                for exchange, events in tree:
-                    _put(connection, conversation, exchange)
-                    if events:
-                        save_whole(connection, exchange.id, events)
-            except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
-                told = "This conversation has a value that cannot be saved."
-                raise StoreError(told, "Nothing of it was saved.") from error
-            values = replace_lone_surrogates(title.strip()), leaf, conversation
-            connection.execute("UPDATE conversations SET title = ?, leaf = coalesce(?, leaf) WHERE id = ?", values)
-
-        self._database.write(change)
-        return conversation
+        return self._database.writer.keep(lambda connection: put_exchange(connection, conversation, exchange))
 
     def show(self, conversation: str, exchange: str) -> Future[int]:
         """Remember the leaf to open next time; tried again like `put`."""
@@ -273,7 +248,8 @@ def one_line(problem: str | None) -> str:
     return " ".join((problem or "").split()) or UNTITLED
 
 
-def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:
+def put_exchange(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:
+    """Add an exchange below its parent, inside a transaction."""
     connection.execute(
         """INSERT INTO conversations (id, leaf, created, changed) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET leaf = excluded.leaf, changed = excluded.changed""",

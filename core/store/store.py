@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+import uuid
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,15 +12,17 @@ from types import TracebackType
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
-from baton_reasoning.core.store.conversations import Conversations
+from baton_reasoning.core.store.conversations import Conversations, StoredExchange, put_exchange
 from baton_reasoning.core.store.damage import is_damaged, reported_as_store_error
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.deleted import Deleted, purge, read_deleted
 from baton_reasoning.core.store.file_hashes import FileHashes
 from baton_reasoning.core.store.owners import forget_lapsed
-from baton_reasoning.core.store.runs import Runs, recover
+from baton_reasoning.core.store.runs import Runs, recover, save_whole
 from baton_reasoning.core.store.salvage import salvage
 from baton_reasoning.core.store.writer import Trouble
+from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.events import Event
 
 
 class Store:
@@ -74,6 +79,30 @@ class Store:
         )
         store.notices = (f"{damaged} is damaged. {told}",)
         return store
+
+    def add_conversation(
+        self, title: str, tree: Iterable[tuple[StoredExchange, Sequence[Event]]], leaf: str | None
+    ) -> str:
+        """Save a whole conversation, parents first, each exchange with the events of its run; returns its id.
+
+        Raises StoreError if a part of it cannot be saved; then nothing of it is.
+        """
+        conversation = uuid.uuid4().hex
+
+        def change(connection: sqlite3.Connection) -> None:
+            try:
+                for exchange, events in tree:
+                    put_exchange(connection, conversation, exchange)
+                    if events:
+                        save_whole(connection, exchange.id, events)
+            except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
+                told = "This conversation has a value that cannot be saved."
+                raise StoreError(told, "Nothing of it was saved.") from error
+            values = replace_lone_surrogates(title.strip()), leaf, conversation
+            connection.execute("UPDATE conversations SET title = ?, leaf = coalesce(?, leaf) WHERE id = ?", values)
+
+        self._database.write(change)
+        return conversation
 
     def deleted(self) -> list[Deleted]:
         """List the deleted conversations and batches that can be restored, what was deleted last first."""
