@@ -279,6 +279,7 @@ class MainWindow(QMainWindow):
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)
         self.page_actions.imported.connect(self._imported)
+        self.page_actions.restored.connect(self._refresh_lists)
         self.page_actions.problems_dropped.connect(self._open_problems)
         self.drops.dropped.connect(self.page_actions.take_dropped)
         self.session.path_changed.connect(self._remember_conversation)
@@ -424,6 +425,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Jump to the latest", "Alt+End", chat.conversation.jump_to_latest),
             ("Search conversations", "Ctrl+Shift+F", search),
             ("Undo the last deletion", "Ctrl+Z", actions.undo_deletion),
+            ("Recently deleted…", "Ctrl+Shift+Z", actions.show_recently_deleted),
             ("Export the conversation…", "Ctrl+S", actions.export),
             ("Import a conversation…", "Ctrl+O", actions.import_file),
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
