@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from difflib import SequenceMatcher
 from functools import partial
-from itertools import takewhile
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QKeySequence, QShortcut
@@ -132,24 +132,21 @@ class Sidebar(QWidget):
             self._choose_shown()
 
     def _show(self, rows: list[HistoryRow]) -> None:
-        """Replace the rows that have changed; those before and after them stay as they are."""
-        before, after = equal_ends(self._rows, rows)
-        self.list.model().removeRows(before, len(self._rows) - before - after)
+        """Replace the rows that have changed; all others stay as they are."""
+        fresh: list[int] = []
+        changes = SequenceMatcher(None, self._rows, rows, autojunk=False).get_opcodes()
+        for kind, start, end, first, last in reversed(changes):
+            if kind != "equal":
+                self.list.model().removeRows(start, end - start)
+                for place in range(first, last):
+                    self.list.insertItem(start + place - first, item_of(rows[place]))
+                fresh += range(first, last)
         self._rows = rows
-        fresh = range(before, len(rows) - after)
         for place in fresh:
-            item, conversation = QListWidgetItem(), rows[place].conversation
-            item.setData(ROW, rows[place])
-            if conversation:
-                item.setToolTip(plain_tip(f"{conversation.full_name}\n{day_and_time(conversation.changed)}"))
-            else:
-                item.setFlags(Qt.ItemFlag.NoItemFlags)
-                item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
-            self.list.insertItem(place, item)
             self._name(place)
         self._fit_rows(fresh)
 
-    def _fit_rows(self, places: range | None = None) -> None:
+    def _fit_rows(self, places: Sequence[int] | None = None) -> None:
         """Give each row, or these, its height: the style takes 0.1 s for 500, and errs while they are hidden."""
         line, muted = self.list.fontMetrics().height(), QColor(current_theme().colours.muted)
         for place in range(len(self._rows)) if places is None else places:
@@ -241,14 +238,16 @@ class Sidebar(QWidget):
         menu.popup(self.list.viewport().mapToGlobal(where))
 
 
-def equal_ends(before: Sequence[HistoryRow], after: Sequence[HistoryRow]) -> tuple[int, int]:
-    """Return how many rows are equal at the beginning of two lists, and how many of the others at their end."""
-
-    def equal(pairs: Iterable[tuple[HistoryRow, HistoryRow]]) -> int:
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-    first = equal(zip(before, after, strict=False))
-    return first, equal(zip(before[first:][::-1], after[first:][::-1], strict=False))
+def item_of(row: HistoryRow) -> QListWidgetItem:
+    """Make the item of a row, without its text."""
+    item, conversation = QListWidgetItem(), row.conversation
+    item.setData(ROW, row)
+    if conversation:
+        item.setToolTip(plain_tip(f"{conversation.full_name}\n{day_and_time(conversation.changed)}"))
+    else:
+        item.setFlags(Qt.ItemFlag.NoItemFlags)
+        item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
+    return item
 
 
 def rows_by_day(headlines: list[Headline], today: date) -> list[HistoryRow]:
