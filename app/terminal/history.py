@@ -217,9 +217,12 @@ def _show_conversation(exported: Exported, json: bool) -> None:
 
 
 @contextmanager
-def open_history(to_read: bool = False) -> Iterator[Store]:
-    """Open the store, and create it if it is missing. `to_read`: works on a full disk, too. Raises StoreError."""
-    path = Paths.of_user().store
+def open_history(to_read: bool = False, file: Path | None = None) -> Iterator[Store]:
+    """Open the store, or another in this file, and create it if it is missing. Raises StoreError.
+
+    `to_read`: works on a full disk, too, and leaves a damaged file as it is.
+    """
+    path = file or Paths.of_user().store
     with Store.open_to_read(path) if to_read else Store.open(path) as store:
         for notice in store.notices:
             report(notice)
