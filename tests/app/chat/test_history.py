@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 from baton_reasoning.app.chat.sidebar import PAGE, ROW, day_name
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import BatonError, StoreError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.conversations import Conversations, StoredExchange
@@ -168,6 +168,15 @@ def test_the_window_shows_at_once_and_keeps_what_is_asked_while_the_history_is_o
     may_open.set()
     qtbot.waitUntil(lambda: window.session.ready and names(window) == [FISH])
     assert window._store.runs.trace(last_exchange(window).id).events == last_exchange(window).trace.events
+
+
+def test_a_window_that_is_closed_while_the_history_is_opened_closes_it(make_window):
+    """That nothing of it is left is for the fixture to find."""
+    window = make_window(begin=False)
+    window.begin_work()
+    window.close()
+    with pytest.raises(StoreError, match="closed"):
+        window._store.conversations.rename("c", "")
 
 
 @pytest.fixture
