@@ -21,7 +21,7 @@ from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
-from baton_reasoning.core.errors import SettingsError, StoreError, UnknownEncoding
+from baton_reasoning.core.errors import SettingsError, UnknownEncoding
 from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.store.store import Store
@@ -44,6 +44,7 @@ class BatchPage(QStackedWidget):
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
         self.welcome, self.preview = BatchWelcome(self.session), Preview()
         self._reading = LatestTask(self, "read problems", actions.show_error)
+        self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
         for page in (self.welcome, self.preview):
             self.addWidget(page)
@@ -66,11 +67,8 @@ class BatchPage(QStackedWidget):
         self._read(path, GUESS, is_new=True)
 
     def refresh(self) -> None:
-        """List the batches that are in the store now."""
-        try:
-            self.welcome.show_batches(self.session.store.batches.all())
-        except StoreError as error:
-            self._actions.show_error(error)
+        """List the batches that are in the store now; until they are read, the list before stays."""
+        self._listing.run(self.session.store.batches.all, self.welcome.show_batches)
 
     def escape(self) -> bool:
         """Close the answer beside the results; whether there was one."""

@@ -54,6 +54,8 @@ class PageActions(QObject):
     """The Path of a file or a folder of problems."""
     imported = Signal(str)
     """The id of a conversation that has come into the store."""
+    restored = Signal()
+    """Conversations or batches that were deleted are in their lists again."""
 
     def __init__(
         self,
@@ -121,6 +123,16 @@ class PageActions(QObject):
         if self._deletions:
             self._bar.resolve(Cause.DELETION)
             self._deletions.pop()()
+
+    def show_recently_deleted(self) -> None:
+        """List what was deleted in the last 30 days, and can be restored."""
+        from baton_reasoning.app.window.deleted_dialog import DeletedDialog
+
+        if self.store:
+            dialog = DeletedDialog(self.store, self._window)
+            dialog.restored.connect(self.restored)
+            dialog.finished.connect(dialog.deleteLater)
+            dialog.open()
 
     def show_saving(self, trouble: StoreError | None) -> None:
         """Say that saving fails, or that it works again."""

@@ -62,24 +62,16 @@ def gather(store: Store, conversation: str) -> Exported:
 
 
 def put_into(store: Store, exported: Exported) -> str:
-    """Store a conversation with new ids; returns its id.
-
-    Raises StoreError. If the disk was full, all but the title is still saved once it has room.
-    """
-    conversation = uuid.uuid4().hex
+    """Store a conversation with new ids, all or nothing; returns its id. Raises StoreError."""
     ids = {each.exchange.id: uuid.uuid4().hex for each in exported.exchanges}
-    for each in exported.exchanges:
-        exchange = each.exchange
-        parent = ids.get(exchange.parent) if exchange.parent else None
-        store.conversations.put(conversation, replace(exchange, id=ids[exchange.id], parent=parent))
-        if each.trace.events:
-            recorder = store.runs.record(ids[exchange.id])
-            recorder.record(each.trace.events)
-            recorder.finish()
-    if exported.leaf in ids:
-        store.conversations.show(conversation, ids[exported.leaf])
-    store.conversations.rename(conversation, exported.name)
-    return conversation
+    tree = [
+        (
+            replace(each.exchange, id=ids[each.exchange.id], parent=ids.get(each.exchange.parent or "")),
+            each.trace.events,
+        )
+        for each in exported.exchanges
+    ]
+    return store.add_conversation(exported.name, tree, ids.get(exported.leaf or ""))
 
 
 def is_exported(file: bytes) -> bool:
@@ -117,14 +109,12 @@ def read_json(text: str) -> Exported:
             raise StoreError("This conversation was exported by a newer Baton.", "Update Baton.")
         if not isinstance(data["leaf"], str | None):
             raise TypeError("a leaf that is no id")
-        return Exported(
-            str(data["name"]),
-            tuple(
-                Answered(msgspec.convert(each, StoredExchange), Trace.of(events_from_json(each["events"])))
-                for each in data["exchanges"]
-            ),
-            data["leaf"],
-            datetime.fromisoformat(data["created"]),
+        exchanges = tuple(
+            Answered(msgspec.convert(each, StoredExchange), Trace.of(events_from_json(each["events"])))
+            for each in data["exchanges"]
         )
+        if len({each.exchange.id for each in exchanges}) < len(exchanges):
+            raise StoreError("Two exchanges of this file have the same id.", "Export the conversation once more.")
+        return Exported(str(data["name"]), exchanges, data["leaf"], datetime.fromisoformat(data["created"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError("This file cannot be read as a conversation.", "Export it once more.") from error

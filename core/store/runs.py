@@ -274,6 +274,17 @@ def _conclude(connection: sqlite3.Connection, run: str, state: RunState = RunSta
     save_text(connection, run, trace)
 
 
+def save_whole(connection: sqlite3.Connection, run: str, events: Sequence[Event]) -> None:
+    """Save a run that was written elsewhere and has ended, inside a transaction."""
+    attempt = uuid.uuid4().hex
+    connection.execute(
+        "INSERT INTO runs (id, started, state, owner, attempt, events) VALUES (?, ?, ?, '', ?, ?)",
+        (run, now(), RunState.ENDED.value, attempt, len(events)),
+    )
+    connection.execute(_ADD_CHUNK, {"run": run, "attempt": attempt, "chunk": pack(events)})
+    _conclude(connection, run)
+
+
 def recover(connection: sqlite3.Connection) -> None:
     """Conclude the runs whose program has ended."""
     rows = connection.execute("SELECT id, owner FROM runs WHERE state = ?", (RunState.RUNNING.value,)).fetchall()

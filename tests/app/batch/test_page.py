@@ -386,12 +386,13 @@ def test_an_earlier_batch_is_deleted_and_brought_back(page, actions, qtbot, prob
     run(page, qtbot, problem_file, "small")
     page.view.left.emit()
     (batch,) = page.session.store.batches.all()
+    qtbot.waitUntil(lambda: list(page.welcome._rows) == [batch.id])
     trash = next(each for each in page.welcome.findChildren(IconButton) if each.isVisibleTo(page.welcome))
     assert trash.accessibleName() == f"Delete the batch “{batch.name}”"
     with qtbot.waitSignal(actions.deleted) as deleted:
         trash.click()
     assert page.session.store.batches.all() == []
-    assert page.welcome._rows == {}
+    qtbot.waitUntil(lambda: page.welcome._rows == {})
     name, undo = deleted.args
     assert name == batch.name
     undo()

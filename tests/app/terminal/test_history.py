@@ -149,6 +149,41 @@ def test_entries_are_deleted_after_a_yes(paths, tmp_path, baton, say, listed, re
     assert listed() == []
 
 
+def test_an_entry_older_than_five_hundred_others_is_named_shown_exported_and_deleted(paths, tmp_path, say, listed):
+    with Store.open(paths.store) as store:
+        for number in range(520):
+            problem = StoredExchange(f"e{number:03}", None, f"How many {number:03}?")
+            kept = store.conversations.put(f"c{number:03}", problem)
+        kept.result()
+    assert [json.loads(each)["id"] for each in say("history", "list", "--limit", "600", "--json")][-1] == "c000"
+    assert "How many 000?" in say("history", "show", "c000")[0]
+    say("history", "export", "c000", str(tmp_path / "first.md"))
+    assert "How many 000?" in (tmp_path / "first.md").read_text(encoding="utf-8")
+    say("history", "rm", "c000", "-y")
+    assert "c000" not in {each["id"] for each in listed()}
+
+
+def test_what_was_deleted_is_listed_and_restored(paths, baton, say, listed, refused):
+    with Store.open(paths.store) as store:
+        for id in ("aa11", "bb22"):
+            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
+        batch = store.batches.create("Sums", {}, [], [])
+    assert baton("history", "deleted").stderr == "baton: Nothing was deleted in the last 30 days.\n"
+    say("history", "rm", "-y", "aa11", batch)
+    deleted = [json.loads(each) for each in say("history", "deleted", "--json")]
+    assert [(each["id"], each["kind"], each["name"], each["days_left"]) for each in deleted] == [
+        (batch, "batch", "Sums", 30),
+        ("aa11", "answer", "How many aa11?", 30),
+    ]
+    assert say("history", "deleted")[1].split() == [batch[:8], "batch", "30", "Sums"]
+    assert "no deleted entries whose id begins with bb22" in refused("history", "restore", "bb22")
+    restored = baton("history", "restore", "aa1", batch[:8]).stderr
+    assert "Restored: the answer aa11 “How many aa11?”." in restored
+    assert f"Restored: the batch {batch[:8]} “Sums”." in restored
+    assert {entry["id"] for entry in listed()} == {"aa11", "bb22", batch}
+    assert say("history", "deleted", "--json") == []
+
+
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, say, listed, refused):
     line = ("batch", "run", str(BATCH_PROBLEMS), "-q", "--arm", "small", "--limit", "2", "--parallel", "2", "--out")
     say(*line, str(tmp_path / "other"), "--no-history")

@@ -107,6 +107,19 @@ def test_what_is_no_export_is_refused_in_words(exported, text, words):
         read_json(text)
 
 
+def test_a_file_with_a_repeated_id_or_a_value_that_cannot_be_saved_is_refused_whole(tmp_path, exported):
+    data = json.loads(to_json(exported))
+    (exchange,) = data["exchanges"]
+    with pytest.raises(StoreError, match="Two exchanges of this file have the same id"):
+        read_json(json.dumps(data | {"exchanges": [exchange, exchange]}))
+    late = exchange | {"id": "2", "created": "0001-01-01T00:00:00+23:00"}
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        with pytest.raises(StoreError, match="a value that cannot be saved"):
+            put_into(store, read_json(json.dumps(data | {"exchanges": [exchange, late]})))
+        assert store.conversations.recent() == []
+        assert store.flush() is None, "nothing of it is tried again"
+
+
 # What pages show
 
 
