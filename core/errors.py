@@ -11,6 +11,7 @@
     ├── NotApplicable         what was asked does not apply now; nothing has failed
     ├── Busy                  something else is in progress; it works once that has ended
     ├── ProblemFileError      a file of problems that cannot be read
+    │   └── UnknownEncoding   it is text, and a person must name its encoding
     ├── SettingsError         a value that a person chose and that cannot be used
     ├── StoreError            conversations or runs that cannot be read or written
     │   └── WrittenElsewhere  another Baton writes this answer, or has taken it over
@@ -74,6 +75,10 @@ class Busy(BatonError):
 
 class ProblemFileError(BatonError):
     """A file of problems that cannot be read at all (single bad rows are reported, not raised)."""
+
+
+class UnknownEncoding(ProblemFileError):
+    """A file of problems whose encoding a person must name."""
 
 
 class SettingsError(BatonError):

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +82,28 @@ def hash_file(file: Path) -> Iterator[int | str]:
     yield digest.hexdigest()
 
 
+def replace_text(path: Path, parts: Iterable[str]) -> None:
+    """Write a file, readable by its owner alone, which appears when it is complete; until then the old one stays.
+
+    A link stays one: the file that it names is replaced. A device or a pipe is written to. Raises OSError.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            stream.writelines(parts)
+        return
+    handle, name = tempfile.mkstemp(prefix=".baton-", dir=path.parent)
+    unfinished = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 Value = TypeVar("Value", bound=BaseModel)
 
 
@@ -89,16 +111,7 @@ def write_json(value: BaseModel, path: Path, what: str) -> None:
     """Write a file atomically. `what` names it in the SettingsError that is raised if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-        unfinished = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(value.model_dump_json(indent=2))
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        replace_text(path, [value.model_dump_json(indent=2)])
     except OSError as error:
         raise SettingsError(
             f"{what} could not be saved in {path.parent}: {error.strerror or error}.",

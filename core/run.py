@@ -20,7 +20,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish, cancelled_after
+from baton_reasoning.core.thinking.interruptions import Control, LimitsGuard, Wish, cancelled_after
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
@@ -125,23 +125,16 @@ def run(
         writers = {author: session for author, session in sessions.items() if author in needs.writers}
         context = PolicyContext(settings.seed, settings.lexicon, before.counters)
         policy = POLICIES.of(settings.policy)(settings.policy, context)
-        interruptions = [*([control] if control else []), LimitsGuard(_limits(settings, policy), before)]
+        limits = settings.limits
+        if not policy.stops_repetition:  # some repeat themselves by design
+            limits = limits.model_copy(update={"repetition": False})
+        interruptions = [*([control] if control else []), LimitsGuard(limits, before)]
         driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
             yield from with_usage(sessions, driver.stream.began, driver.run(wish))
     finally:
         for session in sessions.values():
             session.close()
-
-
-def _limits(settings: RunSettings, policy: Policy) -> Limits:
-    """Return the limits that hold for a policy: some repeat themselves by design, and only a thinking has a budget."""
-    changes: dict[str, Any] = {}
-    if not policy.stops_repetition:
-        changes["repetition"] = False
-    if not settings.thinking:
-        changes["max_thinking_tokens"] = 0
-    return settings.limits.model_copy(update=changes)
 
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:

@@ -17,11 +17,11 @@ from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
+from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
-from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.errors import SettingsError, UnknownEncoding
 from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.store.store import Store
@@ -44,6 +44,7 @@ class BatchPage(QStackedWidget):
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
         self.welcome, self.preview = BatchWelcome(self.session), Preview()
         self._reading = LatestTask(self, "read problems", actions.show_error)
+        self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
         for page in (self.welcome, self.preview):
             self.addWidget(page)
@@ -61,27 +62,38 @@ class BatchPage(QStackedWidget):
         self.addWidget(view)
         return view
 
-    def open_problems(self, path: Path, columns: ColumnNames = GUESS) -> None:
+    def open_problems(self, path: Path) -> None:
         """Read a file or a folder, and show its preview."""
-        show = partial(self._show_preview, path)
-        self._reading.run(lambda: read_problems(path, named=columns), show)
+        self._read(path, GUESS, is_new=True)
 
     def refresh(self) -> None:
-        """List the batches that are in the store now."""
-        try:
-            self.welcome.show_batches(self.session.store.batches.all())
-        except StoreError as error:
-            self._actions.show_error(error)
+        """List the batches that are in the store now; until they are read, the list before stays."""
+        self._listing.run(self.session.store.batches.all, self.welcome.show_batches)
 
     def escape(self) -> bool:
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()
 
-    def _show_preview(self, path: Path, found: ProblemSet) -> None:
+    def _read(self, path: Path, named: Corrections, is_new: bool = False) -> None:
+        """Read with these corrections; unless the file is new, keep what was chosen for its batch."""
+
+        def read() -> ProblemSet | UnknownEncoding:
+            try:
+                return read_problems(path, named=named)
+            except UnknownEncoding as error:
+                return error
+
+        self._reading.run(read, partial(self._show_preview, path, is_new))
+
+    def _show_preview(self, path: Path, is_new: bool, found: ProblemSet | UnknownEncoding) -> None:
         self.read.emit()
         self._previewed = path
-        self.preview.show_problems(found)
-        self.preview.system.setText(self._preferences.value.run.system)
+        if is_new:
+            self.preview.start_anew(self._preferences.value.run.system)
+        if isinstance(found, UnknownEncoding):
+            self.preview.show_unread(path.name, found)
+        else:
+            self.preview.show_problems(found)
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
@@ -136,7 +148,7 @@ class BatchPage(QStackedWidget):
         session.opened.connect(self._show_view)
         session.changed.connect(self._show_running)
         self.welcome.problems_wanted.connect(self.open_problems)
-        self.preview.columns_wanted.connect(lambda columns: self.open_problems(self._previewed, columns))
+        self.preview.corrected.connect(lambda named: self._read(self._previewed, named))
         self.preview.start_wanted.connect(self._start)
         self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
         self.preview.cancelled.connect(self._show_welcome)

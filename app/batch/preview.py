@@ -22,9 +22,11 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet
+from baton_reasoning.core.batch.reading.source import ENCODINGS
 from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS
+from baton_reasoning.core.errors import UnknownEncoding
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.text import counted, one_line
@@ -37,8 +39,8 @@ USUAL = ("small", "large", "baton")
 
 
 class Preview(QWidget):
-    columns_wanted = Signal(object)
-    """`ColumnNames` that a person chose instead of the guess."""
+    corrected = Signal(object)
+    """`Corrections` of what was guessed."""
     start_wanted = Signal()
     larges_wanted = Signal()
     """Other large models, still to be chosen."""
@@ -55,6 +57,12 @@ class Preview(QWidget):
         for combo in (self.problem, self.answer, self.identity):
             combo.setMinimumWidth(130)
             combo.activated.connect(self._columns_chosen)
+        self.encoding = combo_box("Encoding of the text")
+        self.encoding.addItems(ENCODINGS)
+        self.encoding.setPlaceholderText("choose…")
+        self.encoding.activated.connect(
+            lambda: self.corrected.emit(GUESS._replace(encoding=self.encoding.currentText()))
+        )
         self.table = RowTable("The first problems", SHOWN)
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
@@ -99,14 +107,32 @@ class Preview(QWidget):
         self._busy_reason = reason
         self._count()
 
+    def start_anew(self, system: str) -> None:
+        """Forget what was chosen for another file; `system`: the usual system prompt."""
+        self.ungraded.setChecked(False)
+        self.show_larges([])
+        self.system.setText(system)
+
+    def show_unread(self, name: str, error: UnknownEncoding) -> None:
+        """Ask for the encoding of a file that cannot be read without it."""
+        self.found = None
+        self.title.setText(name)
+        self.notes.setText(str(error))
+        for part in (self.count, self.amount, self.reason, self.problem, self.answer, self.identity):
+            part.clear()
+        self.table.show_rows([])
+        self.encoding.setCurrentIndex(-1)
+        self._encoding_field.show()
+        self.notes.show()
+        self.ungraded.hide()
+        self._count()
+
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
         self.title.setText(found.name)
         read, *more = found.summary(seen=("problem", "answer", "id"))
         self.count.setText(read)
-        self.ungraded.setChecked(False)
         self.ungraded.setVisible(not found.with_answer)
-        self.show_larges([])
         columns = found.columns[0]
         for combo, chosen in (
             (self.problem, columns.problem),
@@ -120,10 +146,14 @@ class Preview(QWidget):
         self.table.show_rows([list(map(one_line, row, LONGEST)) for row in cells])
         self.notes.setText("\n".join(more))
         self.notes.setVisible(bool(more))
+        self.encoding.setCurrentIndex(self.encoding.findText(found.encoding))
+        self._encoding_field.setVisible(bool(found.encoding))
+        self._count()
 
     def _count(self) -> None:
         """Show “300 problems × 3 policies × 2 seeds = 1,800 answers”, and whether the batch can begin."""
         if self.found is None:
+            self.start.setEnabled(False)
             return
         made = {arm.name for name in self.chosen_arms for arm in ARMS[name].make(RunSettings())}
         arms, seeds = len(made) + len(self.larges), self.seeds.value()
@@ -141,8 +171,8 @@ class Preview(QWidget):
         self.start.setToolTip(reason)
 
     def _columns_chosen(self) -> None:
-        names = (combo.currentText() for combo in (self.problem, self.answer, self.identity))
-        self.columns_wanted.emit(ColumnNames(*("" if name == NONE else name for name in names)))
+        chosen = (each.currentText() for each in (self.problem, self.answer, self.identity, self.encoding))
+        self.corrected.emit(Corrections(*("" if text == NONE else text for text in chosen)))
 
     def _show_more(self) -> None:
         """Offer all policies, or hide those again that are not chosen."""
@@ -156,6 +186,7 @@ class Preview(QWidget):
         for column, mode in enumerate((QHeaderView.ResizeMode.ResizeToContents, QHeaderView.ResizeMode.Stretch)):
             self.table.horizontalHeader().setSectionResizeMode(column, mode)
         combos = {"Problem": self.problem, "Answer": self.answer, "Id": self.identity}
+        self._encoding_field = _named("&Encoding", self.encoding)
         larges = button("Add large models…", self.larges_wanted.emit, Role.FLAT, "The batch runs with each, too")
         self._others = flowing(*(self.arms[name] for name in ARMS if name not in COMMON_ARMS), gap=20)
         self._others.hide()
@@ -166,7 +197,9 @@ class Preview(QWidget):
         parts = (
             self.title,
             self.count,
-            flowing(label("Columns", Role.MUTED), *(_named(*each) for each in combos.items()), gap=16),
+            flowing(
+                label("Columns", Role.MUTED), *(_named(*each) for each in combos.items()), self._encoding_field, gap=16
+            ),
             (self.table, 1),
             self.notes,
             self.ungraded,
@@ -182,5 +215,7 @@ class Preview(QWidget):
 
 
 def _named(name: str, field: QWidget) -> QWidget:
-    """Return a field with its name before it."""
-    return holder(hbox(label(name, Role.MUTED), field, margins=0))
+    """Return a field with its name before it; Alt and a letter marked with & lead to it."""
+    title = label(name, Role.MUTED)
+    title.setBuddy(field)
+    return holder(hbox(title, field, margins=0))

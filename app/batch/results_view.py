@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
@@ -25,11 +24,13 @@ from baton_reasoning.app.toolkit.controls import (
     SwitchButton,
     button,
     label,
+    literal,
     progress_bar,
     scrolling,
     show_opened,
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
+from baton_reasoning.app.toolkit.save_dialog import file_to_save
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
@@ -280,9 +281,8 @@ class ResultsView(QWidget):
     def _export(self, ending: str) -> None:
         assert self.session.batch
         first = documents_folder() / f"{file_name(self.session.batch.name, 'batch')}{ending}"
-        where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
-        if where:
-            self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
+        if file := file_to_save(self, "Export", first, {ending: _EXPORTS.get(ending, ending)}):
+            self.session.export(file)
 
     def _open(self, index: QModelIndex) -> None:
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
@@ -312,7 +312,7 @@ class ResultsView(QWidget):
         arms = menu.addMenu("Compare with…")
         for name, recipe in ARMS.items():
             text = "\t".join(filter(None, (recipe.title, recipe.summary)))
-            arms.addAction(text).triggered.connect(partial(self.arm_wanted.emit, name))
+            arms.addAction(literal(text)).triggered.connect(partial(self.arm_wanted.emit, name))
         menu.addSeparator()
         self.opinions = menu.addAction("Second opinions on all wrong answers")
         self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")

@@ -50,6 +50,7 @@ class BatchWelcome(QWidget):
             wrap=True,
         )
         self._heading = label("Earlier batches", Role.MUTED)
+        self._heading.hide()
         self._earlier = vbox(margins=0, spacing=2)
         card.setLayout(
             vbox(

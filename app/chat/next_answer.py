@@ -9,7 +9,7 @@ from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QDialog, QInputDialog, QMenu, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.controls import button, label, literal
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.text import counted
@@ -56,7 +56,7 @@ class NextAnswerMenu(QMenu):
             group.addAction(action)
             if not thinking and (error := self._session.thinks_always):
                 action.setEnabled(False)
-                action.setText(f"{title}   ✗ {error.message}")
+                action.setText(literal(f"{title}   ✗ {error.message}"))
                 action.setToolTip(str(error))
 
     def summary(self) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from difflib import SequenceMatcher
 from functools import partial
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, QTimer
@@ -15,10 +16,10 @@ from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import RunMark
+from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
-from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 from baton_reasoning.core.words.numbers import day_and_time, distinguished
 
@@ -31,6 +32,8 @@ MARK_WORDS = {
 ABOVE_AND_BELOW = 12
 """Pixels above and below the lines of a row together: as in the style sheet."""
 ABOVE_HEADING = 6
+PAGE = 500
+"""Conversations that are listed at first, and added each time that the list is scrolled to its end."""
 ROW = Qt.ItemDataRole.UserRole
 """Of the list's items: their HistoryRow."""
 Index = QModelIndex | QPersistentModelIndex
@@ -58,6 +61,9 @@ class Sidebar(QWidget):
         self.search.setClearButtonEnabled(True)
         set_role(self.search, Role.BARE)
         self._rows: list[HistoryRow] = []
+        self._marks: dict[str, RunMark] = {}
+        self._most = PAGE
+        self._reading = LatestTask(self, "list conversations", actions.show_error)
         self.list = QListWidget()
         self.list.setAccessibleName("Conversations")
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
@@ -76,55 +82,75 @@ class Sidebar(QWidget):
             )
         self._timer = QTimer(self, singleShot=True, interval=SEARCH_AFTER_MS)
         self._timer.timeout.connect(self.refresh)
-        self.search.textChanged.connect(lambda: self._timer.start())
+        self.search.textChanged.connect(self._search_later)
+        self.list.verticalScrollBar().valueChanged.connect(self._list_more)
         session.path_changed.connect(self._choose_shown)
         session.activity_changed.connect(self._show_marks)
         current_theme().changed.connect(self._fit_rows)
         head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", begin), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
-    def use_repository(self, repository: ConversationRepository) -> None:
+        self._show([HistoryRow("Reading the conversations…")])
+
+    def use_repository(self, repository: ConversationRepository | None) -> None:
+        """List the conversations of the repository from now on; None if there is none."""
         self._repository = repository
-        repository.changed.connect(self.refresh)
-        self.refresh()
+        if repository:
+            repository.changed.connect(self.refresh)
+            self.refresh()
+        else:
+            self._show([])
 
     def refresh(self) -> None:
-        if not self._repository:
-            return
-        text = self.search.text().strip()
+        """Read the list in the background; until it is read, the one before stays."""
+        if repository := self._repository:
+            text, most = self.search.text().strip(), self._most
+
+            def read() -> list[HistoryRow]:
+                if text:
+                    return rows_found(repository.search(text))
+                return rows_by_day(repository.headlines(most), datetime.now().astimezone().date())
+
+            self._reading.run(read, self._show_read)
+
+    def _search_later(self) -> None:
+        self._reading.cancel()  # what it finds is no longer wanted
+        self._timer.start()
+
+    def _list_more(self, value: int) -> None:
+        """Go on with the list where it is scrolled to its end."""
+        bar, listed = self.list.verticalScrollBar(), sum(bool(row.conversation) for row in self._rows)
+        if value and value > bar.maximum() - bar.pageStep() and listed >= self._most:
+            self._most += PAGE
+            self.refresh()
+
+    def _show_read(self, rows: list[HistoryRow]) -> None:
         chosen = self._chosen()
-        try:
-            if text:
-                self._show(rows_found(self._repository.search(text)))
-            else:
-                self._show(rows_by_day(self._repository.headlines(), datetime.now().astimezone().date()))
-        except StoreError as error:
-            self._actions.show_error(error)
+        self._show(rows)
         self._choose(chosen.id if chosen else "")
         if self._chosen() is None:
             self._choose_shown()
 
     def _show(self, rows: list[HistoryRow]) -> None:
-        if rows == self._rows:
-            return
+        """Replace the rows that have changed; all others stay as they are."""
+        fresh: list[int] = []
+        changes = SequenceMatcher(None, self._rows, rows, autojunk=False).get_opcodes()
+        for kind, start, end, first, last in reversed(changes):
+            if kind != "equal":
+                self.list.model().removeRows(start, end - start)
+                for place in range(first, last):
+                    self.list.insertItem(start + place - first, item_of(rows[place]))
+                fresh += range(first, last)
         self._rows = rows
-        self.list.clear()
-        for row in rows:
-            item = QListWidgetItem(self.list)
-            item.setData(ROW, row)
-            if row.conversation:
-                item.setToolTip(plain_tip(f"{row.conversation.full_name}\n{day_and_time(row.conversation.changed)}"))
-            else:
-                item.setFlags(Qt.ItemFlag.NoItemFlags)
-                item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
-        self._fit_rows()
-        self._show_marks()
+        for place in fresh:
+            self._name(place)
+        self._fit_rows(fresh)
 
-    def _fit_rows(self) -> None:
-        """Give each row its height: the style takes 0.1 s for 500, and errs while they are hidden."""
+    def _fit_rows(self, places: Sequence[int] | None = None) -> None:
+        """Give each row, or these, its height: the style takes 0.1 s for 500, and errs while they are hidden."""
         line, muted = self.list.fontMetrics().height(), QColor(current_theme().colours.muted)
-        for place, row in enumerate(self._rows):
-            item = self.list.item(place)
+        for place in range(len(self._rows)) if places is None else places:
+            row, item = self._rows[place], self.list.item(place)
             item.setSizeHint(QSize(0, line + ABOVE_AND_BELOW + line * bool(row.excerpt)))
             if row.conversation is None:
                 item.setSizeHint(QSize(0, line + ABOVE_AND_BELOW + ABOVE_HEADING))
@@ -132,13 +158,20 @@ class Sidebar(QWidget):
 
     def _show_marks(self) -> None:
         """Mark the conversations in which something is written, waits or is unread."""
-        marks = self._session.runs.marks()
+        before, self._marks = self._marks, self._session.runs.marks()
+        changed = {id for id, _ in before.items() ^ self._marks.items()}
         for place, row in enumerate(self._rows):
-            mark, item = marks.get(row.conversation.id) if row.conversation else None, self.list.item(place)
-            name = f"{mark.value} {row.text}" if mark else row.text
-            item.setText(f"{name}\n{row.excerpt}" if row.excerpt else name)
-            words = ", ".join(filter(None, (row.text, MARK_WORDS[mark] if mark else "", row.excerpt)))
-            item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
+            if row.conversation and row.conversation.id in changed:
+                self._name(place)
+
+    def _name(self, place: int) -> None:
+        """Write the name of a row, with the mark of its conversation."""
+        row, item = self._rows[place], self.list.item(place)
+        mark = self._marks.get(row.conversation.id) if row.conversation else None
+        name = f"{mark.value} {row.text}" if mark else row.text
+        item.setText(f"{name}\n{row.excerpt}" if row.excerpt else name)
+        words = ", ".join(filter(None, (row.text, MARK_WORDS[mark] if mark else "", row.excerpt)))
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
 
     def _open(self, index: Index) -> None:
         if conversation := index.data(ROW).conversation:
@@ -203,6 +236,18 @@ class Sidebar(QWidget):
         menu.addAction("Export…", partial(self._actions.export, chosen.id, chosen.name))
         menu.addAction("Delete\tDel", partial(self._delete, chosen))
         menu.popup(self.list.viewport().mapToGlobal(where))
+
+
+def item_of(row: HistoryRow) -> QListWidgetItem:
+    """Make the item of a row, without its text."""
+    item, conversation = QListWidgetItem(), row.conversation
+    item.setData(ROW, row)
+    if conversation:
+        item.setToolTip(plain_tip(f"{conversation.full_name}\n{day_and_time(conversation.changed)}"))
+    else:
+        item.setFlags(Qt.ItemFlag.NoItemFlags)
+        item.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
+    return item
 
 
 def rows_by_day(headlines: list[Headline], today: date) -> list[HistoryRow]:

@@ -49,6 +49,8 @@ class ChatSession(QObject):
         self.preferences = preferences
         self.conversation = Conversation()
         self._repository: ConversationRepository | None = None
+        self.is_opening = False
+        """Whether the history is still being opened. The models are loaded after it, so that it gets every answer."""
         self.runs = RunList(models, self)
         self.runs.view(self.conversation)
         self.runs.changed.connect(self.activity_changed)
@@ -66,6 +68,9 @@ class ChatSession(QObject):
         repository.loaded.connect(self._trace_loaded)
         repository.renamed.connect(self._renamed)
         repository.failed.connect(self.failed)
+        for conversation in self.runs.conversations:  # asked before the history was open
+            for exchange in conversation:
+                repository.add(conversation, exchange)
 
     @property
     def activity(self) -> Activity:
@@ -350,7 +355,7 @@ class ChatSession(QObject):
 
     def _load_models(self) -> None:
         """Load the models for answers that wait for them, unless that is under way."""
-        if not self.runs.is_idle and self.models.state in (LoadState.NONE, LoadState.FAILED):
+        if not (self.runs.is_idle or self.is_opening) and self.models.state in (LoadState.NONE, LoadState.FAILED):
             self.models.load(self.preferences.value.models)
 
     def _progressed(self, exchange: Exchange, events: list[Event]) -> None:

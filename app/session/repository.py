@@ -52,11 +52,14 @@ class ConversationRepository(QObject):
         self._refused_answers: set[str] = set()
         """Those that are being written, and no longer recorded."""
 
-    def headlines(self) -> list[Headline]:
-        """List the conversations, those first that are only in memory, as they could not be saved."""
-        stored = self._store.conversations.recent()
+    def headlines(self, most: int) -> list[Headline]:
+        """List the conversations, those first that are only in memory, as they could not be saved.
+
+        `most`: of those that are stored. It may be called in any thread, as `search`.
+        """
+        stored = self._store.conversations.recent(most)
         known = {one.id for one in stored}
-        unsaved = [one for one in self._unsaved.values() if one.id not in known]
+        unsaved = [one for one in list(self._unsaved.values()) if one.id not in known]
         return [*(Headline(one.id, one.name, one.changed, one.name) for one in unsaved), *stored]
 
     def search(self, text: str) -> list[Found]:

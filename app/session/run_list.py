@@ -117,6 +117,11 @@ class RunList(QObject):
         known = {run.conversation.id: run.conversation for run in self._runs} | self._unread
         return known.get(conversation_id)
 
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Those in which something is written or waits."""
+        return list(dict.fromkeys(run.conversation for run in self._runs))
+
     def marks(self) -> dict[str, RunMark]:
         """Return the mark of each conversation that has one, by id."""
         marks = dict.fromkeys(self._unread, RunMark.UNREAD)

@@ -15,7 +15,7 @@ from baton_reasoning.app.terminal.command_line import OUTPUT, Function, as_json,
 from baton_reasoning.app.terminal.models import hub_access
 from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.streams import opened_input, remark
-from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.columns import Corrections
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
@@ -60,6 +60,7 @@ class RunChoices:
     column: Annotated[
         tuple[str, ...], option(metavar="ROLE=NAME", help="Read the problem, answer or id from this column.")
     ] = ()
+    encoding: Annotated[str, option(metavar="NAME", help="Encoding of text that is not Unicode, such as GBK.")] = ""
     grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
 
     @property
@@ -67,15 +68,15 @@ class RunChoices:
         return self.grade != NOT_GRADED
 
     @property
-    def columns(self) -> ColumnNames:
-        """The columns that ROLE=NAME names; none for the answer if nothing is graded. Raises SettingsError."""
-        named = {}
+    def corrections(self) -> Corrections:
+        """The encoding, and the columns that ROLE=NAME names; no answer if nothing is graded. Raises SettingsError."""
+        named = {"encoding": self.encoding}
         for text in self.column:
             role, equals, name = text.partition("=")
-            if role not in ColumnNames._fields or not (equals and name):
+            if role not in ("problem", "answer", "id") or not (equals and name):
                 raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
             named[role] = name
-        return ColumnNames(**named if self.is_graded else named | {"answer": ""})
+        return Corrections(**named if self.is_graded else named | {"answer": ""})
 
 
 @command("run")
@@ -101,13 +102,13 @@ def run(
 ) -> int:
     """Solve and grade the problems in FILE with one or several arms.
 
-    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test. Without --small and --large, it runs the pair chosen in the window.
+    FILE is JSON, CSV, text, Excel, Parquet, a folder, - for standard input, or a data set: hf:openai/gsm8k:main/test.
+    Without models it runs the window's.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     settings = options.run_settings(method, is_demo=models.first.is_demo)
     arms = arms_of(choices.arm or ["chosen"], settings, models.large[1:], models.small[1:])
-    found = _read(file, choices.limit, choices.columns)
+    found = _read(file, choices)
     for line in found.summary():
         remark(line)
     if choices.is_graded and not found.with_answer:
@@ -162,19 +163,19 @@ def grade(folder: Path, grade: str | None, json: bool) -> int:
     return run.conclude()
 
 
-def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read(file: Path, choices: RunChoices) -> ProblemSet:
     """Read problems from a file, a folder, standard input, or a data set on the Hub."""
-    name = file.as_posix()
+    name, how = file.as_posix(), (choices.limit, choices.corrections)
     if name == "-":
-        source = ProblemSource.read("standard-input", opened_input().buffer)
+        source = ProblemSource.read("standard-input", opened_input().buffer, choices.encoding)
         if not source.data.strip():
             raise ProblemFileError(
                 "Nothing came on standard input.", "Pipe problems into it, or name a file instead of -."
             )
-        return read_problems(source, limit, named)
+        return read_problems(source, *how)
     if not name.startswith(PREFIX):
-        return read_problems(expanded(file), limit, named)
-    return read_data_set(name, Hub(hub_access()), limit, named)
+        return read_problems(expanded(file), *how)
+    return read_data_set(name, Hub(hub_access()), *how)
 
 
 def _results_folder(file: Path) -> str:

@@ -108,8 +108,8 @@ class BatchFolder:
                 raise _refused(self._link_file, error) from error
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[Store, Batch]]:
-        """Open the database and the batch that the link names. Raises SettingsError, StoreError."""
+    def opened(self, to_read: bool = False) -> Iterator[tuple[Store, Batch]]:
+        """Open the database and the batch that the link names, as `open_history`. Raises SettingsError, StoreError."""
         try:
             link = json.loads(self._link_file.read_text(encoding="utf-8"))
             database, id = link["database"], link["batch"]
@@ -120,15 +120,15 @@ class BatchFolder:
             raise SettingsError(
                 f"{self._link_file} cannot be read.", "Name another folder, or delete this file: no answer is in it."
             ) from error
-        with self._store(database) as store:
+        with self._store(database, to_read) as store:
             yield store, store.batches.open(id)
 
     @property
     def _link_file(self) -> Path:
         return self.path / LINK_FILE
 
-    def _store(self, database: str) -> AbstractContextManager[Store]:
-        return open_history() if database == HISTORY else Store.open(self.path / STORE_FILE)
+    def _store(self, database: str, to_read: bool = False) -> AbstractContextManager[Store]:
+        return open_history(to_read, None if database == HISTORY else self.path / STORE_FILE)
 
     def _taken(self) -> SettingsError:
         return SettingsError(
@@ -214,7 +214,7 @@ class BatchRun:
     @contextmanager
     def results(self) -> Iterator[Results]:
         """Open the batch in the folder with its results."""
-        with self.place.opened() as (store, stored):
+        with self.place.opened(to_read=True) as (store, stored):
             yield Results.read(store, stored.id)
 
     def conclude(self) -> int:
@@ -276,7 +276,7 @@ class BatchRun:
             ):
                 for row in _ended(events, done, line):
                     if self.json:
-                        trace = store.runs.read(row.run).trace
+                        trace = store.runs.read(row.run).noticed
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
         if runner.ending:  # to sum up 100,000 answers takes seconds

@@ -1,4 +1,4 @@
-"""`baton history`: list, show, search, export and delete the answers and batches in the store."""
+"""`baton history`: list, show, search, export, delete and restore the answers and batches in the store."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
+from baton_reasoning.core.store.deleted import Deleted
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line
 from baton_reasoning.core.thinking.trace_json import trace_to_json
@@ -46,6 +47,10 @@ def _short(id: str) -> str:
     return id[:SHORT]
 
 
+def _kind(deleted: Deleted) -> str:
+    return "batch" if deleted.is_batch else "answer"
+
+
 ENTRY_FIELDS: tuple[Field[Entry], ...] = (
     Field("id", lambda entry: entry.id, "id", _short),
     Field("kind", lambda entry: entry.kind, "kind"),
@@ -63,11 +68,18 @@ FOUND_FIELDS: tuple[Field[Found], ...] = (
         "excerpt",
     ),
 )
+DELETED_FIELDS: tuple[Field[Deleted], ...] = (
+    Field("id", lambda each: each.id, "id", _short),
+    Field("kind", _kind, "kind"),
+    Field("deleted", lambda each: each.deleted.isoformat()),
+    Field("days_left", lambda each: each.days_left, "days left", is_number=True),
+    Field("name", lambda each: each.name, "name"),
+)
 
 
 @command_group("history")
 def history() -> None:
-    """List, show, search, export and delete answers and batches, also those of the window."""
+    """List, show, search, export, delete and restore answers and batches, also those of the window."""
 
 
 @history.command("list")
@@ -134,14 +146,33 @@ def export_one(id: str, file: Path, force: bool) -> None:
             write_file(target, FORMATS, gather(store, entry.id))
 
 
+@history.command("deleted")
+@as_json
+def list_deleted(json: bool) -> None:
+    """List what was deleted in the last 30 days, and can be restored."""
+    with open_history(to_read=True) as store:
+        listing(store.deleted(), DELETED_FIELDS, json, "Nothing was deleted in the last 30 days.")
+
+
+@history.command("restore")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def restore(ids: tuple[str, ...]) -> None:
+    """Bring deleted answers and batches back. ID is one of `baton history deleted`."""
+    with open_history() as store:
+        known = {each.id: each for each in store.deleted()}
+        for id in dict.fromkeys(full_id(known, id, "deleted entries", "See baton history deleted.") for id in ids):
+            store.restore(known[id])
+            remark(f"Restored: the {_kind(known[id])} {_short(id)} “{known[id].name}”.")
+
+
 @history.command("rm")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")  # no variable sets it: BATON_YES is for downloads
 def remove(ids: tuple[str, ...], yes: bool) -> int:
     """Delete answers and batches from the history.
 
-    An answer goes with all its follow-ups, a batch with all its answers; files that were exported stay. What was
-    deleted is erased from the disk after 30 days.
+    An answer goes with all its follow-ups, a batch with all its answers; files that were exported stay. `baton history
+    restore` brings back what was deleted, until it is erased from the disk after 30 days.
     """
     with open_history() as store:
         entries = list(dict.fromkeys(_named(store, id) for id in ids))
@@ -186,9 +217,12 @@ def _show_conversation(exported: Exported, json: bool) -> None:
 
 
 @contextmanager
-def open_history(to_read: bool = False) -> Iterator[Store]:
-    """Open the store, and create it if it is missing. `to_read`: works on a full disk, too. Raises StoreError."""
-    path = Paths.of_user().store
+def open_history(to_read: bool = False, file: Path | None = None) -> Iterator[Store]:
+    """Open the store, or another in this file, and create it if it is missing. Raises StoreError.
+
+    `to_read`: works on a full disk, too, and leaves a damaged file as it is.
+    """
+    path = file or Paths.of_user().store
     with Store.open_to_read(path) if to_read else Store.open(path) as store:
         for notice in store.notices:
             report(notice)

@@ -16,6 +16,7 @@ from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
@@ -69,10 +70,7 @@ def profile_model(
         found = profile(written(pair, texts, settings))
     proposed = lexicon_json(found.proposed)
     if out:
-        try:
-            out.write_text(f"{proposed}\n", encoding="utf-8")
-        except OSError as error:
-            raise SettingsError(f"{out} cannot be written: {error.strerror}.") from error
+        write_file(out, {out.suffix.lower(): str}, f"{proposed}\n")  # whatever it is called
     if json:
         write_json(to_json(found))
         return

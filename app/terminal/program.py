@@ -59,7 +59,7 @@ COMMANDS = [
     LazyCommand("profile", "profile:profile_model", "Find the cues that a model writes, and propose a cue list."),
     LazyCommand("serve", "serve:serve", "Serve the pair to other programs through OpenAI's API."),
     LazyCommand("models", "models:models", "List, search, download and delete models."),
-    LazyCommand("history", "history:history", "List, show, search, export and delete answers and batches."),
+    LazyCommand("history", "history:history", "List, show, search, export, delete and restore answers and batches."),
     LazyCommand("doctor", "doctor:doctor", "Check what this installation can use."),
     LazyCommand("policies", "settings:policies", "List the policies."),
     LazyCommand("settings", "settings:settings", "List settings for --set, and options that --help leaves out."),

@@ -99,9 +99,9 @@ def solve(
             with recorded(problem, settings, is_kept=not no_history) as recording:
                 events = recording.of(run(pair, ask(problem, settings), settings, control=control))
                 if json:
-                    trace = print_json(events)
+                    trace = print_json(reporting_losses(events))
                 elif steps or sys.stdout.isatty():
-                    trace = print_steps(events)
+                    trace = print_steps(reporting_losses(events))
                 else:
                     trace = print_answer(events, settings.max_tokens)
             if not json:
@@ -136,6 +136,14 @@ def exit_code_of(trace: Trace) -> int:
             return ExitCode.INCOMPLETE
 
 
+def reporting_losses(events: Iterable[Event]) -> Iterator[Event]:
+    """Report that a model is lost on standard error too, unless a person reads standard output."""
+    for event in events:
+        if isinstance(event, Noticed) and event.lost and not sys.stdout.isatty():
+            report(event.text)
+        yield event
+
+
 def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
     trace = print_run(events, console(), is_live(sys.stdout))
@@ -150,7 +158,7 @@ def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
         for event in events:
             trace.apply(event)
             if isinstance(event, Noticed):
-                line.remark(event.text)
+                (line.report if event.lost else line.remark)(event.text)
             line.show(trace.tokens / most_tokens, f"{trace.tokens:,} tokens")
     if answer := trace.answer.strip():
         write(answer)

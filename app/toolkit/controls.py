@@ -76,11 +76,33 @@ def plain_tip(text: str) -> str:
     return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
 
 
-class Button(QPushButton):
+def literal(text: str) -> str:
+    """Escape a text for a menu, a button or a check box, where Qt takes “&” for the mark of a key."""
+    return text.replace("&", "&&")
+
+
+if TYPE_CHECKING:
+    _Control = QAbstractButton
+else:
+    _Control = object
+
+
+class _Literal(_Control):
+    """A control that shows its text as it is, and marks no key in it."""
+
+    def setText(self, text: str) -> None:
+        super().setText(literal(text))
+
+    def text(self) -> str:
+        return super().text().replace("&&", "&")
+
+
+class Button(_Literal, QPushButton):
     """A button that Return and Enter press, too, in a dialog instead of its default button."""
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(text)
+        super().__init__()
+        self.setText(text)
         self.setAutoDefault(False)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -190,12 +212,6 @@ class Hairline(QFrame):
         self.setFixedHeight(1)
 
 
-if TYPE_CHECKING:
-    _Control = QAbstractButton
-else:
-    _Control = object
-
-
 class _Elided(_Control):
     """A control that gives up the rest of its text where it has too little room for it."""
 
@@ -215,7 +231,7 @@ class _Elided(_Control):
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)  # type: ignore[attr-defined]
         around = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
-        option.text = self._shortened(self.text(), self.width() - around + 1)
+        option.text = literal(self._shortened(self.text(), self.width() - around + 1))
         painter.drawControl(self.ELEMENT, option)
 
 
@@ -251,14 +267,15 @@ class ElidedButton(_Elided, Button):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
 
-class ElidedCheckBox(_Elided, QCheckBox):
+class ElidedCheckBox(_Elided, _Literal, QCheckBox):
     """A check box that shortens its text if it does not fit; the tool tip has all of it, and what it means."""
 
     LEAST = 20
     ELEMENT = QStyle.ControlElement.CE_CheckBox
 
     def __init__(self, text: str, meaning: str = "") -> None:
-        super().__init__(text)
+        super().__init__()
+        self.setText(text)
         self.setToolTip(plain_tip(f"{text}\n{meaning}".strip()))
         self.setAccessibleDescription(meaning)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)

@@ -102,19 +102,33 @@ class MainWindow(QMainWindow):
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
-        self.open_store()
-        self.models.load(self.preferences.value.models)
+        opening = self.open_store()
+        opening.done(lambda _: None if self.tasks.closed else self.models.load(self.preferences.value.models))
 
-    def open_store(self) -> None:
-        from baton_reasoning.core.store.store import Store
+    def open_store(self) -> BackgroundTask[Store]:
+        """Open the store in the background: to migrate or mend it may take minutes."""
 
-        try:
-            store = Store.open(self.paths.store, self.saving_changed.emit)
-        except BatonError as error:
-            told = f"{error.message} Answers will not be saved. {error.advice}"
-            self.notice.show_message(told, cause=Cause.STORE)
-            return
+        def open_it() -> Store:
+            from baton_reasoning.core.store.store import Store
+
+            return Store.open(self.paths.store, self.saving_changed.emit)
+
+        def opened(_: BatonError | None) -> None:
+            self.session.is_opening = False
+
+        self.session.is_opening = True
+        opening = BackgroundTask(self, "open the history", open_it)
+        return opening.success(self._use_store).failure(self._go_on_without_store).done(opened).start()
+
+    def _go_on_without_store(self, error: BatonError) -> None:
+        told = f"{error.message} Answers will not be saved. {error.advice}"
+        self.notice.show_message(told, cause=Cause.STORE)
+        self.chat.sidebar.use_repository(None)
+
+    def _use_store(self, store: Store) -> None:
         self._store = store
+        if self.tasks.closed:
+            return
         repository = ConversationRepository(store, self)
         self.saving_changed.connect(repository.saving_changed)
         self.session.use_repository(repository)
@@ -123,7 +137,8 @@ class MainWindow(QMainWindow):
         self.page_actions.store = store
         if store.notices:
             self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
-        if last := self.preferences.value.window.conversation:
+        last = self.preferences.value.window.conversation
+        if last and not self.session.conversation.roots:
             self.session.open(last, quietly=True)
 
     def _add_batch_page(self, store: Store) -> None:
@@ -186,10 +201,7 @@ class MainWindow(QMainWindow):
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and self.isActiveWindow():
-            # what `baton` in a terminal, or a second window, may have written into the store meanwhile
-            self.chat.sidebar.refresh()
-            if self._batch:
-                self._batch.refresh()
+            self._refresh_lists()  # `baton` in a terminal, or a second window, may have written into the store
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -238,6 +250,11 @@ class MainWindow(QMainWindow):
         self._closes_anyway = True
         self.close()
 
+    def _refresh_lists(self) -> None:
+        self.chat.sidebar.refresh()
+        if self._batch:
+            self._batch.refresh()
+
     def _open_problems(self, path: Path) -> None:
         if self._batch:
             self.show_page("batch")
@@ -262,6 +279,7 @@ class MainWindow(QMainWindow):
         self.session.reviews.noticed.connect(self.page_actions.say)
         self.saving_changed.connect(self.page_actions.show_saving)
         self.page_actions.imported.connect(self._imported)
+        self.page_actions.restored.connect(self._refresh_lists)
         self.page_actions.problems_dropped.connect(self._open_problems)
         self.drops.dropped.connect(self.page_actions.take_dropped)
         self.session.path_changed.connect(self._remember_conversation)
@@ -305,6 +323,7 @@ class MainWindow(QMainWindow):
         self._appearance = appearance
 
     def _imported(self, conversation: str) -> None:
+        self.show_page("chat")
         self.chat.sidebar.refresh()
         self.session.open(conversation)
 
@@ -407,6 +426,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Jump to the latest", "Alt+End", chat.conversation.jump_to_latest),
             ("Search conversations", "Ctrl+Shift+F", search),
             ("Undo the last deletion", "Ctrl+Z", actions.undo_deletion),
+            ("Recently deleted…", "Ctrl+Shift+Z", actions.show_recently_deleted),
             ("Export the conversation…", "Ctrl+S", actions.export),
             ("Import a conversation…", "Ctrl+O", actions.import_file),
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),

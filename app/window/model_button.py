@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.controls import ElidedLabel, label, plain_tip
+from baton_reasoning.app.toolkit.controls import ElidedLabel, label, literal, plain_tip
 from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role
 from baton_reasoning.core.engines.base import ModelCard
@@ -111,7 +111,7 @@ class ModelButton(QPushButton):
             choice = chosen.models.model_copy(update={"small": small, "large": large})
             if choice != chosen.models:
                 both = f"{SIGN[Author.SMALL]} {source_name(small)}  {SIGN[Author.LARGE]} {source_name(large)}"
-                action = self.pairs.addAction("Demo pair" if (small, large) == demo else both)
+                action = self.pairs.addAction("Demo pair" if (small, large) == demo else literal(both))
                 action.triggered.connect(lambda _checked, choice=choice: self.pair_chosen.emit(choice))
                 action.setToolTip(plain_tip(f"{small}\n{large}"))
         if not self.pairs.actions():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
+from baton_reasoning.app.toolkit.save_dialog import file_to_save
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import (
     BatonError,
@@ -32,6 +34,7 @@ from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import ModelSource, file_source, load_preferences, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.text import some_of
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text
 from baton_reasoning.core.words.numbers import short_path
@@ -39,7 +42,7 @@ from baton_reasoning.core.words.numbers import short_path
 if TYPE_CHECKING:
     from baton_reasoning.core.store.store import Store
 
-EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
+EXPORT_KINDS = {".html": "Web page", ".md": "Markdown", ".json": "JSON with the whole trace"}
 MOST_RECENT = 6
 """Pairs that are remembered as recent."""
 
@@ -51,6 +54,8 @@ class PageActions(QObject):
     """The Path of a file or a folder of problems."""
     imported = Signal(str)
     """The id of a conversation that has come into the store."""
+    restored = Signal()
+    """Conversations or batches that were deleted are in their lists again."""
 
     def __init__(
         self,
@@ -118,6 +123,16 @@ class PageActions(QObject):
         if self._deletions:
             self._bar.resolve(Cause.DELETION)
             self._deletions.pop()()
+
+    def show_recently_deleted(self) -> None:
+        """List what was deleted in the last 30 days, and can be restored."""
+        from baton_reasoning.app.window.deleted_dialog import DeletedDialog
+
+        if self.store:
+            dialog = DeletedDialog(self.store, self._window)
+            dialog.restored.connect(self.restored)
+            dialog.finished.connect(dialog.deleteLater)
+            dialog.open()
 
     def show_saving(self, trouble: StoreError | None) -> None:
         """Say that saving fails, or that it works again."""
@@ -187,24 +202,32 @@ class PageActions(QObject):
         dialog.open()
 
     def take_dropped(self, files: list[Path]) -> None:
-        """Offer one model as small or large and two as a pair, open problems as a batch, and explain anything else.
+        """Offer one model as small or large and two as a pair, open problems as a batch, import a conversation.
 
-        A model is checked before it is called one.
+        Explain anything else, and name the files that are left out. A model is checked before it is called one.
         """
         from baton_reasoning.core.batch.reading.problems import SUPPORTED, can_hold_problems
 
         self._bar.resolve(Cause.PROBLEMS)
         models = [file for file in files if file.suffix.lower() == ".gguf"]
+        first = next((file for file in files if can_hold_problems(file)), files[0])
+        others = [file.name for file in files if file not in (models or [first])]
+        left_out = f"Not opened: {some_of(others, 3)}. " if others else ""
         if len(models) > 2:
             self.show_error(NotApplicable(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
         elif models:
             task = BackgroundTask(self, "read dropped models", lambda: [read_header(path) for path in models])
-            task.success(self._offer).failure(self.show_error).start()
-        elif can_hold_problems(files[0]):
-            self.problems_dropped.emit(files[0])
-        else:
-            told = f"{files[0].name} is neither a GGUF model nor a supported file of problems."
+            task.success(partial(self._offer, left_out)).failure(self.show_error).start()
+        elif not can_hold_problems(first) and not _is_conversation(first):
+            told = f"{first.name} is neither a GGUF model nor a supported file of problems."
             self.show_error(NotApplicable(told, SUPPORTED))
+        else:
+            if left_out:
+                self.say(f"{first.name} is opened. {left_out.strip()}")
+            if self.store and first.suffix.lower() == ".json" and _is_conversation(first):
+                self.read_file(self.store, first)
+            else:
+                self.problems_dropped.emit(first)
 
     # Settings and files
 
@@ -225,10 +248,9 @@ class PageActions(QObject):
             self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
         start = self._file_folder() / f"{file_name(name[:40], 'conversation')}.html"
-        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
-        if file:
-            self._preferences.change_window(file_folder=str(Path(file).parent))
-            self.write_file(self.store, conversation, Path(file))
+        if file := file_to_save(self._window, "Export the conversation", start, EXPORT_KINDS):
+            self._preferences.change_window(file_folder=str(file.parent))
+            self.write_file(self.store, conversation, file)
 
     def import_file(self) -> None:
         start = str(self._file_folder())
@@ -272,20 +294,20 @@ class PageActions(QObject):
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)
         return [model.header.path for model in scan(folders).models]
 
-    def _offer(self, headers: list[GgufHeader]) -> None:
-        """Offer models that were dropped."""
+    def _offer(self, left_out: str, headers: list[GgufHeader]) -> None:
+        """Offer models that were dropped. `left_out`: a sentence about what was dropped with them."""
         if len(headers) == 1:
             source = file_source(headers[0].path)
             self.say(
-                f"{headers[0].path.name} is a model.",
+                f"{left_out}{headers[0].path.name} is a model.",
                 ("Use as small", partial(self.use_model, Author.SMALL, source)),
                 ("Use as large", partial(self.use_model, Author.LARGE, source)),
             )
             return
-        small, large = sorted(headers, key=lambda header: (header.parameters, header.file_bytes))
+        small, large = (each.path for each in sorted(headers, key=lambda each: (each.parameters, each.file_bytes)))
         self.say(
-            f"{SIGN[Author.SMALL]} {small.path.name} and {SIGN[Author.LARGE]} {large.path.name} can be a pair.",
-            ("Use as pair", partial(self.use_pair, small.path, large.path)),
+            f"{left_out}{SIGN[Author.SMALL]} {small.name} and {SIGN[Author.LARGE]} {large.name} can be a pair.",
+            ("Use as pair", partial(self.use_pair, small, large)),
         )
 
     def _use_server(self, author: Author, address: str) -> None:
@@ -338,3 +360,14 @@ class PageActions(QObject):
         """Say why models could not be loaded."""
         if error := self._models.error:
             self.show_error(error)
+
+
+def _is_conversation(file: Path) -> bool:
+    """Tell whether a file is a conversation that Baton exported; reads its beginning."""
+    from baton_reasoning.core.export.exported import is_exported
+
+    if not file.is_file():
+        return False
+    with suppress(OSError), file.open("rb") as opened:
+        return is_exported(opened.read(2**20))
+    return False

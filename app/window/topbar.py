@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, plain_tip
+from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, literal, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
@@ -124,7 +124,7 @@ class PolicyButton(ElidedButton):
             why_not = unmet_need(policy, pair.cards) if ready else None
             action.setEnabled(why_not is None)
             line = f"✗ {why_not.message}" if why_not else policy_summary(policy, preset)
-            action.setText(f"{preset_title(policy, preset)}\t{line}")
+            action.setText(literal(f"{preset_title(policy, preset)}\t{line}"))
             action.setToolTip(plain_tip(str(why_not)) if why_not else "")
 
     def _show(self) -> None:

@@ -50,7 +50,7 @@ class Alternative(NamedTuple):
 
 
 class Token(NamedTuple):
-    """One written token. `data` may end inside a UTF-8 character, or be empty; the next tokens complete it."""
+    """One written token. `data` may end inside a UTF-8 character, which the next tokens complete."""
 
     id: int | None
     data: bytes
@@ -63,6 +63,8 @@ class Token(NamedTuple):
     entropy: float | None = None
     """Of the whole vocabulary at its position, before sampling filters, in nats; None unless alternatives were asked
     for and the engine sees all probabilities."""
+    held: bool = False
+    """Its text comes with a later token: a server told that of several at once. Else a token without data has none."""
 
 
 class Passing(Enum):

@@ -6,7 +6,6 @@ vocabulary can take ids, and any other tokenises the text.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from itertools import groupby
@@ -39,9 +38,10 @@ class Part(NamedTuple):
     id: int | None = None
     vocabulary: str = ""
     closing_tag: str = ""
-    """Set if this part ends the thinking: the tag as its author writes it; other models read their own."""
-    tokens: int = 1
-    """Tokens that it counts for: several in some closing tags, none if it is the rest of a token."""
+    """Set if this part completes the tag that ends the thinking, as its author writes it; other models read their
+    own."""
+    closed_at: int = 0
+    """Characters of this part up to the end of the tag."""
 
 
 class HasText(Protocol):
@@ -88,33 +88,19 @@ class Body:
         self.parts.append(part)
         self.text += part.text
 
-    def cut(self, length: int) -> list[Part]:
-        """Truncate the body to `length` characters; return the parts that were removed, in order.
+    def cut(self, length: int) -> tuple[str, list[Part]]:
+        """Truncate the body to `length` characters; return the text that went, and the tokens that went as a whole.
 
-        A token that lies across the cut stays as a text without id; its rest is returned and counts as no token.
+        A token that lies across the cut stays as a text without id.
         """
-        gone = cut_tokens(self.parts, len(self) - length, _shortened)
-        rest = self.text[length : len(self) - sum(len(part.text) for part in gone)]
+        text, gone = self.text[length:], cut_tokens(self.parts, len(self) - length, _shortened)
         self.text = self.text[:length]
-        return [Part(rest, self.parts[-1].author, tokens=0), *gone] if rest else gone
+        return text, gone
 
-    def mark_closing(self, tag: str) -> None:
-        """Mark the tag that the text has just completed, so that any model can read it as its own.
-
-        The tokens of a tag join into one part; it keeps its id if it was one token. Those of another author, who began
-        the tag, stay countable as a part without text.
-        """
-        start = self.text.rindex(tag)
-        after, last = self.text[start:], self.parts[-1]
-        if last.text == after:
-            self.parts[-1] = last._replace(closing_tag=tag)
-            return
-        tokens = Counter[Author]()
-        for part in self.cut(start):
-            tokens[part.author] += part.tokens
-        own = tokens.pop(last.author)
-        self.parts += [Part("", author, tokens=count) for author, count in tokens.items() if count]
-        self.append(Part(after, last.author, closing_tag=tag, tokens=own))
+    def mark_closing(self, tag: str, end: int) -> None:
+        """Mark the tag, complete since the last part and ending at `end`, so that any model can read it as its own."""
+        last = self.parts[-1]
+        self.parts[-1] = last._replace(closing_tag=tag, closed_at=end - len(self) + len(last.text))
 
 
 def rendered_runs(
@@ -127,24 +113,37 @@ def rendered_runs(
     `vocabulary_size`, which a faulty server may send, are not passed on: their text is tokenised.
     """
 
-    def translated(part: Part) -> bool:
-        return bool(part.closing_tag and closing_tag) and part.closing_tag != closing_tag
-
     def own(part: Part) -> bool:
-        if part.id is None or part.vocabulary != vocabulary or not vocabulary or translated(part):
+        if part.id is None or part.vocabulary != vocabulary or not vocabulary:
             return False
         return vocabulary_size is None or 0 <= part.id < vocabulary_size
 
-    def text(part: Part) -> str:
-        return part.text.replace(part.closing_tag, closing_tag) if translated(part) else part.text
-
     runs: list[tuple[int, ...] | str] = []
-    for is_own, group in groupby(parts, own):
+    for is_own, group in groupby(_with_own_tag(parts, closing_tag), own):
         if is_own:
             runs.append(tuple(part.id for part in group if part.id is not None))
-        elif foreign := "".join(map(text, group)):
+        elif foreign := "".join(part.text for part in group):
             runs.append(foreign)
     return runs
+
+
+def _with_own_tag(parts: Sequence[Part], closing_tag: str) -> Sequence[Part]:
+    """Replace the tag that closes the thinking by a model's own, if it has one. The tag is a text, unless it begins a
+    token and is the model's own."""
+    end = next((number for number, part in enumerate(parts, 1) if part.closing_tag), 0)
+    if not end:
+        return parts
+    last, start, text = parts[end - 1], end - 1, parts[end - 1].text
+    begins = last.closed_at - len(last.closing_tag)
+    if begins == 0 and closing_tag in ("", last.closing_tag):
+        return parts
+    # What stands before the tag in its first token may be a character that earlier tokens began.
+    while begins < 0 or (begins and start and not parts[start - 1].text):
+        start -= 1
+        text = parts[start].text + text
+        begins += len(parts[start].text)
+    own = text[:begins] + (closing_tag or last.closing_tag) + text[begins + len(last.closing_tag) :]
+    return [*parts[:start], Part(own, last.author), *parts[end:]]
 
 
 def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
@@ -156,7 +155,8 @@ def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
 
 def _shortened(part: Part, text: str) -> Part:
     """Return what is left of a token that lies across a cut."""
-    return Part(text, part.author)
+    is_closed = part.closing_tag and part.closed_at <= len(text)
+    return part._replace(text=text, id=None, vocabulary="") if is_closed else Part(text, part.author)
 
 
 def bytes_before(parts: Sequence[Part], start: int, closing_tag: str) -> int:

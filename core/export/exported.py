@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -17,6 +18,9 @@ from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_
 
 _FORMAT = "baton conversation"
 _VERSION = 1
+_BEGINNING = re.compile(rb'\s*\{\s*"format": "baton conversation"')
+_FIGURES = re.compile(rb"^\*[\d,]+ tokens?, large share \d+%, ", re.MULTILINE)
+"""The line of figures below an answer in Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +55,28 @@ class Exported:
 
 
 def gather(store: Store, conversation: str) -> Exported:
-    """Read a conversation from the store. Raises StoreError."""
+    """Read a conversation from the store; a notice ends an answer that is damaged. Raises StoreError."""
     found = store.conversations.open(conversation)
-    answered = tuple(Answered(exchange, store.runs.trace(exchange.id)) for exchange in found.exchanges)
+    answered = tuple(Answered(exchange, store.runs.read(exchange.id).noticed) for exchange in found.exchanges)
     return Exported(found.name, answered, found.leaf, found.created)
 
 
 def put_into(store: Store, exported: Exported) -> str:
-    """Store a conversation with new ids; returns its id.
-
-    Raises StoreError. If the disk was full, all but the title is still saved once it has room.
-    """
-    conversation = uuid.uuid4().hex
+    """Store a conversation with new ids, all or nothing; returns its id. Raises StoreError."""
     ids = {each.exchange.id: uuid.uuid4().hex for each in exported.exchanges}
-    for each in exported.exchanges:
-        exchange = each.exchange
-        parent = ids.get(exchange.parent) if exchange.parent else None
-        store.conversations.put(conversation, replace(exchange, id=ids[exchange.id], parent=parent))
-        if each.trace.events:
-            recorder = store.runs.record(ids[exchange.id])
-            recorder.record(each.trace.events)
-            recorder.finish()
-    if exported.leaf in ids:
-        store.conversations.show(conversation, ids[exported.leaf])
-    store.conversations.rename(conversation, exported.name)
-    return conversation
+    tree = [
+        (
+            replace(each.exchange, id=ids[each.exchange.id], parent=ids.get(each.exchange.parent or "")),
+            each.trace.events,
+        )
+        for each in exported.exchanges
+    ]
+    return store.add_conversation(exported.name, tree, ids.get(exported.leaf or ""))
+
+
+def is_exported(file: bytes) -> bool:
+    """Tell whether a file is a conversation, exported as JSON or Markdown."""
+    return bool(_BEGINNING.match(file) or _FIGURES.search(file, 0, 2**20))
 
 
 def to_json(exported: Exported) -> str:
@@ -108,14 +109,12 @@ def read_json(text: str) -> Exported:
             raise StoreError("This conversation was exported by a newer Baton.", "Update Baton.")
         if not isinstance(data["leaf"], str | None):
             raise TypeError("a leaf that is no id")
-        return Exported(
-            str(data["name"]),
-            tuple(
-                Answered(msgspec.convert(each, StoredExchange), Trace.of(events_from_json(each["events"])))
-                for each in data["exchanges"]
-            ),
-            data["leaf"],
-            datetime.fromisoformat(data["created"]),
+        exchanges = tuple(
+            Answered(msgspec.convert(each, StoredExchange), Trace.of(events_from_json(each["events"])))
+            for each in data["exchanges"]
         )
+        if len({each.exchange.id for each in exchanges}) < len(exchanges):
+            raise StoreError("Two exchanges of this file have the same id.", "Export the conversation once more.")
+        return Exported(str(data["name"]), exchanges, data["leaf"], datetime.fromisoformat(data["created"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError("This file cannot be read as a conversation.", "Export it once more.") from error

@@ -13,27 +13,29 @@ from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export.exported import Exported, to_json
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import to_markdown
-from baton_reasoning.core.files import FULL_DISK, make_private
+from baton_reasoning.core.files import FULL_DISK, replace_text
+from baton_reasoning.core.text import safe_json, safe_text
 
 Content = TypeVar("Content")
 
 FORMATS: Final[dict[str, Callable[[Exported], str]]] = {".json": to_json, ".md": to_markdown, ".html": to_html}
+_JSON = (".json", ".jsonl")
 
 
 def write_file(path: Path, formats: Mapping[str, Callable[[Content], str | Iterable[str]]], content: Content) -> None:
     """Write a text file, readable by its owner alone, in the format that its ending names.
 
-    `formats`: make the text, or its parts, by ending. A lone surrogate, which models do write, becomes a question mark.
-    Raises StoreError for a full disk or an ending without a format, SettingsError for a place that cannot be written.
+    `formats`: make the text, or its parts, by ending. What a terminal acts on, or turns text around, is escaped in JSON
+    and shown as a sign in all else (core/text.py). A file that is there stays until the new one is complete. Raises
+    StoreError for a full disk or an ending without a format, SettingsError for a place that cannot be written.
     """
-    make = formats.get(path.suffix.lower())
+    ending = path.suffix.lower()
+    make, safe = formats.get(ending), safe_json if ending in _JSON else safe_text
     if make is None:
         raise StoreError(f"{path.name} is no kind of file that can be written.", f"Use one of {', '.join(formats)}.")
     try:
-        make_private(path)
-        with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            text = make(content)
-            file.writelines([text] if isinstance(text, str) else text)
+        text = make(content)
+        replace_text(path, map(safe, [text] if isinstance(text, str) else text))
     except OSError as error:
         failure = StoreError if error.errno in FULL_DISK else SettingsError
         raise failure(f"{path} cannot be written: {error.strerror or error}.", "Choose another place.") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.export.exported import Exported
-from baton_reasoning.core.export.markdown import answer_stretches, described, system_of
+from baton_reasoning.core.export.markdown import answer_stretches, described, notices_of, system_of
 from baton_reasoning.core.export.value_curve import captioned_curve
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO, own_names
@@ -57,6 +57,7 @@ def to_html(exported: Exported) -> str:
         names=WHO,
         signs=SIGN,
         described=described,
+        notices_of=notices_of,
         system_of=system_of,
         steps_of=steps_of,
         own_names=own_names,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Answered, Exported
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, one_line, safe_text
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO, own_names
 
@@ -34,8 +34,8 @@ _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 def to_markdown(exported: Exported) -> str:
     """Write the page. Fenced code stays as it was written, unless a parser of the whole page, with or without tables,
     finds a tag or image in it (where a fence ends depends on what is around it); then all of it is escaped."""
-    page = _page(exported, inert)
-    return page if _is_inert(page) else _page(exported, escaped)
+    page = safe_text(_page(exported, inert))
+    return page if _is_inert(page) else safe_text(_page(exported, escaped))
 
 
 def inert(text: str) -> str:
@@ -108,6 +108,11 @@ def system_of(each: Answered) -> str:
     return str(each.exchange.settings.get("system", "")).strip()
 
 
+def notices_of(each: Answered) -> list[str]:
+    """Return what a reader must know of an answer, a line each: that a model was lost, or that a part is damaged."""
+    return list(dict.fromkeys(one_line(notice.text) for notice in each.trace.notices))
+
+
 def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
     system = escaped(" ".join(system_of(each).split()))
@@ -115,7 +120,8 @@ def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     person = _part_of_person(each.trace)
     note = f"*{SIGN[Author.PERSON]} A person wrote a part of {person}.*" if person else ""
     answer, figures = made_inert(each.trace.answer.strip()), f"*{escaped(described(each))}*"
-    parts = (head, quoted, note, answer, _thinking(each.trace), _who_wrote_what(each.trace), figures)
+    notices = "\n\n".join(f"*{escaped(notice)}*" for notice in notices_of(each))
+    parts = (head, quoted, note, notices, answer, _thinking(each.trace), _who_wrote_what(each.trace), figures)
     return "\n\n".join(part for part in parts if part)
 
 

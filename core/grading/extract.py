@@ -128,7 +128,7 @@ def extract_choice(text: str) -> str | None:
 
 
 def expected_answer(value: str, *, worked: bool = False) -> str | None:
-    r"""Find the answer in a data set's field: after GSM8K's `####`, in the last `\boxed{…}`, or the field itself.
+    r"""Find the answer in a data set's field: after GSM8K's `####`, in the last boxes, or the field itself.
 
     In a `worked` solution it may also follow a phrase such as "the answer is"; without any mark a solution gives an
     answer only if it is one short line.
@@ -136,7 +136,7 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
     value = value.strip()
     if hashes := _HASHES.findall(value):
         return str(hashes[-1]).strip() or None
-    if (boxed := last_boxed(value)) is not None:
+    if (boxed := _joined_boxes(value)) is not None:
         return boxed
     if worked and (marked := _marked_answer(value)):
         return marked

@@ -110,7 +110,7 @@ class Conversations:
 
         Tried again until it succeeds; the future has StoreError if the first try failed.
         """
-        return self._database.writer.keep(lambda connection: _put(connection, conversation, exchange))
+        return self._database.writer.keep(lambda connection: put_exchange(connection, conversation, exchange))
 
     def show(self, conversation: str, exchange: str) -> Future[int]:
         """Remember the leaf to open next time; tried again like `put`."""
@@ -146,12 +146,13 @@ class Conversations:
             created, changed = (datetime.fromisoformat(row[name]) for name in ("created", "changed"))
             return StoredConversation(row["id"], row["title"], tree, row["leaf"], created, changed)
 
-    def recent(self) -> list[Headline]:
-        """List the conversations, pinned ones first, then last changed first; at most 500."""
+    def recent(self, most: int = -1) -> list[Headline]:
+        """List the conversations, pinned ones first, then last changed first; at most so many, or all if negative."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"""SELECT {_HEADLINE} FROM conversations WHERE deleted IS NULL
-                    ORDER BY pinned IS NULL, changed DESC LIMIT 500"""
+                    ORDER BY pinned IS NULL, changed DESC LIMIT ?""",
+                (most,),
             )
             return [_headline(*row) for row in rows]
 
@@ -247,7 +248,8 @@ def one_line(problem: str | None) -> str:
     return " ".join((problem or "").split()) or UNTITLED
 
 
-def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:
+def put_exchange(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:
+    """Add an exchange below its parent, inside a transaction."""
     connection.execute(
         """INSERT INTO conversations (id, leaf, created, changed) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET leaf = excluded.leaf, changed = excluded.changed""",

@@ -55,8 +55,8 @@ def is_foreign(path: Path) -> bool:
     return bool(tables) and "batches" not in tables
 
 
-def set_aside(path: Path) -> str:
-    """Rename the file and its journals; returns a sentence that says so. Raises StoreError."""
+def set_aside(path: Path) -> Path:
+    """Rename the file and its journals; returns its new path. Raises StoreError."""
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
     aside = path.with_stem(f"{path.stem}-damaged-{stamp}")
     try:
@@ -67,9 +67,10 @@ def set_aside(path: Path) -> str:
                 part.rename(aside.with_name(aside.name + suffix))
     except OSError as error:
         raise StoreError(
-            f"{path} is damaged and cannot be renamed: {error.strerror}.", "Rename it, then start Baton again."
+            f"{path} is damaged and cannot be renamed: {error.strerror}.",
+            "Close every other program that has it open, then start Baton again.",
         ) from error
-    return f"{path.name} was damaged. It was set aside as {aside.name} in {path.parent}, and a new one begun."
+    return aside
 
 
 _DESCRIPTIONS = {
@@ -79,7 +80,7 @@ _DESCRIPTIONS = {
     sqlite3.SQLITE_CANTOPEN: ("{path} cannot be opened.", "Check that its folder exists and that you may write to it."),
     sqlite3.SQLITE_PERM: ("{path} may not be opened.", "Change its permissions, or use another data folder."),
     sqlite3.SQLITE_BUSY: ("Another program keeps {name} locked.", "Wait a moment, or close the other Baton."),
-    sqlite3.SQLITE_CORRUPT: ("{path} is damaged.", "Start Baton again: it sets the file aside and begins a new one."),
+    sqlite3.SQLITE_CORRUPT: ("{path} is damaged.", "Close every Baton, then start one: it saves what can be read."),
     sqlite3.SQLITE_NOTADB: ("{path} is not a database.", "Start Baton again: it sets the file aside."),
 }
 

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TypeVar
@@ -18,7 +18,9 @@ from typing import TypeVar
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private, private_folder
 from baton_reasoning.core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
-from baton_reasoning.core.store.migrations import MIGRATIONS, Migration
+from baton_reasoning.core.store.folder_lock import FolderLock
+from baton_reasoning.core.store.migrations import MIGRATIONS, Migration, migrate
+from baton_reasoning.core.store.salvage import salvage
 from baton_reasoning.core.store.writer import Change, Trouble, Writer
 
 T = TypeVar("T")
@@ -38,22 +40,23 @@ class Database:
         on_trouble: Trouble | None = None,
         migrations: Sequence[Migration] = MIGRATIONS,
         as_it_stands: bool = False,
+        is_checked: bool = False,
     ) -> None:
-        """`as_it_stands`: open the file for reading only, without a lock or a journal, which need free disk space."""
+        """`as_it_stands`: open the file for reading only, without a lock or a journal, which need free disk space.
+        `is_checked`: it is not damaged."""
         self.path = path
         self.notices: tuple[str, ...] = ()
         self._address = f"{path.absolute().as_uri()}{'?mode=ro&immutable=1' if as_it_stands else ''}"
-        if not as_it_stands:
-            self._make_ready()
-        connection = self._connect()
-        try:
+        with ExitStack() as undo:
+            if not as_it_stands:
+                self._make_ready(undo, is_checked)
+            connection = self._connect()
+            undo.callback(connection.close)
             with reported_as_store_error(path):
                 if not as_it_stands:
                     _use_wal(connection)
-                self._migrate(connection, migrations)
-        except StoreError:
-            connection.close()
-            raise
+                migrate(connection, path, migrations)
+            self._held = undo.pop_all()
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         self._closed = False
         self.writer = Writer(connection, path, on_trouble)
@@ -95,18 +98,43 @@ class Database:
             with suppress(Empty):
                 while True:
                     self._idle.get_nowait().close()
+            self._held.close()
 
-    def _make_ready(self) -> None:
-        """Create the folder, set a damaged file aside, and make the file private."""
+    def _make_ready(self, held: ExitStack, is_checked: bool) -> None:
+        """Create the folder, replace a damaged file, and make the file private; `held` gets the lock of the folder."""
         try:
             private_folder(self.path.parent)
+            lock = FolderLock(self.path.parent)
         except OSError as error:
             raise StoreError(
                 f"The folder {self.path.parent} cannot be made: {error.strerror}.", "Choose another data folder."
             ) from error
-        if is_damaged(self.path):
-            self.notices = (set_aside(self.path),)
+        held.callback(lock.close)
+        if not is_checked and is_damaged(self.path):
+            self.notices = (self._replace(lock),)
         make_private(self.path)
+        lock.share()
+
+    def _replace(self, lock: FolderLock) -> str:
+        """Put a new file with what can be read in the place of the damaged one, which is kept; returns what was done.
+
+        A kill before its end changes nothing, but for one between the two renamings.
+        """
+        if not lock.is_alone:
+            told = f"{self.path} is damaged, and another Baton may have it open."
+            raise StoreError(told, "Close every Baton, then start one: it saves what can be read.")
+        fresh = self.path.with_name(f"{self.path.name}-salvaged")
+        try:
+            with reported_as_store_error(fresh):
+                fresh.unlink(missing_ok=True)
+                make_private(fresh)
+                saved = salvage(self.path, fresh)
+            aside = set_aside(self.path)
+            fresh.rename(self.path)
+        finally:
+            fresh.unlink(missing_ok=True)
+        rest = f"{saved} could be read and are still here" if saved else "a new one begun"
+        return f"{self.path.name} was damaged. It was set aside as {aside.name} in {self.path.parent}, and {rest}."
 
     def _connect(self, read_only: bool = False) -> sqlite3.Connection:
         with reported_as_store_error(self.path):
@@ -119,30 +147,6 @@ class Database:
             if read_only:
                 connection.execute("PRAGMA query_only = ON")
             return connection
-
-    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
-        version = _version(connection)
-        if version > len(migrations):
-            raise StoreError(
-                f"{self.path} was written by a newer Baton (version {version}; this one knows {len(migrations)}).",
-                "Update Baton, or let it use another data folder.",
-            )
-        if version == len(migrations):
-            return  # no lock is taken, which another program may hold
-        with connection:  # commits, or rolls back
-            connection.execute("BEGIN IMMEDIATE")
-            # Read again under the lock: another program may have migrated the file meanwhile.
-            for migration in migrations[_version(connection) :]:
-                for change in migration:
-                    if isinstance(change, str):
-                        connection.execute(change)
-                    else:
-                        change(connection)
-            connection.execute(f"PRAGMA user_version = {len(migrations)}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

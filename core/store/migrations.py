@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_texts
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
@@ -113,3 +115,29 @@ _FILE_HASHES = (
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES)
+
+
+def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    """Make the migrations that the file has not been through. Raises StoreError for a file of a newer version."""
+    version = _version(connection)
+    if version > len(migrations):
+        raise StoreError(
+            f"{path} was written by a newer Baton (version {version}; this one knows {len(migrations)}).",
+            "Update Baton, or let it use another data folder.",
+        )
+    if version == len(migrations):
+        return  # no lock is taken, which another program may hold
+    with connection:  # commits, or rolls back
+        connection.execute("BEGIN IMMEDIATE")
+        # Read again under the lock: another program may have migrated the file meanwhile.
+        for migration in migrations[_version(connection) :]:
+            for change in migration:
+                if isinstance(change, str):
+                    connection.execute(change)
+                else:
+                    change(connection)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

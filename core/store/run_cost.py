@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
 from functools import reduce
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -193,11 +193,14 @@ def _joined(segments: Iterable[Segment]) -> tuple[Segment, ...]:
 def read_trace(connection: sqlite3.Connection, run: str) -> tuple[Trace, StoreError | None]:
     """Read a run as far as it is not damaged, and what is wrong with the rest."""
     trace = Trace()
-    found = connection.execute("SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence", (run,))
+    found = connection.execute("SELECT events, sequence FROM event_chunks WHERE run = ? ORDER BY sequence", (run,))
     with closing(found) as chunks:  # a damaged part leaves it unread, and SQLite would keep the table locked
         try:
-            for event in chain.from_iterable(unpack(chunk["events"]) for chunk in chunks):
-                trace.apply(event)
+            for number, chunk in enumerate(chunks):
+                if chunk["sequence"] != number:
+                    raise StoreError("A part of this run is lost.", "What came before it is shown.")
+                for event in unpack(chunk["events"]):
+                    trace.apply(event)
         except StoreError as error:
             return trace, error
     return trace, None

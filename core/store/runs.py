@@ -22,11 +22,12 @@ from baton_reasoning.core.store.run_cost import read_trace, save_cost, save_text
 from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.store.writer import Buffer, Writer
 from baton_reasoning.core.text import replace_lone_surrogates
-from baton_reasoning.core.thinking.events import Event, PrefillProgressed
+from baton_reasoning.core.thinking.events import Event, Noticed, PrefillProgressed
 from baton_reasoning.core.thinking.trace import Trace
 
 BUFFER_SECONDS = 0.5
 """How long events wait for others, to be saved in one chunk."""
+DAMAGED = "The rest of this answer is damaged and cannot be read."
 
 
 class RunState(Enum):
@@ -53,6 +54,13 @@ class StoredRun(NamedTuple):
         """The trace. Raises StoreError if a part of it is damaged."""
         if self.damage:
             raise self.damage
+        return self.trace
+
+    @property
+    def noticed(self) -> Trace:
+        """The trace as it leaves the store, with a notice where it is damaged."""
+        if self.damage:
+            self.trace.apply(Noticed(self.trace.seconds, DAMAGED))
         return self.trace
 
 
@@ -264,6 +272,17 @@ def _conclude(connection: sqlite3.Connection, run: str, state: RunState = RunSta
         answer=replace_lone_surrogates(trace.answer.strip()),
     )
     save_text(connection, run, trace)
+
+
+def save_whole(connection: sqlite3.Connection, run: str, events: Sequence[Event]) -> None:
+    """Save a run that was written elsewhere and has ended, inside a transaction."""
+    attempt = uuid.uuid4().hex
+    connection.execute(
+        "INSERT INTO runs (id, started, state, owner, attempt, events) VALUES (?, ?, ?, '', ?, ?)",
+        (run, now(), RunState.ENDED.value, attempt, len(events)),
+    )
+    connection.execute(_ADD_CHUNK, {"run": run, "attempt": attempt, "chunk": pack(events)})
+    _conclude(connection, run)
 
 
 def recover(connection: sqlite3.Connection) -> None:

@@ -28,8 +28,8 @@ from baton_reasoning.core.store.owners import RENEW_SECONDS, renew_claim
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
 Trouble = Callable[[StoreError | None], None]
-"""Called in the writer's thread with the error when saving begins to fail, and with None when everything is saved
-again."""
+"""Called in the writer's thread with the error when saving begins to fail, or fails for another reason, and with None
+when everything is saved again."""
 
 _log = logging.getLogger(__name__)
 
@@ -185,13 +185,19 @@ class Writer:
         self._due = NEVER
         if not (buffers := list(self._waiting.values())):
             return
-        trouble = self._save(buffers)
-        if trouble and not is_of_the_file(trouble):
-            failures = [failure for each in buffers if (failure := self._save([each]))]
-            trouble = failures[0] if failures else None
-        if trouble:
+        failures: dict[Buffer[Any], Exception] = {}
+        if trouble := self._save(buffers):
+            failures = (
+                dict.fromkeys(buffers, trouble)
+                if is_of_the_file(trouble)
+                else {each: failure for each in buffers if (failure := self._save([each]))}
+            )
+        if failures:
             self._due = time.monotonic() + RETRY_SECONDS
-        self._report(self._refuse(trouble) if trouble else None)
+        for each, failure in failures.items():
+            each.refused(self._in_words(failure))
+        # What the file refuses concerns all that follows, and is told first.
+        self._report(next(map(self._in_words, sorted(failures.values(), key=is_of_the_file, reverse=True)), None))
 
     def _save(self, buffers: list[Buffer[Any]]) -> Exception | None:
         """Save these buffers in one transaction; returns why they cannot be saved."""
@@ -204,24 +210,20 @@ class Writer:
             each.saved(result)
         return None
 
-    def _refuse(self, error: Exception) -> StoreError:
-        """Tell the buffers that still wait why; returns it in words."""
+    def _in_words(self, error: Exception) -> StoreError:
         if isinstance(error, StoreError):
-            trouble = error
-        elif is_of_the_file(error):
-            trouble = store_error(error, self._path)
-        else:
-            told = f"An answer, or a change to one, cannot be stored ({type(error).__name__}: {error})."
-            trouble = StoreError(told, "Copy it now, and please report this.")
-            trouble.__cause__ = error
-        for each in self._waiting.values():
-            each.refused(trouble)
+            return error
+        if is_of_the_file(error):
+            return store_error(error, self._path)
+        told = f"An answer, or a change to one, cannot be stored ({type(error).__name__}: {error})."
+        trouble = StoreError(told, "Copy it now, and please report this.")
+        trouble.__cause__ = error
         return trouble
 
     def _report(self, trouble: StoreError | None) -> None:
         before, self._trouble = self._trouble, trouble
         on_trouble = self._on_trouble
-        if on_trouble is None or bool(before) == bool(trouble):
+        if on_trouble is None or (before and before.message) == (trouble and trouble.message):
             return
         if trouble:
             if trouble.__cause__:

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from baton_reasoning.core.thinking.policy import Ablation, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
-from baton_reasoning.core.thinking.requests import Insert, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import Insert, May, Program, Step, TakeOver, Until, Written
 from baton_reasoning.core.thinking.text import Text
 
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
@@ -141,6 +142,8 @@ class CuePolicy(Policy):
         self.hands_back_empty, self.stops_repetition = self.settings.hand_back, self.settings.stop_repetition
         self.in_answer = self.settings.scope is Scope.ALL
         self.counters[ALLOWED] = self._c
+        self._has_opened = False
+        """Whether this run has begun the opening, or gone on with one of an earlier run: who interrupts it ends it."""
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -150,8 +153,10 @@ class CuePolicy(Policy):
 
     def think(self, text: Text) -> Program:
         settings = self.settings
-        if settings.opening and not text.position:
-            yield from self.take_over(settings.opening, OPENING)
+        rest = settings.opening - len(text.body.parts)
+        if rest > 0 and not self._has_opened and all(part.author is Author.LARGE for part in text.body.parts):
+            self._has_opened = True
+            yield from self.take_over(rest, OPENING)
         while True:
             yield from Step(here=settings.decide_at_takeover_end)
             if settings.skip_code and inside_code(text.body.text):
@@ -181,11 +186,14 @@ class CuePolicy(Policy):
         tokens."""
         settings = self.settings
         n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
+        takeover = self.take_over(n3, EXCESSIVE_REFLECTION)
+        if not (yield from May(takeover)):
+            return
         self.counters["reflections"] = 0
         self.counters[LONGER_TAKEOVERS] += 1
         self.counters[ALLOWED] = self._c
         yield from Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION)
-        yield from self.take_over(n3, EXCESSIVE_REFLECTION)
+        yield from takeover
 
     def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> TakeOver:
         return TakeOver(tokens, reason, cue, self.settings.until)

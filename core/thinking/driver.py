@@ -181,6 +181,8 @@ class Driver:
                 request = program.send(result)
 
     def _carry_out(self, request: requests.Request[Any]) -> Happens[Any]:
+        if isinstance(request, requests.Question):
+            return (yield from self._answer(request))
         boundary, self._boundary = self._boundary, None
         match request:
             case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
@@ -197,9 +199,19 @@ class Driver:
                 return (yield from self._take_over(request))
             case requests.Discard():
                 return (yield from self._discard())
-        self._end_write()
-        yield from self._discard_next_step()
-        self._check_tokens()
+        yield from self._pause()
+        match request:
+            case requests.Insert():
+                return (yield from self._insert(request))
+            case Close():
+                return (yield from self._close(request))
+
+    def _answer(self, request: requests.Question) -> Happens[Any]:
+        """Answer a question, which leaves what waits, and a boundary, as they are."""
+        if isinstance(request, requests.May):
+            return self._is_allowed(request.takeover)
+        yield from self._report_counters()
+        yield from self._pause()
         match request:
             case requests.Judge():
                 return (yield from self._judge(request))
@@ -207,10 +219,12 @@ class Driver:
                 return (yield from self._score(request))
             case requests.Trial():
                 return (yield from self._try(request))
-            case requests.Insert():
-                return (yield from self._insert(request))
-            case Close():
-                return (yield from self._close(request))
+
+    def _pause(self) -> Happens[None]:
+        """End the default writer's write at the end of its step. Raises Ended if no token may follow."""
+        self._end_write()
+        yield from self._discard_next_step()
+        self._check_tokens()
 
     # The default writer ----------------------------------------------------------------------------------------------
 
@@ -249,13 +263,13 @@ class Driver:
                     pass
                 if self.stream.stop in (None, Stop.CANCELLED):
                     raise self._after_stop(self.policy.default_writer)
-                if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
+                if self.stream.stop is not Stop.END_OF_TEXT or not self.text.is_open:
                     passage.text_ended = True
                     return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
                 reason = reasons.UNCLOSED
             except Interrupted as interruption:
                 close = interruption.wish.request
-                if not isinstance(close, Close) or not self._is_open:
+                if not isinstance(close, Close) or not self.text.is_open:
                     raise
                 reason = close.reason
             self._end_write()
@@ -330,8 +344,7 @@ class Driver:
 
     def _take_over(self, request: TakeOver) -> Happens[Written]:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
-        is_allowed = all(source.allows(request, self.text) for source in self.interruptions)
-        if not is_allowed or request.author not in self.sessions:
+        if not self._is_allowed(request):
             return self._no_takeover()
         start = yield from self._clear_place(request)
         self._asked = request.author
@@ -359,13 +372,17 @@ class Driver:
         self._boundary = _Boundary.AFTER_TAKEOVER if self.text.at_boundary else None
         return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
 
+    def _is_allowed(self, request: TakeOver) -> bool:
+        limits = self.interruptions
+        return request.author in self.sessions and all(limit.allows(request, self.text) for limit in limits)
+
     def _clear_place(self, request: TakeOver) -> Happens[int]:
         """Discard what a takeover replaces, accept anything else, and return where it begins. Raises Ended if no tokens
         remain for it."""
         self._end_write()
         yield from self._discard_next_step()
         passage = self._passage
-        if passage and passage.waits and not request.keep and passage.start < self.text.position:
+        if passage and passage.waits and not request.keep and (passage.tokens or passage.start < self.text.position):
             yield self.stream.discard(passage.start)
             self._passage = None
         yield from self._accept()
@@ -388,7 +405,7 @@ class Driver:
     def _hands_back_empty(self, request: TakeOver) -> bool:
         """Tell whether a takeover that its model ended at once is handed back. Where no thinking is open, a large model
         with nothing to write has found the text complete."""
-        is_complete = request.author is Author.LARGE and not self._is_open
+        is_complete = request.author is Author.LARGE and not self.text.is_open
         return self.policy.hands_back_empty and request.tokens < WITHOUT_END and not is_complete
 
     def _replacement(self) -> TakeOver:
@@ -434,7 +451,7 @@ class Driver:
 
     def _close(self, request: Close) -> Happens[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
-        if not self._is_open:
+        if not self.text.is_open:
             if request.reason is reasons.REPETITION:
                 raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
             raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
@@ -468,7 +485,7 @@ class Driver:
         """Return what follows when a model can write no more. Raises ContextFull."""
         card = self.sessions[author].card
         match self.stream.stop:
-            case Stop.END_OF_TEXT if self._is_open:
+            case Stop.END_OF_TEXT if self.text.is_open:
                 return Interrupted(Wish(Close(reasons.UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
@@ -521,11 +538,6 @@ class Driver:
         return Ended(Finish.MAX_TOKENS, reason)
 
     # What all of them use --------------------------------------------------------------------------------------------
-
-    @property
-    def _is_open(self) -> bool:
-        """Whether the text is in a thinking that has to be closed: a model without tags has none."""
-        return self.text.thinking and bool(self.text.closing_tags)
 
     def _ends_thinking(self, start: int) -> bool:
         """Tell whether the text from `start` on closes the thinking, and the program of the thinking ends with it."""

@@ -170,7 +170,7 @@ class LimitsGuard(Interruption):
         limits, text = self.limits, moment.text
         if 0 < limits.max_seconds <= moment.seconds:
             raise Ended(Finish.TIME, f"The time limit of {limits.max_seconds:g} seconds was reached.")
-        if text.thinking and 0 < limits.max_thinking_tokens <= text.kept:
+        if text.is_open and 0 < limits.max_thinking_tokens <= text.kept:
             raise Interrupted(Wish(Close(BUDGET)))
         if limits.repetition and self._repetition.found(text):
             if self._handed_over:

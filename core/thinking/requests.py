@@ -182,6 +182,16 @@ class Trial(Request[Tried]):
     """The position of the body after which it begins; None: the end."""
 
 
+@dataclass(frozen=True, slots=True)
+class May(Request[bool]):
+    """Asks whether a takeover may begin: a limit refuses some."""
+
+    takeover: TakeOver
+
+
+Question: TypeAlias = Judge | Score | Trial | May
+
+
 # What no model writes ------------------------------------------------------------------------------------------------
 
 

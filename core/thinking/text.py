@@ -28,7 +28,7 @@ class Text:
         self.body = Body(written)
         self.answer_start: int | None = None
         """The position just after the closing tag; None inside the thinking."""
-        self.tokens = {author: sum(p.tokens for p in written if p.author is author) for author in Author}
+        self.tokens = {author: sum(part.author is author for part in written) for author in Author}
         self.discards = 0
         """Number of times that text was discarded."""
         self._edited_until = 0
@@ -36,11 +36,14 @@ class Text:
         """Starts of steps that follow a cap instead of a boundary."""
         self._splitter = Splitter("", boundary)
         self._decoder = Utf8Decoder()
+        self.inside_character = bool(written) and written[-1].author.is_model and not written[-1].text
+        """Whether the last token ended inside a character, or its text comes with a later token: no decision and no
+        handoff happens there. Of a text that is taken up nobody knows: a token without text is written again."""
         self._step_starts = [0]
         length = 0
         for part in written:
             if part.closing_tag:
-                self.answer_start = length + len(part.closing_tag)
+                self.answer_start = length + part.closed_at
             length += len(part.text)
             if self._splitter.feed(part.text):
                 self._step_starts.append(length - self._splitter.after)
@@ -54,6 +57,11 @@ class Text:
     @property
     def thinking(self) -> bool:
         return self.answer_start is None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the text is in a thinking that has to be closed: the text of models without tags has none."""
+        return self.thinking and bool(self.closing_tags)
 
     @property
     def closed_by(self) -> Author | None:
@@ -75,13 +83,6 @@ class Text:
         """Tell whether the last two steps are the same, as far as they are within the last characters."""
         steps = split(self.body.text[-LONGEST_REPEATED:], self.boundary)
         return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
-
-    @property
-    def inside_character(self) -> bool:
-        """Tell whether the last token ended inside a character, or its text comes with a later token. No decision and
-        no handoff happens there."""
-        last = self.body.parts[-1] if self.body.parts else None
-        return bool(self._decoder.getstate()[0]) or (last is not None and last.id is not None and not last.text)
 
     @property
     def at_boundary(self) -> bool:
@@ -121,6 +122,7 @@ class Text:
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
         """Add a token; returns its text and whether it completed a step boundary."""
         text = self._decoder.decode(token.data)
+        self.inside_character = token.held or bool(self._decoder.getstate()[0])
         self.body.append(Part(text, author, token.id, vocabulary if token.id is not None else ""))
         self.tokens[author] += 1
         ends_step = self._splitter.feed(text)
@@ -137,6 +139,7 @@ class Text:
 
     def insert(self, text: str, author: Author = Author.INSERTED) -> None:
         self.body.append(Part(text, author))
+        self.inside_character = False
         if self._splitter.feed(text):
             self._step_starts.append(self.position - self._splitter.after)
         if author is Author.PERSON:
@@ -144,10 +147,10 @@ class Text:
 
     def discard(self, position: int) -> tuple[str, int]:
         """Cut the text at `position`; returns the discarded text and its number of tokens."""
-        gone = self.body.cut(position)
+        text, gone = self.body.cut(position)
         self.discards += 1
         for part in gone:
-            self.tokens[part.author] -= part.tokens
+            self.tokens[part.author] -= 1
         while len(self._step_starts) > 1 and self.step_start > position:
             self._step_starts.pop()
         if self.answer_start is not None and position < self.answer_start:
@@ -155,13 +158,13 @@ class Text:
         self._capped = {start for start in self._capped if start <= position}
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
-        self._decoder = Utf8Decoder()
-        return "".join(part.text for part in gone), sum(part.tokens for part in gone if part.author.is_model)
+        self._decoder, self.inside_character = Utf8Decoder(), False
+        return text, sum(part.author.is_model for part in gone)
 
     @property
     def before_tag(self) -> int:
         """Return where a closing tag that is not complete yet may begin; the end of the text if there is none."""
-        if not self.thinking or not self.closing_tags:
+        if not self.is_open:
             return self.position
         tail = self.body.text[-max(map(len, self.closing_tags)) :]
         for length in range(len(tail), 0, -1):
@@ -180,8 +183,8 @@ class Text:
         for tag in self.closing_tags:
             start = self.body.text.find(tag, max(0, len(self.body) - len(tag) - recent))
             if start >= 0 and not self._quoted(start):
-                self.body.mark_closing(tag)
                 self.answer_start = start + len(tag)
+                self.body.mark_closing(tag, self.answer_start)
                 return tag
         return ""
 

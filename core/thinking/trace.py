@@ -539,9 +539,9 @@ class Trace:
             for text, id in [(token.text, token.id) for token in piece.tokens] or [(piece.text, None)]:
                 body.append(Part(text, piece.author, id, vocabulary if id is not None else ""))
                 if closed and len(body) >= closed.position:
-                    if closed.tag not in body.text:
+                    if not body.text[: closed.position].endswith(closed.tag):
                         raise StoreError("The trace closes the thinking where no closing tag stands.", "It is damaged.")
-                    body.mark_closing(closed.tag)
+                    body.mark_closing(closed.tag, closed.position)
                     closed = None
         return body.parts
 

@@ -80,7 +80,9 @@ class WriteStream:
                     case Token():
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         self.decoded += 1
-                        yield events.TokenWritten(self.now(), author, item.id, written, *item[2:], ends_step=ends_step)
+                        yield events.TokenWritten(
+                            self.now(), author, item.id, written, *item[2:-1], ends_step=ends_step
+                        )
                         self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case PrefillProgress(total=total) if total > SHORT_PREFILL:
                         yield events.PrefillProgressed(self.now(), author, *item)
@@ -98,7 +100,7 @@ class WriteStream:
         parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
         start = sum(len(part.text) for part in parts)
         cuts = start < self.text.position
-        kept = sum(part.tokens for part in parts if part.author.is_model)
+        kept = sum(part.author.is_model for part in parts)
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
         # The seed is as if the text after `start` had been discarded, so that a takeover from there repeats the trial.
         seed = stream_of(self.settings.seed, request.author.value, self.text.discards + cuts)

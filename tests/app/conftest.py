@@ -198,6 +198,7 @@ def make_window(qtbot, tmp_path, no_leaks):
         window.show()
         if begin:
             window.begin_work()
+            qtbot.waitUntil(lambda: not window.session.is_opening)
         return window
 
     yield make

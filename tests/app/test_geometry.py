@@ -374,6 +374,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         "choose models": dialog(window.page_actions.choose_models),
         "server": dialog(window.page_actions.connect_server),
         "shortcuts": dialog(window.show_shortcuts),
+        "recently deleted": dialog(window.page_actions.show_recently_deleted),
         "compare": dialog(compare_dialog),
     }
     return window, found

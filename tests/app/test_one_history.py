@@ -75,6 +75,7 @@ def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(op
     assert not [row for row in range(view.model().rowCount()) if view.model().index(row, 0).data(ROW).conversation]
     with qtbot.waitActive(window):
         window.activateWindow()
+    qtbot.waitUntil(lambda: view.model().rowCount() == 2)
     view.activated.emit(view.model().index(1, 0))
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
     leaf = last_exchange(window)
@@ -85,8 +86,13 @@ def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(op
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not leaf)
     assert [entry["size"] for entry in in_terminal("list") if entry["kind"] == "answer"] == ["2"], "both answers now"
     window.show_page("batch")
-    buttons = window.findChildren(QAbstractButton)
-    (earlier,) = [each for each in buttons if "2 problems · Large only" in each.accessibleName()]
+
+    def opening():
+        buttons = window.findChildren(QAbstractButton)
+        return [each for each in buttons if "2 problems · Large only" in each.accessibleName()]
+
+    qtbot.waitUntil(lambda: len(opening()) == 1)
+    (earlier,) = opening()
     assert earlier.accessibleName().endswith("done")
     with qtbot.waitSignal(window._batch.session.opened):
         earlier.click()

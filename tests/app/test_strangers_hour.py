@@ -110,8 +110,8 @@ def test_what_was_written_with_keys_outlives_a_kill_and_goes_on_and_no_message_s
     press(Qt.Key.Key_1, CONTROL)
     view = window.chat.sidebar.list
     view.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(lambda: sum(bool(view.item(row).data(ROW).conversation) for row in range(view.count())) == 3)
     rows = [view.model().index(row, 0) for row in range(view.model().rowCount())]
-    assert len([row for row in rows if row.data(ROW).conversation]) == 3
     view.setCurrentIndex(next(row for row in rows if str(row.data()).startswith(KILLED)))
     press(Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: last_exchange(window).problem == KILLED and last_exchange(window).is_read)

@@ -104,9 +104,9 @@ def test_without_thinking_the_whole_text_is_the_answer_also_where_it_goes_on():
 
 def test_neither_a_budget_nor_the_lack_of_tags_ends_an_answer_without_thinking_and_one_that_must_think_is_refused():
     budget = OFF.model_copy(update={"limits": Limits(max_thinking_tokens=2)})
-    for thinking in (THINK, None):
+    for thinking, asked in ((THINK, budget), (None, budget), (None, budget.model_copy(update={"thinking": True}))):
         model = ScriptedEngine("It is 2, of course.", thinking=thinking).with_card(switches_thinking=bool(thinking))
-        assert Trace.of(run(Pair(model), QUESTION, budget)).answer == "It is 2, of course."
+        assert Trace.of(run(Pair(model), QUESTION, asked)).answer == "It is 2, of course."
     with pytest.raises(SettingsError, match=r"always thinks.* Limit its thinking"):
         next(run(Pair(ScriptedEngine("It is 2.")), QUESTION, OFF))
 

@@ -238,12 +238,13 @@ class ScriptedSession:
 
     def _token(self, data: bytes, text: str, alternatives: int) -> Token:
         id = token_id(data) if self.card.returns_token_ids else None
+        held = self.engine.tells_late and not data
         if not (alternatives and self.card.returns_alternatives):
-            return Token(id, data)
+            return Token(id, data, held=held)
         logprobs = [math.log(chance) for chance in self.engine.chances(text)][:alternatives]
         written = Alternative(id, data.decode(errors="replace"), logprobs[0])
         others = (Alternative(n, f"other {n}", logprob) for n, logprob in enumerate(logprobs[1:], 1))
-        return Token(id, data, logprobs[0], (written, *others))
+        return Token(id, data, logprobs[0], (written, *others), held=held)
 
     def _read(self, body: Sequence[Part], **asked: Any) -> Handoff:
         """`asked`: what else the log of calls says of this one."""
@@ -284,6 +285,7 @@ class ScriptedEngine:
     chance of 1%, unless `scored` says less.
     `notices`: told before the token with that number. `before_token`: called with the body before each token (to
     wait for another thread, or to press a button). `prefill`: the progress that each write reports before its handoff.
+    `tells_late`: the text of a token without one comes with the next token that has one.
     `card`: fields of its card, such as `context=1000`.
     """
 
@@ -304,6 +306,7 @@ class ScriptedEngine:
         notices: dict[int, str] | None = None,
         before_token: Callable[[str], None] = lambda _: None,
         prefill: Callable[[], Iterable[PrefillProgress]] = tuple,
+        tells_late: bool = False,
         **card: Any,
     ) -> None:
         self.texts = texts
@@ -316,6 +319,7 @@ class ScriptedEngine:
         self.notices = notices or {}
         self.before_token = before_token
         self.prefill = prefill
+        self.tells_late = tells_late
         self.sessions: list[ScriptedSession] = []
         self.written = 0
         """Tokens written by all sessions."""

@@ -138,9 +138,9 @@ def main(arguments: list[str]) -> int:
     window.resize(1440, 900)
     window.show()
     application.processEvents()
-    window.begin_work()
     if len(arguments) > 4:
-        window.session.open(arguments[4], quietly=True)
+        window.preferences.change_window(conversation=arguments[4])
+    window.begin_work()
     _stalls = Stalls()
     _person = Person(window, json.loads(problems.read_text(encoding="utf-8")), first)
     return application.exec()

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reading.source import Record, Value
 from baton_reasoning.core.grading.compare import LETTERS
+from baton_reasoning.core.text import replace_lone_surrogates
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (
     *("problem", "question", "prompt", "instruction", "input", "query", "task", "text", "messages", "conversations"),
-    *("stem", "statement", "content", "ctx"),
+    *("stem", "statement", "content", "ctx", "goal"),
     *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
 )
 _ANSWER = (
     *("expected", "expected_answer", "gold", "ground_truth"),  # beside them, `answer` is what a model answered
-    *("answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
+    *("answer_number", "answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
     *("reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
-    *("label", "output", "response", "completion"),
+    *("final_decision", "label", "output", "response", "completion"),
     *("antwort", "richtige_antwort", "ergebnis", "réponse", "respuesta", "risposta", "resposta"),
 )
 _SOLUTION = (
@@ -38,11 +40,14 @@ _ID = (
     *("idx", "index"),
 )
 CHOICES = ("choices", "options", "endings", "answer_choices")
-_CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
-_CONTEXT_OF = {"question": _CONTEXT, "query": _CONTEXT, "hypothesis": _CONTEXT, "instruction": ("input",)}
-"""Columns whose text comes before a problem from the named column, as in BoolQ, DROP and Alpaca."""
+_CONTEXT = (
+    *("body", "context", "contexts", "passage", "article", "document", "paragraph", "story", "dialogue"),
+    *("premise", "background", "situation", "scenario"),
+)
+_CONTEXT_OF = dict.fromkeys(("problem", "question", "query", "hypothesis"), _CONTEXT) | {"instruction": ("input",)}
+"""Columns whose text comes before a problem from the named column, as in BoolQ, DROP, RACE and Alpaca."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
-_OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending)_?([a-j]|\d)")
+_OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending|sol)_?([a-j]|\d)")
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
 """A label before an option: “A) red”, “(b) green”, “C. blue”, “d : 4”."""
 
@@ -67,15 +72,17 @@ class Columns:
     """Have an option each."""
     option_labels: tuple[str, ...] = ()
     """The labels by which answers name the `options`: letters, or numbers from 0 or 1."""
-    context: str | None = None
-    """Its text comes before the problem."""
+    context: tuple[str, ...] = ()
+    """Their texts come before the problem."""
+    first_option: int | None = 0
+    """The number by which answers name the first option; None if they are numbers, but show neither 0 nor 1."""
 
     @cached_property
     def parts(self) -> dict[str, tuple[str, ...]]:
         """The columns by what they hold, as the summary calls it."""
         parts = {
             "problem": (self.problem,),
-            "context": (self.context,),
+            "context": self.context,
             "answer": (self.answer,),
             "solution": (self.solution,),
             "id": (self.id,),
@@ -88,16 +95,24 @@ class Columns:
         """The names of all these columns."""
         return frozenset(name for names in self.parts.values() for name in names)
 
+    def options_in(self, row: Record) -> Options | None:
+        """Read the options of a record; None if it has none."""
+        if self.choices:
+            return Options.from_value(row.fields.get(self.choices))
+        return Options.from_columns([as_text(row.fields.get(name)) for name in self.options], self.option_labels)
 
-class ColumnNames(NamedTuple):
-    """The columns that the user chose: None to guess one, "" for none."""
+
+class Corrections(NamedTuple):
+    """What a person chose in place of a guess: columns (None to guess one, "" for none), and an encoding."""
 
     problem: str | None = None
     answer: str | None = None
     id: str | None = None
+    encoding: str = ""
+    """Of text that is not Unicode; "" to guess it."""
 
 
-GUESS = ColumnNames()
+GUESS = Corrections()
 
 
 def is_known_name(name: str) -> bool:
@@ -110,7 +125,7 @@ def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for row in rows for name in row.fields))
 
 
-def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns | None:
+def guess_columns(rows: Sequence[Record], named: Corrections = GUESS) -> Columns | None:
     """Guess the columns by their names; the problem otherwise by the longest texts.
 
     A column that is empty in every row is not chosen. None if there is no text.
@@ -134,12 +149,13 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
     problem = named.problem or first(_PROBLEM) or _longest_text(rows, others)
     if problem is None:
         return None
-    context = first(_CONTEXT_OF.get(_normalised(problem.rpartition(".")[2]), ()))
+    known_contexts = _CONTEXT_OF.get(_normalised(problem.rpartition(".")[2]), ())
+    contexts = (name for name in names if {_normalised(name), _normalised(name.rpartition(".")[2])} & {*known_contexts})
     solution = None if solution in (problem, answer) else solution
     wrong = tuple(name for name in names if _WRONG_CHOICE.fullmatch(_normalised(name)))
     values = [name for name in names if name not in (problem, answer)]
     options, labels = ((), ()) if choices or wrong else _option_columns(rows, values, answer)
-    return Columns(
+    columns = Columns(
         problem,
         answer,
         solution,
@@ -148,8 +164,19 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
         wrong if answer else (),
         options,
         labels,
-        None if context in (problem, answer, choices) else context,
+        tuple(name for name in contexts if name not in (problem, answer, choices)),
     )
+    return replace(columns, first_option=_first_option(rows, columns))
+
+
+def _first_option(rows: Sequence[Record], columns: Columns) -> int | None:
+    """Tell whether answers count options from 0, which one of them is, or from 1: one is the number of its options."""
+    proven: set[int | None] = set()
+    for row in rows:
+        if options := columns.options_in(row):
+            meant = map(options.meant_by, as_list(row.fields.get(columns.answer or "")))
+            proven |= {{0: 0, len(options.texts): 1}.get(each) for each in meant if isinstance(each, int)}
+    return 0 if 0 in proven or not proven else 1 if 1 in proven else None
 
 
 def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | None) -> tuple[tuple[str, ...], ...]:
@@ -166,8 +193,9 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
         labels = tuple(takewhile(by_label.__contains__, known))
         if len(labels) >= 2:
             columns = tuple(by_label[label] for label in labels)
-            # COPA calls choice1 and choice2 by the labels 0 and 1.
-            return columns, tuple("0123456789"[: len(labels)]) if labels[0] == "1" and "0" in given else labels
+            # COPA calls choice1 and choice2, and PIQA sol1 and sol2, by the labels 0 and 1.
+            is_from_0 = labels[0] == "1" and ("0" in given or _normalised(columns[0]).startswith("sol"))
+            return columns, tuple("0123456789"[: len(labels)]) if is_from_0 else labels
     for case in (LETTERS, LETTERS.lower()):
         letters = tuple(takewhile(names.__contains__, case))
         swapped = tuple(map(str.swapcase, letters))
@@ -194,6 +222,25 @@ def is_missing(value: Value) -> bool:
 def is_filled(value: Value) -> bool:
     """Tell whether a field has a value other than blank text or an empty list."""
     return not is_missing(value) and value != [] and (not isinstance(value, str) or bool(value.strip()))
+
+
+def as_text(value: Value) -> str:
+    """Convert a field to text, a list or object to JSON; a lone surrogate becomes “?”."""
+    if is_missing(value):
+        return ""
+    return replace_lone_surrogates(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def as_list(value: Value) -> list[Value]:
+    """Return the list that a field is, or one of the field itself."""
+    return value if isinstance(value, list) else [value]
+
+
+def joined(value: Value, joint: str) -> str:
+    """Convert a field to text, a list of texts and numbers by joining them."""
+    if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
+        return joint.join(dict.fromkeys(filter(None, map(str.strip, map(as_text, value)))))
+    return as_text(value)
 
 
 def _longest_text(rows: Sequence[Record], names: set[str]) -> str | None:
@@ -239,11 +286,11 @@ class Options:
 
     @classmethod
     def from_columns(cls, cells: Sequence[str], labels: Sequence[str]) -> Options | None:
-        """Read one option from each cell; empty ones at the end do not count. None if there are too few or too many."""
+        """Read one option from each cell; empty ones at the end do not count. None if there are too few."""
         texts = list(cells)
         while texts and not texts[-1].strip():
             texts.pop()
-        if not 2 <= len(texts) <= len(LETTERS):
+        if len(texts) < 2:
             return None
         # AQuA writes "A)21" into each option; the letter is written again below the problem.
         own = [_LABEL.match(text) for text in texts]
@@ -265,8 +312,15 @@ class Options:
         lines = [f"{letter}) {text.strip()}" for letter, text in zip(LETTERS, self.texts, strict=False)]
         return "\n".join([problem, "", *lines])
 
-    def letter_of(self, answer: Value) -> str | None:
-        """Find the letter that an answer means: a label, an index from 0, an option's text or a letter."""
+    def letter_of(self, answer: Value, first: int = 0) -> str | None:
+        """Find the letter that an answer means; a number means the first option if it is `first`."""
+        meant = self.meant_by(answer)
+        if not isinstance(meant, int):
+            return meant
+        return LETTERS[meant - first] if 0 <= meant - first < len(self.texts) else None
+
+    def meant_by(self, answer: Value) -> str | int | None:
+        """Read an answer: as a letter if it is a label, an option's text or a letter, else as a number."""
         texts = [text.strip() for text in self.texts]
         is_number, answer = isinstance(answer, int) and not isinstance(answer, bool), str(answer).strip()
         for known in (self.labels, () if is_number else texts):  # a number is no option: MMLU's 1 is the second one
@@ -276,5 +330,4 @@ class Options:
         letter = (mark[1] if mark else answer.strip("().: ")).upper()
         if len(letter) == 1 and letter in LETTERS[: len(texts)]:
             return letter
-        is_index = answer.isascii() and answer.isdigit() and int(answer) < len(texts)
-        return LETTERS[int(answer)] if is_index else None
+        return int(answer) if answer.isascii() and answer.isdigit() and len(answer) < 3 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,21 +15,25 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.batch.reading.columns import (
     GUESS,
-    ColumnNames,
     Columns,
+    Corrections,
     Options,
+    as_list,
+    as_text,
     available_columns,
     guess_columns,
     is_filled,
-    is_missing,
+    joined,
 )
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.records import ENDINGS, is_readable, read_records
-from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected, Value
-from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.source import ENCODINGS, ProblemSource, Record, Rejected
+from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
+from baton_reasoning.core.export.exported import is_exported
+from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.text import counted, replace_lone_surrogates, some_of
+from baton_reasoning.core.text import counted, some_of
 
 if TYPE_CHECKING:
     from baton_reasoning.core.models.hub import Hub  # with it comes the network
@@ -39,6 +43,9 @@ MOST_DROPPED = 5
 SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
+_TRUTH = {"true": "Yes", "false": "No"}
+"""How a truth value answers a question, such as BoolQ's, that does not ask for true or false."""
+_ASKS_FOR_TRUTH = re.compile(r"\b(?:true|false)\b", re.IGNORECASE)
 
 
 class ProblemFile(BaseModel):
@@ -72,6 +79,8 @@ class ProblemSet:
     notes: tuple[str, ...] = ()
     """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
     origin: ProblemOrigin = field(default_factory=ProblemOrigin)
+    encoding: str = ""
+    """The encoding that was named or guessed for text that is not Unicode; "" if there is none."""
 
     @property
     def with_answer(self) -> int:
@@ -109,18 +118,19 @@ class ProblemSet:
         return [*lines, *self.notes]
 
 
-def read_problems(place: Path | ProblemSource, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+def read_problems(place: Path | ProblemSource, limit: int | None = None, named: Corrections = GUESS) -> ProblemSet:
     """Read a file, standard input, or every readable file of a folder; at most `limit` problems.
 
-    Columns that are not `named` are guessed. Raises ProblemFileError when nothing can be read, or a column is missing.
+    Columns and an encoding that are not `named` are guessed. Raises ProblemFileError when nothing can be read, or a
+    column is missing; UnknownEncoding.
     """
     if isinstance(place, Path) and place.is_dir():
         return _with_unique_ids(_read_folder(place, limit, named))
-    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name)
+    source = place if isinstance(place, ProblemSource) else ProblemSource.open(place, place.name, named.encoding)
     return _with_unique_ids(_read_source(source, limit, named))
 
 
-def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+def read_data_set(text: str, hub: Hub, limit: int | None = None, named: Corrections = GUESS) -> ProblemSet:
     """Read a data set of the Hub, named as in hub_data.py; otherwise like `read_problems`.
 
     Raises ProblemFileError, DownloadError.
@@ -138,7 +148,7 @@ def can_hold_problems(path: Path) -> bool:
     return path.is_dir() or is_readable(path.name)
 
 
-def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_folder(folder: Path, limit: int | None, named: Corrections) -> ProblemSet:
     found_paths = list(islice(folder.rglob("*"), _MOST_FILES + 1))
     if len(found_paths) > _MOST_FILES:
         raise ProblemFileError(
@@ -154,21 +164,25 @@ def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> Problem
     return found
 
 
-def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None, named: Corrections) -> ProblemSet:
     """Read several files as one set. `files`: each with the name that is the source of its problems."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
+    unknown: list[str] = []
     for path, name in files:
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
         try:
-            sets.append(_read_source(ProblemSource.open(path, name), left, named))
+            sets.append(_read_source(ProblemSource.open(path, name, named.encoding), left, named))
         except ProblemFileError as error:
             rejected.append(Rejected(0, str(error), name))
+            unknown += [named.encoding or ENCODINGS[0]] if isinstance(error, UnknownEncoding) else []
     if not sets:
         reason = f" {rejected[0].reason}" if rejected else ""
-        raise ProblemFileError(f"{title} holds no file of problems that can be read.{reason}", SUPPORTED)
+        raise (UnknownEncoding if unknown else ProblemFileError)(
+            f"{title} holds no file of problems that can be read.{reason}", SUPPORTED
+        )
     return ProblemSet(
         title,
         tuple(problem for each in sets for problem in each.problems),
@@ -177,10 +191,15 @@ def _read_files(files: Sequence[tuple[Path, str]], title: str, limit: int | None
         tuple(dict.fromkeys(column for each in sets for column in each.available_columns)),
         tuple(note for each in sets for note in each.notes),
         ProblemOrigin(files=tuple(file for each in sets for file in each.origin.files)),
+        next(filter(None, (*unknown, *(each.encoding for each in sets))), ""),
     )
 
 
-def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_source(source: ProblemSource, limit: int | None, named: Corrections) -> ProblemSet:
+    if is_exported(source.data):
+        raise ProblemFileError(
+            f"{source.name} is a conversation that Baton exported.", "Export it as JSON, and drop that on the window."
+        )
     if source.suffix not in ("", *ENDINGS):
         raise ProblemFileError(f"{source.name} is not a supported format.", SUPPORTED)
     try:
@@ -192,7 +211,7 @@ def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -
 
 
 def _problem_set(
-    source: ProblemSource, records: Sequence[Record | Rejected], limit: int | None, named: ColumnNames
+    source: ProblemSource, records: Sequence[Record | Rejected], limit: int | None, named: Corrections
 ) -> ProblemSet:
     rejected = [record for record in records if isinstance(record, Rejected)]
     rows = [record for record in records if isinstance(record, Record)]
@@ -206,8 +225,12 @@ def _problem_set(
             f"{source.name} does not show which column is the problem.",
             f"Rename it to “problem”, or name it in the terminal with --column problem=NAME. There are: {listed}.",
         )
-    if missing := next((name for name in named if name and name not in names), None):
+    if missing := next((name for name in (named.problem, named.answer, named.id) if name and name not in names), None):
         raise ProblemFileError(f"{source.name} has no column “{missing}”.", f"Choose one of: {listed}.")
+    if columns.first_option is None:
+        source.remarks.append(
+            f"{source.name}: no answer shows whether options are counted from 0 or 1; they were counted from 0."
+        )
     problems: list[Problem] = []
     for row in rows:
         if limit is not None and len(problems) == limit:
@@ -227,6 +250,7 @@ def _problem_set(
         names,
         tuple(source.remarks),
         ProblemOrigin(files=(ProblemFile(name=source.name, sha256=hashlib.sha256(source.data).hexdigest()),)),
+        "".join(source.decoded_as),
     )
 
 
@@ -236,49 +260,39 @@ def _no_problem(source: ProblemSource, rejected: Sequence[Rejected], advice: str
 
 
 def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem | Rejected:
-    def text_of(name: str | None) -> str:
-        return _as_text(row.fields.get(name)).strip() if name else ""
-
-    text = text_of(columns.problem)
+    text = as_text(row.fields.get(columns.problem)).strip()
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
     if isinstance(row.fields[columns.problem], list | dict):
         return Rejected(row.line, f"Its “{columns.problem}” is a structure, and no text of a problem.")
-    if before := text_of(columns.context):
-        text = f"{before}\n{text}"
-    answer = row.fields.get(columns.answer) if columns.answer else None
-    expected = expected_answer(text_of(columns.answer)) or expected_answer(text_of(columns.solution), worked=True)
-    options = None
-    if columns.choices:
-        value = row.fields.get(columns.choices)
-        if isinstance(value, str) and value.strip():
-            return Rejected(
-                row.line,
-                f"Its “{columns.choices}” is one text; write a list, or a column for each: option_a, option_b …",
-            )
-        options = Options.from_value(value)
-    elif columns.options:
-        options = Options.from_columns([text_of(name) for name in columns.options], columns.option_labels)
-    elif expected and (wrong := [option for name in columns.wrong if (option := text_of(name))]):
+    before = (joined(row.fields.get(name), "\n").strip() for name in columns.context)
+    text = "\n".join([*filter(None, before), text])
+    answer = row.fields.get(columns.answer or "")
+    solution = as_text(row.fields.get(columns.solution or ""))
+    expected = expected_answer(joined(answer, ", ")) or expected_answer(solution, worked=True)
+    if isinstance(listed := row.fields.get(columns.choices or ""), str) and listed.strip():
+        return Rejected(
+            row.line, f"Its “{columns.choices}” is one text; write a list, or a column for each: option_a, option_b …"
+        )
+    options = columns.options_in(row)
+    if expected and (wrong := [option for name in columns.wrong if (option := as_text(row.fields.get(name)).strip())]):
         options = Options.shuffled(expected, wrong, seed=text)
+    if options and len(options.texts) > len(LETTERS):
+        return Rejected(row.line, f"It has {len(options.texts)} options; there are letters for {len(LETTERS)}.")
     if options:
         text = options.written_below(text)
-        expected = options.letter_of(answer if isinstance(answer, int) else expected) if expected else None
+        answers = as_list(answer if isinstance(answer, int | list) else expected)
+        letters = [options.letter_of(each, columns.first_option or 0) or "" for each in answers]
+        expected = ", ".join(letters) if expected and all(letters) else None
+    elif expected and expected.lower() in _TRUTH and not _ASKS_FOR_TRUTH.search(text):
+        expected = _TRUTH[expected.lower()]
     metadata = {
-        _as_text(name): _as_text(value)
+        as_text(name): as_text(value)
         for name, value in row.fields.items()
         if (name not in columns.named or name == columns.solution) and is_filled(value)
     }
-    return Problem(text_of(columns.id) or str(number), text, expected, metadata, row.line, source)
-
-
-def _as_text(value: Value) -> str:
-    """Convert a field to text, a list or object to JSON; a lone surrogate becomes “?”."""
-    if is_missing(value):
-        return ""
-    # Parquet has dates and bytes, which JSON cannot express.
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return replace_lone_surrogates(text)
+    identity = as_text(row.fields.get(columns.id or "")).strip() or str(number)
+    return Problem(identity, text, expected, metadata, row.line, source)
 
 
 def _with_unique_ids(found: ProblemSet) -> ProblemSet:

@@ -8,11 +8,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import TypeGuard
 
 from baton_reasoning.core.batch.reading.columns import CHOICES, is_known_name
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
-from baton_reasoning.core.batch.reading.tabular import Sample, read_delimited, read_parquet, read_workbook
+from baton_reasoning.core.batch.reading.tabular import (
+    Sample,
+    markdown_rows,
+    read_delimited,
+    read_markdown_table,
+    read_parquet,
+    read_workbook,
+    tables_in,
+)
 from baton_reasoning.core.errors import ProblemFileError
 
 Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
@@ -24,7 +33,13 @@ ENDINGS = (*_JSON_LINES, ".json", ".csv", ".tsv", ".txt", ".parquet", ".xlsx")
 _JSON = re.compile(r'\s*(\{\s*["}]|\[\s*[{"\]])')
 # In text: a rule such as --- between problems, or a line with the expected answer after each.
 _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
-_ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)
+_ANSWER, _ANSWER_OR_A = (
+    re.compile(rf"\s*\**(?:{heads})\**\s*(?P<answer>.*)$", re.IGNORECASE)
+    for words in [r"(?:(?:correct |expected |final )?answer|expected|ans|antwort)\**\s*[:=]"]
+    for heads in (words, rf"{words}|(?-i:A)\**:")
+)
+_OPTION_B = re.compile(r"\s*\**B\**:")
+"""Where a text has such a line, `A:` is an option, too, and no answer."""
 
 
 def is_readable(name: str) -> bool:
@@ -57,6 +72,8 @@ def _reader_of(source: ProblemSource) -> Reader:
         return read_workbook
     if _JSON.match(source.text):
         return _read_json
+    if suffix in ("", ".txt") and markdown_rows(source.text):
+        return read_markdown_table
     sample = Sample.of(source.text)
     if sample.has_header() or suffix in (".csv", ".tsv") or (not suffix and sample.may_be_table()):
         return read_delimited
@@ -131,32 +148,55 @@ def _json_record(number: int, value: Value) -> Record | Rejected:
 
 def _read_text(source: ProblemSource) -> Iterator[Record | Rejected]:
     """Split the text at rules; without any after each answer; without answers at blank lines; else into lines."""
-
-    def is_blank(line: str) -> bool:
-        return not line.strip()
-
     text = source.text.strip()
     lines = text.split("\n")
-    ends = next((ends for ends in (_RULE.match, _ANSWER.match, is_blank) if any(map(ends, lines))), lambda _: True)
-    block: list[tuple[int, str]] = []
-    for number, line in enumerate(lines, start=1 + source.text.partition(text)[0].count("\n")):
-        block.append((number, line))
-        if ends(line):
-            yield from _text_record(block)
-            block = []
-    yield from _text_record(block)
+    answer = _ANSWER if any(map(_OPTION_B.match, lines)) else _ANSWER_OR_A
+    first = 1 + source.text.partition(text)[0].count("\n")
+    ends = sorted({*_ends_of_problems(lines, answer), len(lines) - 1})
+    for start, end in pairwise([-1, *ends]):
+        yield from _text_record([(first + at, lines[at]) for at in range(start + 1, end + 1)], answer)
 
 
-def _text_record(block: list[tuple[int, str]]) -> Iterator[Record]:
+def _ends_of_problems(lines: list[str], answer: re.Pattern[str]) -> set[int]:
+    """Find the lines after which another problem begins. The answer may stand on the line below its heading."""
+    if rules := {at for at, line in enumerate(lines) if _RULE.match(line)}:
+        return rules
+    if answers := {at: mark for at, line in enumerate(lines) if (mark := answer.match(line))}:
+        return {
+            at if mark["answer"] or not "".join(lines[at + 1 : at + 2]).strip() else at + 1
+            for at, mark in answers.items()
+        }
+    blank = {at for at, line in enumerate(lines) if not line.strip()}
+    return (blank or {*range(len(lines))}) - _inside_problems(lines)
+
+
+def _inside_problems(lines: list[str]) -> set[int]:
+    """Find the lines of tables, which belong to the text before them and, unless it asked already, to that below."""
+    found: set[int] = set()
+    for table in tables_in(lines):
+        before = next((at for at in reversed(range(table.start)) if lines[at].strip()), table.start)
+        below = next((at for at in range(table.stop, len(lines)) if lines[at].strip()), len(lines))
+        found.update(range(before, table.stop - 1 if lines[before].rstrip().endswith("?") else below))
+    return found
+
+
+def _text_record(block: list[tuple[int, str]], answer: re.Pattern[str]) -> Iterator[Record | Rejected]:
+    """Yield the problem of a block of numbered lines, its answer, and what stands below that as the solution."""
     written = [(number, line) for number, line in block if line.strip() and not _RULE.match(line)]
-    if not written:
-        return
-    answer = _ANSWER.match(written[-1][1]) if len(written) > 1 else None
-    last = written[-1][0] - 1 if answer else written[-1][0]
-    fields: dict[str, Value] = {"problem": "\n".join(line for number, line in block if number <= last).strip()}
-    if answer:
-        fields["answer"] = answer["answer"].strip()
-    yield Record(written[0][0], fields)
+    marks = [(place, mark) for place, (_, line) in enumerate(written) if (mark := answer.match(line))]
+    if len(marks) > 1:
+        yield Rejected(written[0][0], "It has several answers; write a rule such as --- between problems.")
+    elif marks and marks[0][0] == 0:
+        yield Rejected(written[0][0], "It is an answer without a problem above it.")
+    elif written:
+        place, mark = marks[0] if marks else (len(written), None)
+        last = written[place - 1][0]
+        fields: dict[str, Value] = {"problem": "\n".join(line for number, line in block if number <= last).strip()}
+        below = [line for _, line in written[place + 1 :]]
+        if mark and (said := [*filter(None, [mark["answer"]]), *below]):
+            fields["answer"] = said[0].strip()
+            fields |= {"solution": "\n".join(said[1:])} if said[1:] else {}
+        yield Record(written[0][0], fields)
 
 
 def _flattened(fields: Mapping[str, Value], depth: int = 2) -> Iterator[tuple[str, Value]]:

@@ -1,17 +1,19 @@
-"""Reads tables: delimited text, Excel workbooks (extra `xlsx`: openpyxl) and Parquet (extra `parquet`: pyarrow)."""
+"""Reads tables: delimited text, Markdown, Excel (extra `xlsx`: openpyxl) and Parquet (extra `parquet`: pyarrow)."""
 
 from __future__ import annotations
 
 import csv
+import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, time
 from io import BytesIO, StringIO
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from baton_reasoning.core.batch.reading.columns import is_known_name
-from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource, Record, Rejected, Value
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.version import how_to_install
 
@@ -24,6 +26,8 @@ UNPACKED_LIMIT = 64 * 2**20
 """Most bytes of all parts of a workbook, unpacked; as XML in memory a part may take some ten times as much."""
 _LONGEST_NAME = 80
 _ROWS_ABOVE_HEADER = 10
+_MARKDOWN_DASHES = re.compile(r"\s*\|?(?:\s*:?-+:?\s*\|)+(?:\s*:?-+:?)?\s*$")
+_MARKDOWN_BAR = re.compile(r"(?<!\\)\|")
 _SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
 
 # csv's own limit holds for the whole process and breaks a long field in two.
@@ -89,6 +93,35 @@ def read_delimited(source: ProblemSource) -> Iterator[Record | Rejected]:
         ) from error
 
 
+def tables_in(lines: Sequence[str]) -> list[range]:
+    """Find the tables of a Markdown text: names, a line of dashes, and rows, each with a bar."""
+    found: list[range] = []
+    for at in range(1, len(lines)):
+        if _MARKDOWN_DASHES.match(lines[at]) and "|" in lines[at - 1] and not (found and at <= found[-1].stop):
+            end = next((end for end in range(at + 1, len(lines)) if "|" not in lines[end]), len(lines))
+            found.append(range(at - 1, end))
+    return found
+
+
+def markdown_rows(text: str) -> list[Row]:
+    """Return the rows of a text that is one table, perhaps below a heading; none for any other."""
+    lines = text.split("\n")
+    tables = tables_in(lines)
+    if len(tables) != 1 or any(
+        line.strip() and not line.startswith("#") for at, line in enumerate(lines) if at not in tables[0]
+    ):
+        return []
+    names, _, *rows = tables[0]
+    inside = ((at, lines[at].strip().removeprefix("|").removesuffix("|")) for at in (names, *rows))
+    return [(at + 1, [cell.strip().replace("\\|", "|") for cell in _MARKDOWN_BAR.split(row)]) for at, row in inside]
+
+
+def read_markdown_table(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield the rows of a text that is one table."""
+    (_, names), *rows = markdown_rows(source.text)
+    yield from _below_header(rows, _unique(names))
+
+
 def read_workbook(source: ProblemSource) -> Iterator[Record | Rejected]:
     """Yield the rows of the first visible sheet with a header. Formulas count as their saved value.
 
@@ -134,10 +167,32 @@ def read_parquet(source: ProblemSource) -> Iterator[Record | Rejected]:
         for batch in file.iter_batches(batch_size=32):  # so few because a row may have texts of hundreds of MiB
             for fields in batch.to_pylist():
                 number += 1
-                yield Record(number, fields)
+                yield Record(number, {name: _as_json(value, name, source) for name, value in fields.items()})
     except (pyarrow.ArrowException, OSError, ValueError, ArithmeticError) as error:
         # Not all errors of pyarrow are its own: an unknown codec is an OSError, a date after 9999 an OverflowError.
         raise ProblemFileError(f"{source.name} is a damaged Parquet file.", "Download it again.") from error
+
+
+def _as_json(value: Any, column: str, source: ProblemSource) -> Value:
+    """Convert a value of Parquet to one of JSON: dates and times to ISO 8601, bytes to their text if they are UTF-8."""
+    match value:
+        case None | str() | bool() | int() | float():
+            return value
+        case dict():
+            return {name: _as_json(each, column, source) for name, each in value.items()}
+        case list() | tuple():
+            return [_as_json(each, column, source) for each in value]
+        case date() | time():
+            return value.isoformat().removesuffix("T00:00:00")
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                remark = f"{source.name}: the bytes in “{column}” are no text, and were not taken."
+                if remark not in source.remarks:
+                    source.remarks.append(remark)
+                return None
+    return str(value)
 
 
 def _without_package(source: ProblemSource, kind: str, extra: str) -> ProblemFileError:
@@ -145,9 +200,8 @@ def _without_package(source: ProblemSource, kind: str, extra: str) -> ProblemFil
     return ProblemFileError(message, how_to_install(extra))
 
 
-def _below_header(rows: Iterable[Row | Rejected]) -> Iterator[Record | Rejected]:
-    """Yield a record for each row; the first names the columns unless it looks like data."""
-    header: list[str] = []
+def _below_header(rows: Iterable[Row | Rejected], header: Sequence[str] = ()) -> Iterator[Record | Rejected]:
+    """Yield a record for each row; without a `header` the first names the columns, unless it looks like data."""
     for row in rows:
         if isinstance(row, Rejected):
             yield row

@@ -27,7 +27,7 @@ def _csv(results: Results) -> Iterator[str]:
 
     The byte order mark makes Excel read it as UTF-8.
     """
-    writer = csv.writer(_Echo())
+    writer = csv.writer(_Echo(), lineterminator="\n")
     names = [*ExportedResult.model_fields, *ExportedResult.model_computed_fields]
     yield "\ufeff" + writer.writerow(name for name in names if name not in NOT_IN_CSV)
     for result in results.exported(with_text=False):
@@ -83,10 +83,13 @@ Cell = str | int | float | bool | None
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 """A plain signed number, which no spreadsheet runs."""
-# The full-width forms count as operators in some East Asian versions of Excel; blanks and invisible marks may
-# be dropped by the program that reads the cell. Where the decimal sign is a comma, Excel begins another cell after each
-# semicolon.
-_UNSEEN = r"[\s\0-\x1f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+# The full-width forms count as operators in some East Asian versions of Excel; blanks, controls and the characters that
+# Unicode calls default ignorable may be dropped by the program that reads the cell. Where the decimal sign is a comma,
+# Excel begins another cell after each semicolon.
+_UNSEEN = (
+    r"[\s\0-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800"
+    r"\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
+)
 _FORMULA = re.compile(rf"{_UNSEEN}[=+\-@＝＋－＠]|[\t\r\n]")
 _LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[^\W\d_]))")
 """A sum of numbers, as in `(1;-2)`, runs nothing; a formula that runs something has a letter."""

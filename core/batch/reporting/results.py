@@ -20,6 +20,7 @@ from baton_reasoning.core.batch.reporting.worth import values_in
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, Conditions, ResultRow
 from baton_reasoning.core.store.run_cost import Cost
+from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace
@@ -106,7 +107,9 @@ class ExportedAnswer(BaseModel):
     graded_by: str | None = Field(description="How the answer was compared: exact, numeric, choice, math, regex …")
     reason: str = Field(description="Why the grader decided so.")
     error: str = Field(description="Why there is no answer; empty if there is one.")
-    notices: tuple[str, ...] = Field(description="What the engines reported: retries, restarts, caps.")
+    notices: tuple[str, ...] = Field(
+        description="What the engines reported: retries, restarts, caps; or that `text` is damaged."
+    )
     text: str = Field(description="All generated text that was kept, thinking and answer.")
     answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
     spans: tuple[WrittenSpan, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
@@ -142,6 +145,7 @@ class ExportedResult(Cost, ExportedAnswer):
             "finish": row.finish.value if row.finish else "",
             "text": trace.text,
             "answer_start": trace.closed.position if trace.closed else None,
+            "notices": (*row.notices, *(each.text for each in trace.notices if each.text == DAMAGED)),
             "spans": tuple(map(WrittenSpan.of, trace.pieces)),
             "values": tuple(chain.from_iterable(map(PlaceValue.all_of, values_in(trace).values()))),
         }
@@ -172,5 +176,5 @@ class Results:
         and `values` are empty.
         """
         for row in self.rows:
-            trace = self.store.runs.read(row.run).trace if with_text and row.started else Trace()
+            trace = self.store.runs.read(row.run).noticed if with_text and row.started else Trace()
             yield ExportedResult.of(self.batch.id, self.problems[row.position], row, trace)

@@ -289,7 +289,7 @@ def _divided(data: bytes, tokens: Sequence[Token]) -> list[Token]:
     while first < last and tokens[last].data and data.endswith(tokens[last].data):
         data = data.removesuffix(tokens[last].data)
         last -= 1
-    between = [token._replace(data=b"") for token in tokens[first:last]]
+    between = [token._replace(data=b"", held=True) for token in tokens[first:last]]
     return [*tokens[:first], *between, tokens[last]._replace(data=data), *tokens[last + 1 :]]
 
 

@@ -3,7 +3,7 @@
 The small model answers alone. If its confidence, the mean margin p1 - p2 of its tokens, is below τ, its whole text is
 discarded and the large model writes it again (as in arXiv 2605.18796; the bound is ours, fitted to the demo pair). So
 is a text that came to no end within its tokens. Nothing is decided before, so that the small model's text cannot be
-streamed while it is written.
+streamed while it is written. In a text that is taken up it judges, and replaces, only what follows.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from baton_reasoning.core.thinking.text import Text
 ASKED = "asked"
 """Counts whether the large model was asked to solve the problem."""
 UNSURE_ANSWER = TakeoverReason("unsure answer", "Solved afresh by the large model", capped=False)
+UNSURE_REST = TakeoverReason("unsure rest", "Continued by the large model", capped=False)
+"""In a text that was taken up."""
 
 
 class Cascade(Policy):
@@ -32,7 +34,7 @@ class Cascade(Policy):
     is_control = True
     in_answer = True
     stops_repetition = False
-    reasons = (UNSURE_ANSWER,)
+    reasons = (UNSURE_ANSWER, UNSURE_REST)
     main_parameters = ("tau",)
 
     class Settings(PolicySettings):
@@ -50,13 +52,14 @@ class Cascade(Policy):
     settings: Settings
 
     def think(self, text: Text) -> Program:
+        reason = UNSURE_REST if text.position else UNSURE_ANSWER
         if not self.counters[ASKED]:
             draft = yield from ToEnd()
             confidence = sum(map(margin, draft.tokens)) / max(1, len(draft.tokens))
             if draft.text_ended and confidence >= self.settings.tau:
                 return
             self.counters[ASKED] = 1
-        yield from TakeOver(WITHOUT_END, UNSURE_ANSWER)
+        yield from TakeOver(WITHOUT_END, reason)
 
 
 def margin(token: TokenWritten) -> float:

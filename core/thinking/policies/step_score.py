@@ -59,7 +59,9 @@ class StepScore(Policy):
     def think(self, text: Text) -> Program:
         settings = self.settings
         for _ in range(text.steps_ended, settings.first_steps_large):
-            yield from TakeOver(settings.step_cap, OPENING, until=Until.STEP)
+            first = yield from TakeOver(settings.step_cap, OPENING, until=Until.STEP)
+            if first.skipped:
+                break
         while True:
             yield from Step(settings.step_cap, draft=True)
             judgement = yield from Judge(settings.question, DIGITS)

@@ -11,6 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.preview import NONE
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
 from baton_reasoning.app.batch.session import BatchActivity
@@ -75,6 +76,63 @@ def test_files_and_folders_are_chosen_in_dialogs_previewed_and_a_wrong_guess_cor
     shown.larges_wanted.emit()
     assert shown.larges == ["/models/Big.gguf"]
     assert shown.larges_text.text() == "Big.gguf"
+
+
+def test_a_correction_keeps_what_was_typed_and_another_file_does_not(page, qtbot, problem_file):
+    shown = page.preview
+    for _ in range(2):
+        preview(page, qtbot, problem_file)
+        assert (shown.system.text(), shown.larges, shown.ungraded.isChecked()) == ("", [], False)
+        shown.system.setText("Be brief.")
+        shown.show_larges(["/models/Big.gguf"])
+        shown.ungraded.setChecked(True)
+        for column in (NONE, "other"):
+            shown.answer.setCurrentText(column)
+            shown.answer.activated.emit(shown.answer.currentIndex())
+            wait_until_read(page, qtbot)
+            assert shown.answer.currentText() == column
+            assert (shown.system.text(), shown.larges) == ("Be brief.", ["/models/Big.gguf"])
+            assert shown.ungraded.isChecked()
+            assert shown.larges_text.text() == "Big.gguf"
+
+
+def test_an_encoding_is_asked_for_where_it_is_unknown_and_a_guess_can_be_corrected(page, qtbot, problem_file, tmp_path):
+    shown, table = page.preview, "Frage,Antwort\nWie groß ist die Fläche?,5\n"
+    chinese = tmp_path / "sums.csv"
+    chinese.write_bytes("question,answer\n小明有三个苹果，吃了一个，还剩几个？,2\n".encode("gbk"))
+    page.show()
+
+    def choose(encoding):
+        QTest.keyClick(page.focusWidget() or page, Qt.Key.Key_E, Qt.KeyboardModifier.AltModifier)
+        assert shown.encoding.hasFocus()
+        shown.encoding.setCurrentText(encoding)
+        shown.encoding.activated.emit(shown.encoding.currentIndex())
+        wait_until_read(page, qtbot)
+
+    preview(page, qtbot, problem_file)
+    assert not shown.encoding.isVisible()
+    preview(page, qtbot, chinese)
+    assert page.currentWidget() is shown
+    assert (shown.title.text(), shown.count.text(), shown.amount.text()) == ("sums.csv", "", "")
+    assert "sums.csv is in an unknown encoding" in shown.notes.text()
+    assert (shown.table.texts(), shown.start.isEnabled(), shown.encoding.currentText()) == ([], False, "")
+    assert shown.encoding.accessibleName() == "Encoding of the text"
+    choose("Big5")
+    assert "is not text in Big5" in shown.notes.text()
+    choose("GBK")
+    assert shown.table.texts() == [["1", "小明有三个苹果，吃了一个，还剩几个？", "2"]]
+    assert "was read as GBK" in shown.notes.text()
+    assert shown.start.isEnabled()
+    shown.answer.setCurrentText(NONE)
+    shown.answer.activated.emit(shown.answer.currentIndex())
+    wait_until_read(page, qtbot)
+    assert (shown.answer.currentText(), shown.encoding.currentText()) == (NONE, "GBK"), "both are kept"
+    (tmp_path / "german.csv").write_bytes(table.encode("cp1252"))
+    preview(page, qtbot, tmp_path / "german.csv")
+    assert (shown.encoding.isVisible(), shown.encoding.currentText()) == (True, "Windows-1252")
+    choose("Windows-1251")
+    assert "gro" in shown.table.texts()[0][1]
+    assert "ß" not in shown.table.texts()[0][1]
 
 
 def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_begin(page, qtbot, problem_file, tmp_path):
@@ -328,12 +386,13 @@ def test_an_earlier_batch_is_deleted_and_brought_back(page, actions, qtbot, prob
     run(page, qtbot, problem_file, "small")
     page.view.left.emit()
     (batch,) = page.session.store.batches.all()
+    qtbot.waitUntil(lambda: list(page.welcome._rows) == [batch.id])
     trash = next(each for each in page.welcome.findChildren(IconButton) if each.isVisibleTo(page.welcome))
     assert trash.accessibleName() == f"Delete the batch “{batch.name}”"
     with qtbot.waitSignal(actions.deleted) as deleted:
         trash.click()
     assert page.session.store.batches.all() == []
-    assert page.welcome._rows == {}
+    qtbot.waitUntil(lambda: page.welcome._rows == {})
     name, undo = deleted.args
     assert name == batch.name
     undo()

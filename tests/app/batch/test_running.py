@@ -151,8 +151,9 @@ def row(page, name):
     return next(each for each in page.welcome._rows.values() if each.batch.name == name)
 
 
-def open_first(page):
+def open_first(page, qtbot):
     page.view.left.emit()
+    qtbot.waitUntil(lambda: len(page.welcome._rows) == 2)
     row(page, "first").findChildren(ElidedButton)[0].click()
 
 
@@ -184,7 +185,7 @@ def test_while_one_batch_runs_another_is_read_and_none_is_begun_resumed_or_delet
     page.session.opened.connect(lambda: opened.append(page.view.title.text()))
     page.session.open("not there")
     qtbot.waitUntil(lambda: "is not in the store" in notice.text)
-    open_first(page)
+    open_first(page, qtbot)
     assert row(page, "second").state.text() == "running, 0 of 4"
     qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)  # while it is being read
     qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
@@ -213,7 +214,7 @@ def test_a_batch_never_shows_the_figures_of_another(two, qtbot, held):
     with qtbot.waitSignal(page.session.reported):
         page.session.report()
     with qtbot.waitSignal(page.session.opened):
-        open_first(page)
+        open_first(page, qtbot)
         page.session.report()  # on the one that runs, which is delivered late
     assert page.view.sentence.text() == ""
     assert not page.view.folded.isVisible()

@@ -2,6 +2,7 @@
 
 import gc
 import sqlite3
+import threading
 import weakref
 from contextlib import closing
 from datetime import date
@@ -13,18 +14,20 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QInputDialog, QMenu
 
-from baton_reasoning.app.chat.sidebar import ROW, day_name
+from baton_reasoning.app.chat.sidebar import PAGE, ROW, day_name
 from baton_reasoning.app.session.run_list import Activity
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import BatonError, StoreError
+from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import SettingsFile
-from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.conversations import Conversations, StoredExchange
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from tests.another_program import another_program
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.core.store.made import a_run
 from tests.fakes.held import HeldAnswers
+from tests.patience import PATIENCE
 
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 FISH, CATS = "How many fish?", "How many cats?"
@@ -147,6 +150,77 @@ def test_conversations_that_begin_alike_show_where_they_differ(ask, qtbot):
     assert str(row.data(Qt.ItemDataRole.ToolTipRole)).startswith(f"{OPENING} 112 and 909?\n")
     width = view.fontMetrics().horizontalAdvance(row.data())
     assert width < view.viewport().width(), "the difference is cut off"
+
+
+def test_the_window_shows_at_once_and_keeps_what_is_asked_while_the_history_is_opened(make_window, qtbot, monkeypatch):
+    may_open, opened = threading.Event(), Store.open
+
+    def open_late(*arguments):
+        assert may_open.wait(PATIENCE)
+        return opened(*arguments)
+
+    monkeypatch.setattr(Store, "open", open_late)
+    window = make_window(begin=False)
+    window.begin_work()
+    assert window.chat.sidebar.list.item(0).text() == "Reading the conversations…"
+    window.session.ask(FISH)
+    assert last_exchange(window).trace.events == []
+    may_open.set()
+    qtbot.waitUntil(lambda: window.session.ready and names(window) == [FISH])
+    assert window._store.runs.trace(last_exchange(window).id).events == last_exchange(window).trace.events
+
+
+def test_a_window_that_is_closed_while_the_history_is_opened_closes_it(make_window):
+    """That nothing of it is left is for the fixture to find."""
+    window = make_window(begin=False)
+    window.begin_work()
+    window.close()
+    with pytest.raises(StoreError, match="closed"):
+        window._store.conversations.rename("c", "")
+
+
+@pytest.fixture
+def with_many(make_window, tmp_path, qtbot):
+    """A window over a history of more conversations than are listed at first; “How many 0?” is the oldest."""
+    with Store.open(Paths.under(tmp_path).store) as store:
+        for number in range(PAGE + 20):
+            kept = store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, f"How many {number}?"))
+        kept.result()
+    window = make_window()
+    qtbot.waitUntil(partial(has_rows, window, PAGE))
+    return window
+
+
+def test_older_conversations_are_listed_as_the_list_is_scrolled_and_the_chosen_one_stays(with_many, qtbot):
+    view = with_many.chat.sidebar.list
+    choose(with_many, "How many 30?")
+    place = view.verticalScrollBar().value()
+    view.scrollToBottom()
+    qtbot.waitUntil(partial(has_rows, with_many, PAGE + 20))
+    assert names(with_many)[-1] == "How many 0?"
+    assert view.currentItem().text() == "How many 30?"
+    assert view.verticalScrollBar().value() > place, "it stands where it was scrolled to"
+    view.scrollToBottom()
+    click(with_many, qtbot, "How many 0?")
+    assert last_exchange(with_many).problem == "How many 0?"
+
+
+def test_the_result_of_an_outdated_search_is_dropped(with_many, qtbot, monkeypatch):
+    search, found, let_go = with_many.chat.sidebar.search, Conversations.search, threading.Event()
+
+    def slow_at_first(conversations, words):
+        if words == "7":
+            assert let_go.wait(PATIENCE)
+        return found(conversations, words)
+
+    monkeypatch.setattr(Conversations, "search", slow_at_first)
+    search.setText("7")
+    qtbot.waitUntil(lambda: with_many.chat.sidebar._reading.busy)
+    search.setText("505")
+    qtbot.waitUntil(lambda: names(with_many) == ["How many 505?"])
+    let_go.set()
+    qtbot.waitUntil(lambda: not [task for task in with_many.tasks.running if task.name == "list conversations"])
+    assert names(with_many) == ["How many 505?"]
 
 
 # The store

@@ -158,6 +158,7 @@ def opened(qtbot, tmp_path, secrets):
         window.show()
         window.show_page("models")
     window.open_store()
+    qtbot.waitUntil(lambda: not window.session.is_opening)
     yield window, page
     window.close()
 

@@ -6,8 +6,9 @@ import io
 import json
 import os
 import shutil
+import sqlite3
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,6 +143,14 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert result["expected"] is None
 
 
+def test_the_encoding_of_a_file_is_named_where_it_is_unknown(tmp_path, say, refused):
+    file = tmp_path / "sums.csv"
+    file.write_bytes("question,answer\nСколько будет 2 + 2?,4\n".encode("cp1251"))
+    run = ("batch", "run", str(file), "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"), "--json")
+    assert "sums.csv is in an unknown encoding: it is not UTF-8 and not text in Windows-1252. Name its" in refused(*run)
+    assert json.loads(say(*run, "--encoding", "windows-1251")[0])["problem"] == "Сколько будет 2 + 2?"
+
+
 @pytest.mark.parametrize("database", [batch_run.HISTORY, batch_run.STORE_FILE])
 def test_a_folder_is_its_owners_and_a_batch_that_gets_no_link_is_deleted(tmp_path, database):
     """Batches are kept in the history, or in their folder. Two programs found one free, before either had its batch."""
@@ -205,6 +214,22 @@ def test_a_folder_with_a_file_of_somebody_is_not_written_over(tmp_path, refused,
     assert f"{mine} exists already. Name another folder with --out." in sentence
     assert f"{tmp_path} holds no batch." in refused("batch", "report", str(tmp_path))
     assert [(file.name, file.read_text("utf-8")) for file in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_a_damaged_batch_is_reported_from_what_can_be_read_and_left_as_it_is(tmp_path, baton, say):
+    out = tmp_path / "out"
+    say("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "-n", "4", *TWO, "--out", str(out), "--no-history")
+    file = out / batch_run.STORE_FILE
+    with closing(sqlite3.connect(file)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'file_hashes'").fetchone()
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    file.write_bytes(content)
+    done = baton("batch", "report", str(out), "--json")
+    assert f"{file} is damaged. 0 conversations and 1 batch could be read." in done.stderr
+    assert json.loads(done.stdout)["report"]["problems"] == 2
+    assert file.read_bytes() == content
+    assert list(out.glob("*damaged*")) == []
 
 
 def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(

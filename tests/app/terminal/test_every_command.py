@@ -26,10 +26,12 @@ import baton_reasoning
 import baton_reasoning.app.__main__ as app_main
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.display import display_problem, qt_problem
+from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.version import version
 from tests.app.terminal.conftest import REPOSITORY, commands_of, program_of
 from tests.core.models.hub_server import running_hub
@@ -149,6 +151,8 @@ ROWS = {
         },
         prints=False,
     ),
+    "history deleted": Row("", {}),
+    "history restore": Row("{deleted}", {"nothing": "no deleted entries whose id begins with nothing"}, prints=False),
     "history rm": Row("{batch} -y", {"'' -y": "The id is empty.", "{answer}": "Nobody can be asked"}, prints=False),
     "doctor": Row("", {}),
     "policies": Row("", {}),
@@ -186,6 +190,9 @@ def home(tmp_path_factory):
         live_in(folder, patch)
         (folder / "trace.jsonl").write_text(output_of("solve", PROBLEM.question, "--json"), encoding="utf-8")
         output_of("batch", "run", "problems.jsonl", "--arm", "small", "--arm", "baton", "-o", "results")
+        with open_history() as store:
+            store.conversations.put("gone", StoredExchange("e", None, "?")).result()
+            store.conversations.delete("gone")
     return folder
 
 
@@ -207,7 +214,7 @@ def line(home, services, tmp_path, monkeypatch):
     output_of("servers", "add", "office", services["server"])
     entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
     values = {**services, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)}
-    values |= {entry["kind"]: entry["id"][:8] for entry in entries}
+    values |= {entry["kind"]: entry["id"][:8] for entry in entries} | {"deleted": "gone"}
     return lambda name, arguments: [*name.split(), *shlex.split(arguments.format_map(values))]
 
 

@@ -22,13 +22,13 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.runs import DAMAGED, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.app.terminal.conftest import DEMO, Keyboard
-from tests.core.batch.counting import known_batch, known_pair
+from tests.core.batch.counting import damage, known_batch, known_pair
 from tests.core.store.made import a_run, concluded, save
 from tests.fakes import mixed
 from tests.fakes.full_disk import a_full_disk
@@ -96,6 +96,16 @@ def test_what_several_models_and_a_person_wrote_is_shown_as_theirs_and_not_revie
         )
 
 
+def test_a_damaged_answer_is_shown_up_to_there_and_that_is_said(paths, say):
+    with Store.open(paths.store) as store:
+        store.conversations.put("c1", StoredExchange("e1", None, "What is 2 + 2?")).result()
+        save(store, "e1", a_run())
+    damage(paths.store)
+    assert f"  {DAMAGED}" in say("history", "show", "c1")
+    (whole,) = map(json.loads, say("history", "show", "c1", "--json"))
+    assert whole["notices"] == [DAMAGED]
+
+
 def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(paths, baton):
     paths.store.mkdir(parents=True)
     done = baton("solve", PROBLEM.question)
@@ -137,6 +147,41 @@ def test_entries_are_deleted_after_a_yes(paths, tmp_path, baton, say, listed, re
     config.write_text("[history.rm]\nyes = true\n", encoding="utf-8")
     say("--config", str(config), "history", "rm", "aa22")
     assert listed() == []
+
+
+def test_an_entry_older_than_five_hundred_others_is_named_shown_exported_and_deleted(paths, tmp_path, say, listed):
+    with Store.open(paths.store) as store:
+        for number in range(520):
+            problem = StoredExchange(f"e{number:03}", None, f"How many {number:03}?")
+            kept = store.conversations.put(f"c{number:03}", problem)
+        kept.result()
+    assert [json.loads(each)["id"] for each in say("history", "list", "--limit", "600", "--json")][-1] == "c000"
+    assert "How many 000?" in say("history", "show", "c000")[0]
+    say("history", "export", "c000", str(tmp_path / "first.md"))
+    assert "How many 000?" in (tmp_path / "first.md").read_text(encoding="utf-8")
+    say("history", "rm", "c000", "-y")
+    assert "c000" not in {each["id"] for each in listed()}
+
+
+def test_what_was_deleted_is_listed_and_restored(paths, baton, say, listed, refused):
+    with Store.open(paths.store) as store:
+        for id in ("aa11", "bb22"):
+            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
+        batch = store.batches.create("Sums", {}, [], [])
+    assert baton("history", "deleted").stderr == "baton: Nothing was deleted in the last 30 days.\n"
+    say("history", "rm", "-y", "aa11", batch)
+    deleted = [json.loads(each) for each in say("history", "deleted", "--json")]
+    assert [(each["id"], each["kind"], each["name"], each["days_left"]) for each in deleted] == [
+        (batch, "batch", "Sums", 30),
+        ("aa11", "answer", "How many aa11?", 30),
+    ]
+    assert say("history", "deleted")[1].split() == [batch[:8], "batch", "30", "Sums"]
+    assert "no deleted entries whose id begins with bb22" in refused("history", "restore", "bb22")
+    restored = baton("history", "restore", "aa1", batch[:8]).stderr
+    assert "Restored: the answer aa11 “How many aa11?”." in restored
+    assert f"Restored: the batch {batch[:8]} “Sums”." in restored
+    assert {entry["id"] for entry in listed()} == {"aa11", "bb22", batch}
+    assert say("history", "deleted", "--json") == []
 
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path, say, listed, refused):

@@ -159,6 +159,16 @@ def test_an_error_of_a_server_is_said(baton):
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.parametrize("output", [[], ["--steps"], ["--json"]])
+def test_a_large_model_that_is_lost_is_said_on_standard_error_wherever_the_answer_goes(baton, output):
+    with FaultyServer(error(400, "no more")) as server:
+        models = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "every-step", "--context", "1024"]
+        done = baton("solve", PROBLEM.question, *models, "--no-history", "-q", "-n", "40", *output)
+    (line,) = [line for line in done.stderr.splitlines() if "no more" in line]
+    assert line.endswith("The small model goes on alone.")
+    assert done.returncode == 3
+
+
 # The demo -------------------------------------------------------------------------------------------------------------
 
 

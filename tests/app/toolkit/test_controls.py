@@ -8,13 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QHelpEvent, QImage, QPainter, QTextDocumentFragment
+from PySide6.QtGui import QAccessible, QColor, QGuiApplication, QHelpEvent, QImage, QPainter, QTextDocumentFragment
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QToolTip
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QComboBox, QPushButton, QToolTip
 
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.toolkit.controls import (
+    Button,
+    ElidedButton,
+    ElidedCheckBox,
     ElidedLabel,
+    SwitchButton,
     combo_box,
     decimal_number,
     label,
@@ -41,6 +45,19 @@ def test_markup_is_shown_as_it_was_written(qapp):
     assert elided.toolTip() == plain_tip(HOSTILE)
     assert QTextDocumentFragment.fromHtml(plain_tip(HOSTILE)).toPlainText() == HOSTILE
     assert plain_tip("Two models\na & b") == "Two models\na & b"
+
+
+@pytest.mark.parametrize("make", [Button, ElidedButton, SwitchButton, ElidedCheckBox])
+def test_an_ampersand_in_the_text_of_a_button_marks_no_key(qtbot, make):
+    made, plain = make("R&D"), (QCheckBox if make is ElidedCheckBox else QPushButton)("R&&D")
+    assert made.text() == "R&D"
+    assert QAccessible.queryAccessibleInterface(made).text(QAccessible.Text.Name) == "R&D"
+    for control in (made, plain):
+        qtbot.addWidget(control)
+        control.resize(120, 30)
+    assert made.grab().toImage() == plain.grab().toImage()
+    made.setText("Q&A && R&D")
+    assert made.text() == "Q&A && R&D"
 
 
 # The wheel scrolls a form, and changes only the field that has the focus.

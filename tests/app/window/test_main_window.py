@@ -254,16 +254,17 @@ def test_page_and_look_are_those_in_which_the_window_was_left_and_the_chat_has_t
     assert QApplication.focusWidget() is again.chat.sidebar.list
 
 
-def test_a_store_that_is_damaged_or_cannot_be_opened_is_a_warning_that_stays(make_window):
+def test_a_store_that_is_damaged_or_cannot_be_opened_is_a_warning_that_stays(make_window, qtbot):
     window = make_window(begin=False)
     window.paths.store.mkdir(parents=True)
     window.open_store()
-    assert "cannot be opened. Answers will not be saved. Check" in window.notice.text
+    qtbot.waitUntil(lambda: "cannot be opened. Answers will not be saved. Check" in window.notice.text)
+    assert window.chat.sidebar.list.count() == 0
     window.paths.store.rmdir()
     window.paths.store.write_bytes(b"no database" * 1000)
     window.open_store()
+    qtbot.waitUntil(lambda: "was damaged" in window.notice.text)
     told = window.notice.text
-    assert "was damaged" in told
     assert str(window.paths.store.parent) in told
     window.page_actions.say("Something was saved.")
     window.notice.timer.timeout.emit()
@@ -321,7 +322,7 @@ def test_an_export_begins_in_documents_then_where_the_last_one_went_with_the_nam
     proposed: list[Path] = []
     (tmp_path / "exports").mkdir()
 
-    def choose(_parent, _title, start, _filters):
+    def choose(_parent, _title, start, *_):
         """In a folder of its own; the export of pets is cancelled."""
         proposed.append(Path(start))
         return "" if "Pets" in start else str(tmp_path / "exports" / Path(start).name), ""
@@ -338,7 +339,8 @@ def test_an_export_begins_in_documents_then_where_the_last_one_went_with_the_nam
     qtbot.waitUntil(lambda: model.rowCount() == 2)
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Pets", True))
     qtbot.keyClick(view, Qt.Key.Key_F2)
-    qtbot.waitUntil(lambda: window.session.conversation.name == "Pets")
+    qtbot.waitUntil(lambda: model.index(1, 0).data() == "Pets")
+    assert window.session.conversation.name == "Pets"
     window.page_actions.export()
     assert not window.notice.text
     window.chat.new()

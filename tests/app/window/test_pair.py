@@ -21,6 +21,8 @@ from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.export.exported import to_json
+from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.options import LocalFile, ServerUrls, file_source, parse_source
 from baton_reasoning.core.paths import Paths
@@ -30,6 +32,7 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
+from tests.core.store.made import an_exported_run
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
@@ -90,6 +93,10 @@ def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
     one.trigger()
     assert str(window.preferences.value.models.large) == "http://one:8080"
     qtbot.waitUntil(lambda: window.session.ready)
+    window.preferences.change_window(recent_pairs=(("/models/R&D.gguf", "http://one:8080"),))
+    window.topbar.pair.click()
+    assert menu.actions()[0].text() == "● R&&D.gguf  ◆ http://one:8080", "which a menu shows with one “&”"
+    menu.close()
 
 
 def test_a_file_that_is_no_model_is_refused_and_a_pair_without_sense_warned_of(opened, qtbot, files):
@@ -190,6 +197,31 @@ def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_
     assert page.isVisible()
     assert page.preview.table.texts()[1] == ["a/2.json", "Find $\\frac{1}{2}$ of 7.", "\\frac{7}{2}"]
     assert "math.jsonl line 3" in page.preview.notes.text()
+
+
+def test_of_several_dropped_files_the_others_are_named_and_a_conversation_is_imported(window, qtbot, tmp_path, files):
+    qtbot.waitUntil(lambda: window.session.ready)
+    page = window.findChild(BatchPage)
+    names = [tmp_path / name for name in ("letter.odt", "a.csv", "b.csv", "c.csv", "d.csv")]
+    for path in names:
+        path.write_text("question,answer\nHow many?,4\n")
+    drop(window, *names)
+    qtbot.waitUntil(lambda: page.currentWidget() is page.preview)
+    assert page.preview.title.text() == "a"
+    assert window.notice.text == "a.csv is opened. Not opened: letter.odt, b.csv, c.csv and 1 more."
+    drop(window, names[1], files[SMALL])
+    qtbot.waitUntil(lambda: window.notice.text == "Not opened: a.csv. one.gguf is a model.")
+    exported = an_exported_run("Sums")
+    conversation, page_of_it = tmp_path / "sums.json", tmp_path / "sums.md"
+    conversation.write_text(to_json(exported), encoding="utf-8")
+    page_of_it.write_text(to_markdown(exported), encoding="utf-8")
+    drop(window, page_of_it)
+    told = "sums.md is a conversation that Baton exported. Export it as JSON, and drop that on the window."
+    qtbot.waitUntil(lambda: window.notice.text == told)
+    drop(window, conversation, page_of_it)
+    qtbot.waitUntil(lambda: window.session.conversation.name == "Sums")
+    assert window.chat.isVisible()
+    assert window.notice.text == "sums.json is opened. Not opened: sums.md."
 
 
 def test_dropped_models_are_one_of_the_two_or_a_pair_in_any_order_and_the_rest_is_explained(

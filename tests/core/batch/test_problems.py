@@ -14,9 +14,11 @@ import importlib.util
 import json
 import os
 import random
+import re
 import sys
 import zipfile
-from datetime import date
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO, StringIO
 from itertools import chain
 from pathlib import Path
@@ -28,14 +30,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
+from baton_reasoning.core.batch.reading.columns import Columns, Corrections, guess_columns
 from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_problems
 from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
-from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
+from baton_reasoning.core.export.exported import to_json
+from baton_reasoning.core.export.markdown import to_markdown
+from baton_reasoning.core.grading.extract import extract_answer
+from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from tests.conftest import peak_memory
 from tests.core.batch.counting import read, texts, written
+from tests.core.store.made import an_exported_run
 from tests.tiers import size
 
 LETTERS = "ABC"
@@ -133,7 +140,8 @@ def encoded(draw, text):
     choices = [text.encode(name) for name in ("utf-8", "utf-8-sig", "utf-16")] + [f"\ufeff{text}".encode("utf-16-be")]
     windows = text.encode("cp1252", "replace")
     is_utf8 = any("�" not in line.decode(errors="replace") for line in windows.split(b"\n") if not line.isascii())
-    if windows.decode("cp1252") == text and not is_utf8:
+    looks_western = not re.search(r"[^\x00-\x7f]{3}|\w[¡-¿]\w", text)
+    if windows.decode("cp1252") == text and not is_utf8 and looks_western:
         choices.append(windows)
     return draw(st.sampled_from(choices))
 
@@ -187,6 +195,72 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
     assert [(each.id, each.text, each.expected, each.metadata) for each in found.problems] == list(map(as_read, drawn))
 
 
+WORDS_OF_A_LINE = st.text("bcdé 12,;|$", min_size=1, max_size=12).map(str.strip).filter(bool)
+INTEGERS = st.integers(-(10**14), 10**14)
+"""As many digits as a workbook keeps."""
+TYPED: dict[str, st.SearchStrategy[Any]] = {
+    "words": WORDS_OF_A_LINE,
+    "number": INTEGERS,
+    "truth": st.booleans(),
+    "day": st.dates(),
+    "numbers": st.lists(INTEGERS, min_size=2, unique=True),
+    "bytes": st.sampled_from([b"12", "é".encode(), b"\xff\xfe", b"3\xe9"]),
+}
+"""Answers that a file can hold, by their kind."""
+AS_TEXT = ["words", "number", "truth", "day"]
+AS_JSON = ["words", "number", "truth", "numbers"]
+HELD = {"delimited": AS_TEXT, "text": AS_TEXT, "workbook": AS_TEXT, "document": AS_JSON, "lines": AS_JSON}
+HELD |= {"parquet": list(TYPED)} if HAS_PYARROW else {}
+
+
+def as_blocks(draw, rows):
+    end, head = draw(st.sampled_from(["\n", "\n---\n"])), draw(st.sampled_from(["Answer: ", "A: ", "**Answer:**\n"]))
+    return "".join(f"{row['question']}\n{head}{row['answer']}{end}" for row in rows)
+
+
+def expected_of(value):
+    """What is expected of a model where a file gives this answer; None if it gives none that can be read."""
+    match value:
+        case bool():
+            return "Yes" if value else "No"
+        case list():
+            return ", ".join(map(str, value))
+        case bytes():
+            return None if "�" in value.decode(errors="replace") else value.decode()
+    return str(value)
+
+
+@pytest.mark.scaled
+@settings(max_examples=size(150, long=3_000))
+@given(st.data(), st.sampled_from([(kind, answer) for kind, answers in HELD.items() for answer in answers]))
+def test_what_is_read_equals_what_was_written_or_a_remark_says_what_was_not_taken(data, kind_and_answer):
+    kind, answer = kind_and_answer
+    asked = data.draw(st.lists(WORDS_OF_A_LINE, min_size=1, max_size=4))
+    rows = [{"question": f"Q{at} {text}", "answer": data.draw(TYPED[answer])} for at, text in enumerate(asked)]
+    if kind == "parquet":
+        ending, content = ".parquet", as_parquet(rows)
+    elif kind == "workbook":
+        ending, content = ".xlsx", workbook([list(rows[0]), *(row.values() for row in rows)])
+    else:
+        write = {"document": as_document, "lines": as_lines, "delimited": as_delimited, "text": as_blocks}[kind]
+        ending = {"document": ".json", "lines": ".jsonl", "delimited": ".csv", "text": ".txt"}[kind]
+        content = encoded(data.draw, write(data.draw, rows))
+    if kind == "workbook" and answer == "day":
+        with pytest.raises(ProblemFileError, match="The cell B2 is a date"):
+            read_problems(ProblemSource(f"p{ending}", content))
+        return
+    found = read_problems(ProblemSource(f"p{ending}", content))
+    read_as = [(each.text, each.expected) for each in found.problems]
+    assert read_as == [(row["question"], expected_of(row["answer"])) for row in rows]
+    assert found.rejected == ()
+    told = "p.parquet: the bytes in “answer” are no text, and were not taken."
+    assert (told in found.notes) == any(each is None for _, each in read_as)
+
+
+TABLE = "a | b\n--|:-:\n1 | 2"
+ROWS = "| # | Question | Answer |\n|---|---|---|\n| 1 | What is \\|1\\|? | 1 |\n| 2 | Two? | 2 |\n| 3 | Three? | |"
+
+
 @pytest.mark.parametrize(
     ("text", "problems_of_it"),
     [
@@ -201,12 +275,37 @@ def test_the_same_problems_are_read_from_any_format_encoding_and_place(data):
         ("First, add 1 to 2.\nThen, add 3.\n", [("First, add 1 to 2.", None, 1), ("Then, add 3.", None, 2)]),
         ("Problem\n\nWhy, and how?\nAnswer: 2\n", [("Problem\n\nWhy, and how?", "2", 1)]),
         ("{1, 2} has how many subsets?", [("{1, 2} has how many subsets?", None, 1)]),
+        ("What is 2 + 2?\nA: 4\nWhat is 3 + 3?\n**A:** 6", [("What is 2 + 2?", "4", 1), ("What is 3 + 3?", "6", 3)]),
+        ("Let\na = 5\n\nTwo?", [("Let\na = 5", None, 1), ("Two?", None, 4)]),
+        ("Which?\nA: red\nB: green\nAnswer: B", [("Which?\nA: red\nB: green", "B", 1)]),
+        (
+            "One?\nAnswer:\n1\nTwo?\nCorrect answer:\n\nThree?",
+            [("One?", "1", 1), ("Two?", None, 4), ("Three?", None, 7)],
+        ),
+        ("One?\nAnswer: 1\nBecause 1 is 1.\n---\nTwo?\nAnswer:\n\n2\n", [("One?", "1", 1), ("Two?", "2", 5)]),
+        (
+            f"Prices:\n\n{TABLE}\n\nWhat costs b?\n\nTwo?",
+            [(f"Prices:\n\n{TABLE}\n\nWhat costs b?", None, 1), ("Two?", None, 9)],
+        ),
+        (f"What costs b?\n\n{TABLE}\n\nTwo?", [(f"What costs b?\n\n{TABLE}", None, 1), ("Two?", None, 7)]),
+        (f"Prices:\n{TABLE}\nWhat costs b?\nTwo?", [(f"Prices:\n{TABLE}\nWhat costs b?", None, 1), ("Two?", None, 6)]),
+        (f"What costs b?\n{TABLE}\nTwo?", [(f"What costs b?\n{TABLE}", None, 1), ("Two?", None, 5)]),
+        (f"# Sums\n\n{ROWS}\n", [("What is |1|?", "1", 5), ("Two?", "2", 6), ("Three?", None, 7)]),
     ],
 )
 @pytest.mark.parametrize("name", ["p.txt", "standard-input"])
 def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(name, text, problems_of_it):
     found = read_problems(ProblemSource(name, text.encode()))
     assert [(each.text, each.expected, each.source_line) for each in found.problems] == problems_of_it
+
+
+def test_a_text_in_which_problems_and_answers_do_not_match_is_not_guessed_at(tmp_path):
+    found = read(tmp_path, "p.txt", "One?\nAnswer: 1\nTwo?\nAnswer: 2\n---\nThree?\n---\nAnswer: 3\n")
+    assert (texts(found), found.available_columns) == (["Three?"], ("problem",))
+    several = "It has several answers; write a rule such as --- between problems."
+    assert rejected(found) == [(1, several), (8, "It is an answer without a problem above it.")]
+    found = read(tmp_path, "p.txt", f"{ROWS}\n| 4 | Is |x| = 1? | yes |\n")
+    assert [reason for _, reason in rejected(found)] == ["The row has 5 fields, the header 3."]
 
 
 def test_lines_ids_and_values_that_are_missing(tmp_path):
@@ -296,9 +395,10 @@ ALPACA = {"instruction": "How many?", "input": "", "output": "34"}
 GERMAN = {"Nr": 1, "Aufgabe": "How many?", "Antwort": "", "Lösung": "Die Antwort.\n$\\boxed{34}$"}
 UNNAMED = {"a": "x", "b": "How many?".ljust(40, " "), "expected": 34, "steps": "We add the two numbers. " * 9}
 RESULT = {"id": "a", "problem": "How many?", "answer": "33", "expected": "34", "outcome": "wrong", "steps": 2}
+MGSM = {"question": "How many?", "answer": "It is 18, and 16 more, so there are 34.", "answer_number": 34}
 
 
-@pytest.mark.parametrize("record", [RESULT, ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED])
+@pytest.mark.parametrize("record", [RESULT, ARC, NESTED, OLYMPIAD, MATH, GSM8K, SVAMP, ALPACA, GERMAN, UNNAMED, MGSM])
 def test_a_problem_and_its_answer_are_found(tmp_path, record):
     (problem,) = read(tmp_path, "p.jsonl", json.dumps(record)).problems
     assert read(tmp_path, "p.json", json.dumps(record)).problems[0].expected == "34"
@@ -333,6 +433,63 @@ def test_options_are_found_wherever_they_stand(tmp_path, fields):
     assert options[2:] in ([], ["C) blue"], ["C) 3"], ["C) blue", "D) black"])
 
 
+@pytest.mark.parametrize(
+    ("answers", "letters"),
+    [
+        ([1, 2, 3], ["A", "B", "C"]),
+        (["3", "1", "2"], ["C", "A", "B"]),
+        ([0, 1, 2], ["A", "B", "C"]),
+        ([0, 3, 1], ["A", None, "B"]),  # no counting has an option for 3
+        ([[1, 3], 2, [3]], ["A, C", "B", "C"]),
+        ([[0, 2], 1, ["red", "B"]], ["A, C", "B", "A, B"]),
+    ],
+)
+@pytest.mark.parametrize("names", [["options"], ["option_a", "option_b", "option_c"]])
+def test_a_file_shows_by_its_answers_whether_options_are_counted_from_0_or_1(tmp_path, names, answers, letters):
+    texts = ["red", "green", "blue"]
+    options = {"options": texts} if len(names) == 1 else dict(zip(names, texts, strict=True))
+    rows = [{"question": "Which?", "answer": answer, **options} for answer in answers]
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [each.expected for each in found.problems] == letters
+    assert found.notes == ()
+
+
+def test_where_no_answer_shows_from_where_options_are_counted_a_remark_says_so(tmp_path):
+    row = {"question": "Which?", "options": ["red", "green", "blue"], "answer": 1}
+    found = read(tmp_path, "p.jsonl", f"{json.dumps(row)}\n{json.dumps(row | {'answer': 2})}")
+    assert [each.expected for each in found.problems] == ["B", "C"]
+    assert found.notes == (
+        "p.jsonl: no answer shows whether options are counted from 0 or 1; they were counted from 0.",
+    )
+    row["options"] = ["x"] * 27
+    found = read(tmp_path, "p.jsonl", f"{json.dumps(row)}\n{json.dumps(row | {'options': ['x'] * 26, 'answer': 25})}")
+    assert [each.expected for each in found.problems] == ["Z"]
+    assert rejected(found) == [(1, "It has 27 options; there are letters for 26.")], "the bare question is not asked"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "right", "wrong"),
+    [
+        ({"answer": ["1", "2"]}, "1, 2", "2 and 1", "1"),
+        ({"answer": [1, 2.5, 1]}, "1, 2.5", r"\boxed{2.5}, \boxed{1}", "1, 2"),
+        ({"solution": r"So $\boxed{1}$ or $\boxed{-2}$."}, "1, -2", r"\boxed{-2} and \boxed{1}", "-2"),
+        ({"solution": r"First \boxed{1}. We go on, and get \boxed{-2}."}, "-2", "-2", "1"),
+        ({"question": "Is it so?", "answer": True}, "Yes", "Yes, it is.", "No"),
+        ({"question": "Is it so?", "answer": "False"}, "No", "no", "yes"),
+        ({"question": "True or false: it is so.", "answer": False}, "false", "False", "true"),
+    ],
+)
+def test_answers_that_are_several_or_truth_values_are_graded_as_they_are_meant(
+    tmp_path, grader, fields, expected, right, wrong
+):
+    (problem,) = read(tmp_path, "p.jsonl", json.dumps({"question": "Which?", **fields})).problems
+    assert problem.expected == expected
+    outcomes = [
+        grader.grade(problem.expected, extract_answer(text, problem.expected)).outcome for text in (right, wrong)
+    ]
+    assert outcomes == [Outcome.CORRECT, Outcome.WRONG]
+
+
 @pytest.mark.parametrize("names", ["ab", "AB", "abcd", "ABCD"])
 def test_columns_of_single_letters_are_values_of_the_problem(tmp_path, names):
     record = {"question": "Solve a*x = b.", **{name: 3 * at for at, name in enumerate(names, 1)}, "answer": 1}
@@ -342,7 +499,10 @@ def test_columns_of_single_letters_are_values_of_the_problem(tmp_path, names):
 
 
 def test_options_that_stand_otherwise(tmp_path):
-    """Labels from 0 as in COPA, all options in one text, and the right one in a column of its own as in GPQA."""
+    """Labels from 0 as in COPA and PIQA, all options in one text, the right one in a column of its own as in GPQA."""
+    piqa = {"goal": "To sleep", "sol1": "drink coffee after coffee until midnight", "sol2": "lie down", "label": 1}
+    (problem,) = read(tmp_path, "piqa.jsonl", json.dumps(piqa)).problems
+    assert (problem.text, problem.expected) == (f"To sleep\n\nA) {piqa['sol1']}\nB) lie down", "B")
     rows = [{"question": "Why?", "choice1": "sun", "choice2": "rain", "label": label} for label in (0, 1)]
     found = read(tmp_path, "copa.jsonl", "\n".join(map(json.dumps, rows)))
     assert [problem.expected for problem in found.problems] == ["A", "B"]
@@ -368,13 +528,34 @@ def test_the_context_stands_before_the_question_where_there_is_one(tmp_path):
         ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "before"),
+    [
+        ({"article": "Tom ran.", "options": ["Tom", "Ann"], "answer": "A"}, "Tom ran."),  # RACE
+        (
+            {"title": "Tom", "context": "Tom ran.", "answers": {"text": ["Tom"], "answer_start": [0]}},
+            "Tom ran.",
+        ),  # SQuAD
+        ({"passage": "Tom ran.", "answer": True}, "Tom ran."),  # BoolQ, DROP
+        ({"paragraph.text": "Tom ran."}, ""),
+        ({"background": "Who runs is fast.", "situation": "Tom ran."}, "Who runs is fast.\nTom ran."),  # ROPES
+        ({"context": {"contexts": ["Tom ran.", "Ann did not."]}, "final_decision": "yes"}, "Tom ran.\nAnn did not."),
+        ({"dialogue": ["Ann: Tom ran.", "Tom: I did."]}, "Ann: Tom ran.\nTom: I did."),  # DREAM
+    ],
+)
+def test_what_data_sets_ask_about_is_asked_with_the_question(tmp_path, fields, before):
+    found = read(tmp_path, "p.jsonl", json.dumps({"id": "x", "question": "Who ran?", **fields}))
+    assert texts(found)[0].split("\n\n")[0] == f"{before}\nWho ran?".strip()
+    assert not before or "context" in found.columns[0].parts
+
+
 def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
     """Chat files, verl: the problem is a list of messages."""
     record = {"prompt": [{"role": "user", "content": "How many?"}], "extra_info": {"text": "How?", "answer": "34"}}
     path = written(tmp_path, "p.json", json.dumps(record))
     with pytest.raises(ProblemFileError, match=r"“prompt” is a structure.* another column: prompt, extra_info\.text"):
         read_problems(path)
-    (problem,) = read_problems(path, named=ColumnNames("extra_info.text")).problems
+    (problem,) = read_problems(path, named=Corrections("extra_info.text")).problems
     assert (problem.text, problem.expected) == ("How?", "34")
 
 
@@ -384,17 +565,17 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
     found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
     assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
-    found = read_problems(path, named=ColumnNames("question", "value"))
+    found = read_problems(path, named=Corrections("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
     assert "The answer is the column “value”." in found.summary()
-    for missing in (ColumnNames("task"), ColumnNames(answer="task")):
+    for missing in (Corrections("task"), Corrections(answer="task")):
         with pytest.raises(ProblemFileError, match=r"no column “task”\. Choose one of: id, question, hint"):
             read_problems(path, named=missing)
     row = Record(1, dict.fromkeys(("instruction", "input", "output", "id", "solution"), "x"))
-    assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
-    named = guess_columns([row], ColumnNames(answer="solution"))
-    assert named == Columns("instruction", "solution", id="id", context="input"), "it is not the solution, too"
+    assert guess_columns([row], Corrections(answer="")) == Columns("instruction", id="id", context=("input",))
+    named = guess_columns([row], Corrections(answer="solution"))
+    assert named == Columns("instruction", "solution", id="id", context=("input",)), "it is not the solution, too"
 
 
 # What is damaged or doubtful
@@ -464,6 +645,12 @@ def test_what_is_not_there_is_no_file_or_is_too_much_is_refused(tmp_path, monkey
     assert read(tmp_path, "p.txt", "One?\n".rjust(1 << 20))
 
 
+@pytest.mark.parametrize(("name", "write"), [("p.json", to_json), ("p.md", to_markdown), ("p", to_markdown)])
+def test_an_exported_conversation_is_no_file_of_problems(tmp_path, name, write):
+    with pytest.raises(ProblemFileError, match=r"is a conversation that Baton exported\. Export it as JSON"):
+        read(tmp_path, name, write(an_exported_run("Sums")))
+
+
 def test_bad_lines_are_named_and_the_rest_is_read(tmp_path):
     lines = ['{"problem": "One?"}', '{"problem": ', "[1, 2]", '{"problem": " "}', '"Two\u2028?"', '{"other": 1}']
     found = read(tmp_path, "p.jsonl", "\n".join([*lines, '{"problem": ' + "9" * 10_000 + "}"]))
@@ -485,6 +672,59 @@ def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path, endin
             read(tmp_path, f"p.{ending}", deep)
     with pytest.raises(ProblemFileError, match="nested too deeply"):
         read(tmp_path, f"p.{ending}", deep)
+
+
+# Encodings
+
+WESTERN_TEXTS = (
+    "„Wie groß ist die Fläche?“ Der Bäcker verkauft für 3 € süße Brötchen – täglich außer samstags. ÄÖÜ",
+    "« À côté de l’école créée en 1900 », dit l’héroïne ; où ça ? Résoudre x² + y³z.",
+    "¿Cuántas niñas había? ¡Qué difícil! El 1º compró 3 kg de piñas en 2000; ¿y después?",
+    "A solução da equação não é única: são três opções.",
+    "Kuinka monta päärynää on pöydällä? Hääyö.",
+    "créée",
+)
+OTHER_TEXTS = (
+    ("gbk", "小明有三个苹果，吃了一个，还剩几个？"),
+    ("gbk", "求x+1=3的解。"),
+    ("big5", "小明有三個蘋果，吃了一個，還剩幾個？"),
+    ("shift-jis", "りんごが三つあります。一つ食べました。"),
+    ("euc-kr", "사과가 세 개 있습니다. 몇 개가 남습니까?"),
+    ("windows-1251", "Сколько яблок осталось у Маши? 3 или 4"),
+    ("koi8-r", "Сколько яблок осталось?"),
+    ("windows-1253", "Πόσα μήλα έμειναν;"),
+    ("windows-1250", "Ile jabłek zostało Małgosi? Oblicz długość boku trójkąta, jeżeli pole wynosi 6."),
+)
+
+
+@pytest.mark.parametrize("text", WESTERN_TEXTS)
+def test_western_text_in_windows_1252_is_read_and_a_remark_says_so(tmp_path, text):
+    found = read(tmp_path, "p.txt", f"What is 2 + 2?\n{text}\n".encode("cp1252"))
+    assert texts(found) == ["What is 2 + 2?", text]
+    assert found.notes == ("p.txt is not UTF-8 and was read as Windows-1252.",)
+    assert found.encoding == "Windows-1252"
+
+
+@pytest.mark.parametrize(("encoding", "text"), OTHER_TEXTS)
+def test_text_in_another_encoding_is_refused_until_a_person_names_that(tmp_path, encoding, text):
+    path = written(tmp_path, "set/p.csv", f"question\tanswer\nWhat is 2 + 2?\t4\n{text}\t{text}\n".encode(encoding))
+    for place in (path, path.parent):
+        with pytest.raises(
+            UnknownEncoding, match=r"unknown encoding: it is not UTF-8 and not text in .*with --encoding, such as .*GBK"
+        ):
+            read_problems(place)
+        found = read_problems(place, named=Corrections(encoding=encoding))
+        assert [(each.text, each.expected) for each in found.problems][1:] == [(text, text)]
+        assert found.encoding == encoding
+    for other in ("ascii", "no-such-encoding", "base64"):
+        with pytest.raises(UnknownEncoding, match=f"is not text in {other}"):
+            read_problems(path, named=Corrections(encoding=other))
+    written(tmp_path, "set/a.csv", f"question\tanswer\n{text}\t\n")
+    found = read_problems(path.parent)
+    assert (texts(found), found.encoding) == ([text], "Windows-1252"), "which can be corrected"
+    assert texts(read_problems(path.parent, named=Corrections(encoding=encoding))) == [text, "What is 2 + 2?", text], (
+        "UTF-8 stays UTF-8"
+    )
 
 
 # Tables
@@ -509,7 +749,7 @@ def test_doubtful_rows_of_a_table(tmp_path):
     assert (texts(found), found.columns[0].problem) == (["Wie groß ist die Fläche?", "“Und wo?”"], "column 2")
     assert found.notes == ("p.csv is not UTF-8 and was read as Windows-1252.",)
     source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
-    found = read_problems(source, named=ColumnNames(answer="b"))
+    found = read_problems(source, named=Corrections(answer="b"))
     assert [each.expected for each in found.problems] == ["2", "3"]
 
 
@@ -524,7 +764,7 @@ def with_part(name, content):
 
 def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path):
     shown: dict[object, str | None] = {4: "4", 1234567890123456: "1234567890123456", 0.1 + 0.2: "0.3"}
-    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "TRUE", None: None}
+    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "Yes", None: None}
     title = [("Questions of 2026",), (None,)]
     rows = [*title, ("Frage", None, "Antwort"), (None,), *(("What is 2 + 2?", None, cell) for cell in shown), ("Why?",)]
     found = read(tmp_path, "sums.xlsx", workbook(title, rows))
@@ -589,6 +829,26 @@ def test_however_a_parquet_file_is_damaged_it_is_read_or_refused(tmp_path):
     parquet.write_table(far, path)
     with pytest.raises(ProblemFileError, match="damaged"):
         read_problems(path)
+
+
+@needs_pyarrow
+def test_what_json_has_no_word_for_is_read_from_parquet_as_text_or_a_remark_says_what_was_not_taken(tmp_path):
+    day = datetime(2024, 1, 2)
+    read_as: list[tuple[Any, str | None]] = [
+        (day.date(), "2024-01-02"),
+        (day, "2024-01-02"),
+        (day.replace(hour=3), "2024-01-02T03:00:00"),
+        (day.time(), "00:00:00"),
+        (Decimal("1.50"), "1.50"),
+        ([day.date(), None, day.date() + timedelta(1)], "2024-01-02, 2024-01-03"),
+        ("é".encode(), "é"),
+        (b"\xff", None),
+    ]
+    for value, expected in read_as:
+        found = read(tmp_path, "p.parquet", as_parquet([{"question": "Which?", "answer": value}, {"question": "Or?"}]))
+        assert found.problems[0].expected == expected
+        told = "p.parquet: the bytes in “answer” are no text, and were not taken."
+        assert found.notes == (() if expected else (told,))
 
 
 @needs_pyarrow

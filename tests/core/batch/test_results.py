@@ -44,6 +44,7 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
+from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.policies.alone import Always, Never
@@ -147,11 +148,26 @@ def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export_and_results
     assert {file.stat().st_mode & 0o777 for file in tmp_path.glob("out*")} == {0o600}, "only the owner may read them"
 
 
+def test_no_export_holds_what_steers_a_terminal_or_turns_text_around_and_json_loses_nothing(store, tmp_path):
+    attack, emoji = "\x1b]52;c;cm0=\x07\x9b2J\x7f\u202eevil\u2066", "👩\u200d🔬 می\u200cخواهم עברית e\u0301"
+    found = [Problem("p", f"{attack}{emoji} Count to 1.", attack, {}, 1)]
+    engine = ScriptedEngine(f"</think>{attack}\\boxed{{{attack}}}", name=f"small{attack}")
+    batch = solved(store, "small", pair=Pair(engine), found=found, name=f"counting{attack}")
+    (line,) = exported(store, batch, tmp_path / "out.jsonl")
+    for ending in EXPORTS:
+        export(store, batch, tmp_path / f"out{ending}")
+        text = (tmp_path / f"out{ending}").read_text("utf-8")
+        assert not set(text) & set("\x1b\x07\x9b\x7f\u202e\u2066\r"), ending
+    assert line["problem"].startswith(f"{attack}{emoji}")
+    assert "␛]52;c;cm0=␇\ufffd2J␡\ufffdevil\ufffd" in (tmp_path / "out.md").read_text("utf-8")
+    assert emoji in (tmp_path / "out.jsonl").read_text("utf-8")
+
+
 def test_an_answer_that_is_damaged_is_exported_up_to_there(store, path, tmp_path):
     batch = run(store, "small", found=problems(1))
     damage(path)
     for line in exported(store, batch, tmp_path / "results.jsonl"):
-        assert (line["text"], line["outcome"]) == ("", "correct")
+        assert (line["text"], line["outcome"], line["notices"]) == ("", "correct", [DAMAGED])
         assert line["small_tokens"] > 0
 
 
@@ -180,6 +196,7 @@ def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path
     [
         *((cell, 0) for cell in ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1")),
         *((cell, 0) for cell in ("-inf", "-x", "-5\n=1", "+1_000", " =1", "\ufeff=1", "\u200b\u00a0@SUM(A1)", "=1;2")),
+        *((f"{unseen}=1", 0) for unseen in "\x00\x7f\u034f\u061c\u115f\u180e\u2800\u3164\ufe0f\ufff9\U000e0020"),
         # A semicolon parts cells in half of Europe.
         *((cell, 2) for cell in ("a;=cmd", "a; \u200b@SUM(A1)", "a;-cmd|' /C calc'!A0;b")),
         *((cell, None) for cell in (-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3")),

@@ -29,7 +29,8 @@ TEXTS = st.lists(st.text(max_size=4), max_size=8)
 
 
 def part(text: str, id: int | None = None, vocabulary: str = "qwen", tag: str = "") -> Part:
-    return Part(text, Author.SMALL, id, vocabulary if id is not None else "", tag)
+    end = text.find(tag) + len(tag) if tag else 0
+    return Part(text, Author.SMALL, id, vocabulary if id is not None else "", tag, end)
 
 
 # Cutting -------------------------------------------------------------------------------------------------------------
@@ -41,38 +42,31 @@ def test_a_cut_loses_no_character_and_leaves_the_parts_before_it(texts, data):
     body = Body(parts)
     whole = body.text
     length = data.draw(st.integers(0, len(whole) + 1))
-    gone = body.cut(length)
+    text, gone = body.cut(length)
     assert body.text == whole[:length] == "".join(p.text for p in body.parts)
-    assert "".join(p.text for p in gone) == whole[length:]
+    assert text == whole[length:]
     assert body.parts == parts_before(parts, length)
     assert [p for p in (*body.parts, *gone) if p.id is not None] == [p for p in parts if p in body.parts or p in gone]
-    assert sum(p.tokens for p in (*body.parts, *gone)) == len(parts)
+    assert len(body.parts) + len(gone) == len(parts)
     assert bytes_before(parts, length, "") == len(body.text.encode())
 
 
 @pytest.mark.parametrize(
     ("parts", "length", "left", "gone"),
     [
-        ([part("One.", 1), part("\n\nTwo", 2)], 6, [part("One.", 1), part("\n\n")], ["Two"]),
+        ([part("One.", 1), part("\n\nTwo", 2)], 6, [part("One.", 1), part("\n\n")], []),
+        ([part(TAG + "\n\nTwo", 1, tag=TAG)], 10, [part(TAG + "\n\n", tag=TAG)], []),
+        ([part(TAG + "\n\nTwo", 1, tag=TAG)], 7, [part(TAG[:7])], []),
         ([part("One", 1), part("", 2)], 3, [part("One", 1)], [""]),
-        ([part("One", 1), part("", 2), part(" two three", 3)], 7, [part("One", 1), part(""), part(" two")], [" three"]),
+        ([part("One", 1), part("", 2), part(" two three", 3)], 7, [part("One", 1), part(""), part(" two")], []),
     ],
 )
 def test_a_token_across_a_cut_stays_as_text_without_its_id_and_so_do_those_without_text_before_it(
     parts, length, left, gone
 ):
     body = Body(parts)
-    assert [p.text for p in body.cut(length)] == gone
+    assert [p.text for p in body.cut(length)[1]] == gone
     assert body.parts == left
-
-
-def test_a_closing_tag_joins_into_one_part_and_keeps_its_id_if_it_was_one_token():
-    body = Body([part("Done.", 1), part(TAG, 2)])
-    body.mark_closing(TAG)
-    assert body.parts[-1] == part(TAG, 2, tag=TAG)
-    body = Body([part("Done.", 1), part("</", 2), part("think", 3), part(">\n\n", 4)])
-    body.mark_closing(TAG)
-    assert body.parts == [part("Done.", 1), part("</think>\n\n", tag=TAG)._replace(tokens=3)]
 
 
 # How each model reads it ---------------------------------------------------------------------------------------------
@@ -91,6 +85,13 @@ def test_each_model_reads_the_close_of_thinking_as_its_own_tag():
     for vocabulary in ("qwen", "llama"):
         parts = [part("Done.", 1, vocabulary), part("</think>\n\n", 2, vocabulary, TAG), part("4", 3, vocabulary)]
         assert rendered_runs(parts, vocabulary, "[/THINK]") == [(1,), "[/THINK]\n\n", (3,)]
+    split = Body([part("Done", 1), part("", 2), part("é</", 3), part("think", 4), part(">\n\n", 5)])
+    assert rendered_runs(split.parts, "qwen", "[/THINK]") == [(1, 2, 3, 4, 5)]
+    split.mark_closing(TAG, len("Doneé</think>"))
+    for tag, read in (("[/THINK]", "é[/THINK]\n\n"), (TAG, "é</think>\n\n"), ("", "é</think>\n\n")):
+        assert rendered_runs([*split.parts, part("4", 6)], "qwen", tag) == [(1,), read, (6,)], (
+            "however many tokens it has"
+        )
     parts = [part("Done.", 1), part(TAG, 2, tag=TAG)]
     assert rendered_runs(parts, "llama", "") == ["Done.</think>"], "a model without tags reads what stands there"
     assert rendered_runs(parts, "qwen", "") == [(1, 2)]

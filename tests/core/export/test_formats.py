@@ -1,9 +1,13 @@
+import errno
 import json
 import os
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
@@ -23,6 +27,7 @@ from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TextInserted
 from baton_reasoning.core.thinking.reasons import EDITED
@@ -72,6 +77,20 @@ def test_a_tree_survives_export_and_import(tmp_path):
     assert (one.parent, two.parent, three.parent, four.parent) == (None, one.id, one.id, two.id)
 
 
+def test_a_damaged_answer_is_exported_up_to_there_and_every_format_and_an_import_say_so(tmp_path):
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        store.conversations.put("c", StoredExchange("1", None, "One?")).result()
+        for part in (a_run()[:9], a_run()[9:]):
+            save(store, "1", part)
+        assert not any(DAMAGED in to_text(gather(store, "c")) for to_text in FORMATS.values())
+        with closing(sqlite3.connect(tmp_path / "baton.sqlite")) as file, file:
+            file.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
+        exported = gather(store, put_into(store, read_json(to_json(gather(store, "c")))))
+    assert exported.exchanges[0].trace.text == Trace.of(a_run()[:9]).text
+    for to_text in FORMATS.values():
+        assert to_text(exported).count(DAMAGED) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -86,6 +105,19 @@ def test_what_is_no_export_is_refused_in_words(exported, text, words):
     text = text if isinstance(text, str) else json.dumps(json.loads(to_json(exported)) | text)
     with pytest.raises(StoreError, match=words):
         read_json(text)
+
+
+def test_a_file_with_a_repeated_id_or_a_value_that_cannot_be_saved_is_refused_whole(tmp_path, exported):
+    data = json.loads(to_json(exported))
+    (exchange,) = data["exchanges"]
+    with pytest.raises(StoreError, match="Two exchanges of this file have the same id"):
+        read_json(json.dumps(data | {"exchanges": [exchange, exchange]}))
+    late = exchange | {"id": "2", "created": "0001-01-01T00:00:00+23:00"}
+    with Store.open(tmp_path / "baton.sqlite") as store:
+        with pytest.raises(StoreError, match="a value that cannot be saved"):
+            put_into(store, read_json(json.dumps(data | {"exchanges": [exchange, late]})))
+        assert store.conversations.recent() == []
+        assert store.flush() is None, "nothing of it is tried again"
 
 
 # What pages show
@@ -224,6 +256,47 @@ def test_files_are_written_for_their_owner_alone_even_with_half_a_surrogate_pair
         write_file(tmp_path / "no folder" / f"x{ending}", FORMATS, single_run(Trace.of(a_run())))
     with pytest.raises(StoreError, match=r"no kind of file .* Use one of \.json, \.md, \.html"):
         write_file(tmp_path / "x.docx", FORMATS, single_run(Trace.of(a_run())))
+
+
+def test_an_export_that_fails_leaves_what_was_there(tmp_path):
+    def fails(error):
+        yield "half"
+        raise error
+
+    path = tmp_path / "notes.md"
+    path.write_text("before")
+    full, denied = OSError(errno.ENOSPC, "full"), OSError(errno.EACCES, "denied")
+    raised = {StoreError("damaged"): StoreError, full: StoreError, denied: SettingsError, SystemExit(): SystemExit}
+    for error, expected in raised.items():
+        with pytest.raises(expected):
+            write_file(path, {".md": fails}, error)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path], "no unfinished file is left"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows, and it has no devices")
+def test_an_export_to_a_link_replaces_what_it_names_and_one_to_a_device_is_written_to_it(tmp_path):
+    path, link, device = tmp_path / "notes.md", tmp_path / "link.md", tmp_path / "device.md"
+    link.symlink_to(path)
+    device.symlink_to("/dev/null")
+    for target in (link, device):
+        write_file(target, {".md": str}, "after")
+        assert target.is_symlink()
+    assert (path.read_text(), path.is_symlink()) == ("after", False)
+    assert Path("/dev/null").is_char_device()
+
+
+def test_no_file_holds_what_steers_a_terminal_or_turns_text_around(tmp_path):
+    attack, emoji = "\x1b]52;c;cm0=\x07\x9b2J\u202eevil", "👩\u200d🔬 می\u200cخواهم עברית"
+    exported = single_run(Trace.of(a_run(attack, f"{attack} {emoji}")), f"Sums {attack}", attack, system=attack)
+    for ending in FORMATS:
+        path = tmp_path / f"x{ending}"
+        write_file(path, FORMATS, exported)
+        text = path.read_text("utf-8")
+        assert not set(text) & set("\x1b\x07\x9b\u202e"), ending
+        assert (emoji if ending != ".json" else "\\u200d") in text
+    (again,) = read_json((tmp_path / "x.json").read_text("utf-8")).exchanges
+    assert again.trace.answer.strip() == f"{attack} {emoji}"
 
 
 # Nothing that a model or a person wrote becomes markup

@@ -1,9 +1,12 @@
 """Runs as a loop would report them, of any length."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.exported import Answered, Exported
+from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.thinking.cues import Category, Cue
@@ -20,6 +23,7 @@ from baton_reasoning.core.thinking.events import (
     WriteStarted,
 )
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.trace import Trace
 
 
 def tokens(author, words, at=0.0):
@@ -53,6 +57,12 @@ def a_run(problem="What is 2 + 2?", answer="The answer is 4.", steps=4):
     events.append(TokenWritten(float(steps), Author.SMALL, 5, answer, -0.1, (Alternative(6, "5", -2.0),)))
     events.append(RunEnded(steps + 1.0, Finish.END_OF_TEXT))
     return events
+
+
+def an_exported_run(name: str) -> Exported:
+    """A conversation of one such answer, to be exported."""
+    exchange = StoredExchange("1", None, "What is 2 + 2?", {}, datetime(2026, 5, 4, 12, tzinfo=UTC))
+    return Exported(name, (Answered(exchange, Trace.of(a_run())),), "1", exchange.created)
 
 
 class Concluded(NamedTuple):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import sqlite3
 import time
@@ -177,8 +178,8 @@ def test_a_store_can_be_read_on_a_full_disk_unless_a_killed_program_left_a_journ
 # Damage, permissions and other programs
 
 
-@pytest.mark.parametrize("where", [0, 100, 5000, b"CREATE TABLE conversations"])
-def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, where):
+@pytest.mark.parametrize("where", [0, 100, b"CREATE TABLE conversations"])
+def test_a_file_whose_list_of_tables_is_damaged_is_set_aside_and_a_new_one_begun(path, where):
     with Store.open(path) as store:
         for number in range(200):
             store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20)).result()
@@ -196,6 +197,96 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path, where):
     (aside,) = path.parent.glob("*-damaged-*.sqlite")
     assert aside.read_bytes() == broken
     assert f"set aside as {aside.name} in {path.parent}" in notice
+
+
+@pytest.fixture(scope="module")
+def long_history(tmp_path_factory):
+    """The bytes of a file with 400 conversations, each with an answer, and a batch that is done."""
+    path = tmp_path_factory.mktemp("long") / "baton.sqlite"
+    with Store.open(path) as store:
+        for number in range(400):
+            asked = StoredExchange(f"e{number:03}", None, f"How many apples are {number:03}?")
+            store.conversations.put(f"c{number:03}", asked)
+            save(store, asked.id, a_run(answer=f"There are {number:03} apples."))
+        problems = [Problem(f"p{number}", f"Problem {number:03}.", None, {}, number) for number in range(100)]
+        batch = store.batches.create("b", {}, problems, [StoredArm("small", {})])
+        for job in claim(store, batch, 100):
+            store.batches.finish(job, "7", None)
+    return path.read_bytes()
+
+
+def with_damaged_pages(content, path, *words):
+    """Overwrite the last page that holds each of the words; returns what stood there."""
+    damaged, size_of_page = bytearray(content), int.from_bytes(content[16:18], "big")
+    places = [content.rindex(word) // size_of_page * size_of_page for word in words]
+    for place in places:
+        damaged[place : place + size_of_page] = b"\xa5" * size_of_page
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(damaged)
+    return b"".join(content[place : place + size_of_page] for place in places)
+
+
+EXCHANGES = [f"e{number:03}c{number:03}How many".encode() for number in (100, 140, 300)]
+
+
+def test_damaged_pages_cost_only_what_stands_on_them(path, long_history):
+    lost = with_damaged_pages(long_history, path, *EXCHANGES, b"end of textThere are 200 apples.", b'"Problem 060.')
+    numbers = set(range(400)) - {int(each) for each in re.findall(rb"e(\d{3})c\d{3}How many", lost)}
+    assert 200 < len(numbers) < 350
+    with Store.open(path) as store:
+        (notice,) = store.notices
+        assert "400 conversations and 1 batch could be read and are still here" in notice
+        names = {f"How many apples are {number:03}?" for number in numbers}
+        assert {each.name for each in store.conversations.recent()} == {*names, "New conversation"}
+        store.flush()
+        for number in numbers:
+            trace, damage, *_ = store.runs.read(f"e{number:03}")
+            assert (trace.answer, damage) == (f"There are {number:03} apples.", None)
+        assert concluded(store, "e200").answer == "There are 200 apples.", "its row is lost, and made anew"
+        assert [each.exchange for each in store.conversations.search("399 apples")] == ["e399"]
+        (batch,) = store.batches.all()
+        assert batch.done == 100
+        assert batch.problems + lost.count(b'"Problem') == 99, "the row above the page is reached through it alone"
+        store.conversations.put("c", ASKED).result()
+    (aside,) = path.parent.glob("*-damaged-*.sqlite")
+    assert {each.name for each in path.parent.iterdir()} == {aside.name, path.name}
+
+
+def test_a_run_of_which_a_part_is_lost_ends_before_it(path):
+    with Store.open(path) as store:
+        for part in (a_run()[:9], a_run()[9:20], a_run()[20:]):
+            save(store, "r", part)
+        changed(path, "DELETE FROM event_chunks WHERE sequence = 1")
+        trace, damage, *_ = store.runs.read("r")
+    assert trace.text == Trace.of(a_run()[:9]).text
+    assert "A part of this run is lost." in str(damage)
+
+
+def test_a_damaged_file_that_another_program_has_open_is_never_renamed(path, long_history):
+    path.parent.mkdir()
+    path.write_bytes(long_history)
+    with Store.open(path) as running:
+        running.conversations.put("new", ASKED).result()
+        with_damaged_pages(path.read_bytes(), path, EXCHANGES[0])
+        with pytest.raises(StoreError, match="another Baton may have it open"):
+            Store.open(path)
+        with Store.open_to_read(path) as store:
+            assert "could be read" in store.notices[0]
+            assert len(store.conversations.recent()) > 300
+        running.conversations.put("newer", StoredExchange("e2", None, "And then?")).result()
+        assert list(path.parent.glob("*damaged*")) == []
+    with Store.open(path) as store:
+        assert {"new", "newer"} <= {each.id for each in store.conversations.recent()}
+    assert len(list(path.parent.glob("*-damaged-*.sqlite"))) == 1
+
+
+def test_reading_a_damaged_file_changes_nothing(path, long_history):
+    with_damaged_pages(long_history, path, EXCHANGES[0])
+    before = path.read_bytes()
+    with Store.open_to_read(path) as store:
+        assert len(store.conversations.recent()) > 300
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(used):
@@ -411,6 +502,24 @@ def test_what_cannot_be_written_is_said_once_and_all_else_is_saved(path, change,
     assert [words in trouble.message and "tried again" in trouble.advice for trouble in troubles] == [True]
     with pytest.raises(StoreError, match="could not be saved, and is lost"):
         database.close()
+
+
+def test_what_can_never_be_written_does_not_hide_why_the_disk_refuses_all_else(path):
+    troubles: list[StoreError | None] = []
+    store = Store.open(path, troubles.append)
+    store.conversations.put("c", ASKED).result()
+    with pytest.raises(StoreError, match="cannot be stored"):
+        store.conversations.put("c", ASKED).result(PATIENCE)
+    with a_full_disk():
+        refused = store.conversations.put("c", StoredExchange("e2", "e", "And then?"))
+        with pytest.raises(StoreError, match="The disk"):
+            refused.result(PATIENCE)
+        assert "The disk" in str(store.flush())
+    assert "cannot be stored" in str(store.flush())
+    assert [each.id for each in store.conversations.open("c").exchanges] == ["e", "e2"]
+    assert ["The disk" in str(each) for each in troubles] == [False, True, False]
+    with pytest.raises(StoreError, match="could not be saved, and is lost"):
+        store.close()
 
 
 def test_events_that_are_saved_before_finish_returns_are_saved_once(path, monkeypatch):

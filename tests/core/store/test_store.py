@@ -45,10 +45,11 @@ from baton_reasoning.core.store.conversations import (
     title_of,
 )
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.deleted import KEEP_DELETED
 from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.store.run_cost import LARGEST_INTEGER, RIBBON_SEGMENTS, Cost, RunCost, Takeover, ribbon_of
 from baton_reasoning.core.store.runs import Runs, RunState
-from baton_reasoning.core.store.store import KEEP_DELETED, Store
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import (
     Event,
     Finish,

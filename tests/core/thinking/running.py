@@ -137,6 +137,8 @@ SEWN_BOUNDARIES = (*BOUNDARIES, "\n\nWait", ".\n\n So")
 HALF_A_CHARACTER = "é".encode()[:1]
 PARTS_OF_BOUNDARIES = ("\n", " \n", ".\n", "\t", " ", "\r\n")
 """So that several tokens, and often both writers, share in a boundary."""
+CLOSING = ((THINK.closing,), ("</", "think", ">"), (".</", "think>\n\n"))
+"""The tokens of a closing tag, of which each world has its own."""
 LONGEST = 1_500
 """Characters after which every model closes its thinking and ends."""
 
@@ -155,7 +157,7 @@ class World:
     split: bool = False
     """Whether no token holds a whole boundary."""
     sewn: bool = False
-    """Whether a token may hold a boundary and the first word after it."""
+    """Whether a token may hold a boundary and the first word after it; if the text is drawn, some have no text."""
 
     def next_token(self, author: Author, body: str, number: int | None = None) -> str | None:
         """The token that this model writes after the body; None is the end of text."""
@@ -163,8 +165,12 @@ class World:
         place = f"{len(body)} {body[-60:]}" if number is None else str(number)
         dice = random.Random(f"{self.seed} {author.value} {place}")
         closed = not self.tagged or THINK.closing in body
+        tag = random.Random(f"{self.seed} tag").choice(CLOSING)
+        for begun in range(1, len(tag)):
+            if not closed and body.endswith("".join(tag[:begun])) and dice.random() < 0.9:
+                return tag[begun]
         if not closed and (len(body) > LONGEST or (len(body) > 300 and dice.random() < 0.01)):
-            return THINK.closing
+            return tag[0]
         if closed and body and (len(body) > LONGEST or dice.random() < self.end_rate):
             return None
         draw = dice.random()
@@ -202,6 +208,8 @@ class World:
             def draw(body: str, number: int) -> bytes | None:
                 if number % 43 == 0:
                     return HALF_A_CHARACTER
+                if number % 47 == 0 and self.sewn:
+                    return b""
                 token = self.next_token(author, body, number)
                 return token.encode() if token is not None else None
 

@@ -18,11 +18,13 @@ from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish
 from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policies.cascade import UNSURE_ANSWER, UNSURE_REST, Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import StepScore
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import BUDGET, OPENING, PERSON, SMALL_ONLY, UNCLOSED
 from baton_reasoning.core.thinking.requests import (
@@ -46,7 +48,7 @@ from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Programmed, World, keywords, run
-from tests.fakes.scripted import THINK, Fault, ScriptedEngine, characters, single_bytes
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, ScriptedEngine, characters, single_bytes
 
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
@@ -96,6 +98,8 @@ def making(*requests: Request[Any]) -> Programmed:
 def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests, text):
     done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
     assert done.trace.text.removesuffix(" Four.</think>") == text
+    blank = run(making(Step(), LookAhead(), ONE), [["One.\n\n", ""], " End.</think>"], [["Two"]])
+    assert [gone.tokens for gone in blank.all(events.TextDiscarded)] == [1], "a token without text is replaced, too"
 
 
 def test_a_step_ends_before_the_first_word_of_the_next_which_goes_if_another_model_writes_that():
@@ -197,6 +201,13 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it():
     assert sum(total.decoded for total in done.trace.totals.values()) < DECODED_AT_MOST * 60
 
 
+@pytest.mark.parametrize("question", [Judge("?", ("A",)), Score(), Trial(1, LARGE)])
+def test_a_question_at_the_boundary_where_a_takeover_ended_leaves_the_boundary_there(question):
+    taking, here = TakeOver(9, RANDOM, until=Until.STEP), Step(here=True)
+    done = run(making(Step(), taking, question, here, ONE), ["One.\n\n", " End.</think>"], ["Two.\n\n", "L", "L"])
+    assert done.trace.text == "One.\n\nTwo.\n\nL End.</think>"
+
+
 # Handoffs
 
 
@@ -218,7 +229,7 @@ def test_nothing_is_handed_over_inside_a_character_nor_is_half_of_one_left_by_a_
 @pytest.mark.parametrize(("silent", "written"), [(5, "It is so"), (6, "")])
 def test_nothing_is_handed_over_before_the_text_of_a_token_has_come(silent, written):
     """A server may tell the text of several tokens with the last of them; a takeover waits only so long for it."""
-    large = ScriptedEngine([*[b""] * silent, "It is so"], name="large")
+    large = ScriptedEngine([*[b""] * silent, "It is so"], name="large", tells_late=True)
     done = run(AtBoundary(THREE), ["One.\n\n", " End.</think>"], large)
     assert done.trace.text == f"One.\n\n{written} End.</think>"
     assert done.trace.totals[LARGE].kept == (silent + 1 if written else 0)
@@ -335,6 +346,16 @@ def test_a_text_that_is_taken_up_is_decided_at_its_boundary_or_after_the_rest_of
     assert rest.trace.text == "One is two.\n\nSo it is End.</think>"
 
 
+def test_a_cascade_that_is_taken_up_replaces_and_says_no_more_than_what_follows():
+    for before, text, reason in (
+        (None, "So.</think> Four.", UNSURE_ANSWER),
+        (begun("One.\n\nTwo is", 3), "One.\n\nSo.</think> Four.", UNSURE_REST),
+    ):
+        unsure = ScriptedEngine("Unsure.</think> Two.", chances=lambda _: TORN)
+        done = run(Cascade(), unsure, ["So.</think> Four."], before=before)
+        assert (done.trace.text, done.trace.pieces[-1].reason) == (text, reason.id)
+
+
 @pytest.mark.parametrize(
     ("tokens", "first", "text"),
     [
@@ -384,6 +405,16 @@ def test_each_token_of_a_discarded_closing_tag_counts(tag):
     done = run(StepScore(), [["One.", *tag]], large, RunSettings(max_tokens=9))
     assert done.all(events.TextDiscarded)[0].tokens == 1 + len(tag)
     assert (done.trace.finish, done.trace.tokens) == (events.Finish.MAX_TOKENS, 9)
+
+
+def test_a_closing_tag_that_is_cut_within_loses_the_tokens_after_the_cut():
+    """The last token of three counted as kept once the large model had written it instead."""
+    tag = ["</", "think", ">"]
+    small = ScriptedEngine(["One", *tag], chances=lambda body: TORN if body.endswith("</think") else CERTAIN)
+    done = run(TokenEntropy(), small, [[">", " Four."]])
+    assert [(gone.text, gone.tokens) for gone in done.all(events.TextDiscarded)] == [(">", 1)]
+    assert (done.trace.thinking_text, done.trace.tokens) == ("One", len(["One", *tag]))
+    assert done.small.calls[-1].position == done.trace.tokens
 
 
 def test_half_a_closing_tag_at_the_end_of_a_run_is_final():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -27,12 +27,12 @@ from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import BUDGET, EDITED, PERSON, REPETITION
 from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.requests import Until
+from baton_reasoning.core.thinking.requests import TakeOver, Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.running import LARGE, SMALL, Run, World, keywords, rules, run, settings_of, written
+from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Run, World, keywords, rules, run, settings_of, written
 from tests.fakes.scripted import TORN, ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -172,7 +172,10 @@ def test_a_button_pressed_while_a_model_reads_does_not_wait_for_its_first_token(
 # Limits
 
 
-def limited(policy: Policy, small: list[str], large: list[str], max_tokens: int = 400, **limits: float | bool) -> Run:
+Texts = Sequence[str | Sequence[str]]
+
+
+def limited(policy: Policy, small: Texts, large: Texts, max_tokens: int = 400, **limits: float | bool) -> Run:
     guard = LimitsGuard(Limits.model_validate(limits))
     return run(policy, small, large, RunSettings(max_tokens=max_tokens), [guard])
 
@@ -185,6 +188,15 @@ def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows():
     assert (waits.trace.text, waits.large.calls) == ("one two\n</think>\n\nFour.", []), "what waits stands"
     on_the_tag = limited(Never(), ["one two</think> four"], [], max_thinking_tokens=3)
     assert (len(on_the_tag.all(events.ThinkingClosed)), on_the_tag.all(TextInserted)) == (1, [])
+
+
+def test_limits_hold_among_tokens_that_have_no_text():
+    """A control token has none; each was taken for half a character."""
+    small = [["one", " two", *[""] * 9, " three"], "Four."]
+    done = limited(Never(), small, [], max_thinking_tokens=3)
+    assert [len(piece.tokens) for piece in done.trace.pieces if not piece.in_answer] == [3, 0]
+    taken = limited(AtBoundary(TakeOver(3, BUDGET)), ["One.\n\n", " End.</think>"], [["So", *[""] * 9]])
+    assert taken.trace.totals[LARGE].kept == 3
 
 
 def test_no_takeover_begins_above_the_cap_on_the_large_share():
@@ -206,6 +218,18 @@ def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(name):
     large = ScriptedEngine("", name="large", marks="0" * 9)
     done = run(POLICIES[name](), small, large, interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert (done.trace.thinking_text, done.all(TextDiscarded)) == (text.partition("</think>")[0], [])
+
+
+def test_where_the_cap_refuses_a_longer_takeover_no_prompt_is_inserted_and_the_reflections_still_count():
+    settings = Keywords.Settings(c=1, n1=2)
+    before = run(Keywords(settings), ["One.\n\nWait, no", " it is"], ["Wait, so. And"], RunSettings(max_tokens=8)).trace
+    assert (before.text, before.counters["reflections"]) == ("One.\n\nWait, so. it", 1)
+    small = ScriptedEngine(" Two.\n\nThree.\n\nFour.</think>Five.")
+    capped = run(Keywords(settings), small, [], interruptions=[LimitsGuard(Limits(max_large_share=0))], before=before)
+    assert (capped.trace.text, capped.trace.counters) == (
+        f"{before.text} Two.\n\nThree.\n\nFour.</think>Five.",
+        before.counters,
+    )
 
 
 def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed():

@@ -378,7 +378,7 @@ def test_every_kind_is_covered_and_tokens_take_little_room():
     assert event_to_json(ONE_OF_EACH[0])["schema"] == events.SCHEMA
     data = event_to_json(TokenWritten(1.5, SMALL, 5, " the"))
     assert data == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
-    fields = ["text" if name == "data" else name for name in Token._fields]
+    fields = ["text" if name == "data" else name for name in Token._fields if name != "held"]
     assert TokenWritten.__struct_fields__[2:-1] == tuple(fields), "the engines', in their order"
 
 

@@ -305,6 +305,7 @@ def test_token_entropy_is_the_published_rule(world, returns_below):
     made, text = token_by_token(world, 0.45, returns_below)
     trace = solve(world, TokenEntropy.Settings(returns_below=returns_below))
     assert (decisions(trace), trace.text) == (made, text)
+    assert_consistent(trace, 100_000)
 
 
 @in_unsure_worlds

@@ -232,12 +232,15 @@ def test_a_file_is_called_by_its_name_and_asked_for_by_its_path_and_another_afte
 # The tokens of an answer
 
 
-def parse(*choices: dict[str, Any]) -> list[tuple[int | None, str, float | None]]:
-    """Id, text and log-probability of each token of a stream."""
+def parsed_tokens(*choices: dict[str, Any]) -> list[Token]:
     parser = CompletionsAnswer(ModelCard("big", "", 500), counts_at_end=False)
     events = [event for choice in choices for event in parser.parse(Fields({"choices": [choice]}))]
-    written = [event for event in events if isinstance(event, Token)]
-    return [(token.id, token.data.decode(), token.logprob) for token in written]
+    return [event for event in events if isinstance(event, Token)]
+
+
+def parse(*choices: dict[str, Any]) -> list[tuple[int | None, str, float | None]]:
+    """Id, text and log-probability of each token of a stream."""
+    return [(token.id, token.data.decode(), token.logprob) for token in parsed_tokens(*choices)]
 
 
 def spelled(*texts: str) -> dict[str, Any]:
@@ -264,11 +267,9 @@ def test_no_character_of_a_stream_is_lost_or_told_twice(events):
 
 
 def test_text_that_the_tokens_do_not_spell_is_on_the_last_one_that_may_complete_it():
-    assert parse({"text": "So it is", "token_ids": [1, 2, 3]}) == [
-        (1, "", None),
-        (2, "", None),
-        (3, "So it is", None),
-    ]
+    so_it_is = {"text": "So it is", "token_ids": [1, 2, 3]}
+    assert parse(so_it_is) == [(1, "", None), (2, "", None), (3, "So it is", None)]
+    assert [token.held for token in parsed_tokens(so_it_is)] == [True, True, False]
     first = {"text": "a", "token_ids": [1, 2], "logprobs": spelled("a", "\ufffd")}
     second = {"text": "€ b", "token_ids": [3, 4], "logprobs": spelled("\ufffd", " b")}
     assert [(id, text) for id, text, _ in parse(first, second)] == [(1, "a"), (2, ""), (3, "€"), (4, " b")]

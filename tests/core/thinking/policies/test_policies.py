@@ -20,7 +20,7 @@ from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
-from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
@@ -188,6 +188,20 @@ def test_where_no_thinking_is_open_the_large_models_end_ends_the_text(thinks, op
     assert (done.trace.text, done.trace.finish) == (text, Finish.END_OF_TEXT)
 
 
+def test_an_opening_that_was_interrupted_is_written_to_its_end_unless_a_person_ends_it():
+    opening, small, large = EveryStep.Settings(opening=4), [" End.</think>"], [" four five. Six"]
+    before = run(Always(), [], ["One two three"], RunSettings(max_tokens=3)).trace
+    assert run(EveryStep(opening), small, large, before=before.until(len("One two"))).told[1] == (
+        "large",
+        " four five.",
+    )
+    assert run(EveryStep(opening), small, large, before=before.edited(3, " so")).told[2] == ("small", " End.</think>")
+    control = Control()
+    engine = ScriptedEngine("One two", " three", name="large", before_token=lambda _: control.give_back())
+    back = run(EveryStep(opening), small, engine, interruptions=[control])
+    assert back.told == [("large", "One"), ("small", " End.</think>")]
+
+
 def test_random_takeovers_come_with_their_chance_and_repeat_with_the_seed_and_the_place():
     def by_chance(seed: int, chance: float = 0.5, most: int = 200, before: Trace | None = None) -> Run:
         settings = RandomTakeover.Settings(p=chance, n1=1, until=Until.SENTENCE)
@@ -275,6 +289,13 @@ def test_the_first_steps_may_be_the_large_models():
     done = scored("9", ["End.</think>No", "Four."], "Plan.\n\nNo", "More.\n\nNo", first_steps_large=2)
     assert rules(done) == [OPENING, OPENING]
     assert done.trace.text == "Plan.\n\nMore.\n\nEnd.</think>Four."
+
+
+def test_a_cap_that_refuses_the_first_steps_leaves_them_to_the_small_model():
+    """However many there are: the program asked for each of them in vain, and the run failed."""
+    settings = RunSettings(policy=StepScore.Settings(first_steps_large=5000), limits=Limits(max_large_share=0))
+    pair = Pair(ScriptedEngine("One.</think>", "Two."), ScriptedEngine(name="large", marks="9"))
+    assert Trace.of(run_pair(pair, ask("2 + 2?", settings), settings)).text == "One.</think>Two."
 
 
 def test_two_identical_steps_close_the_thinking_but_one_that_was_written_again_is_none():
