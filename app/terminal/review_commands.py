@@ -50,6 +50,7 @@ from baton_reasoning.core.batch.reporting.reviews import (
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
 from baton_reasoning.core.batch.running.arms import by_models, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.regrading import expected_of
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError, StoreError
@@ -418,7 +419,8 @@ def _stored_answer(store: Store, name: str) -> Answer:
     """Return the answer of a batch with this run, else that of the conversation whose id begins so."""
     if found := store.batches.of_run(name):
         batch, problem = found
-        return Answer.stored(store, name, problem.expected or "", BatchSettings.of(batch).how)
+        how = BatchSettings.of(batch).how
+        return Answer.stored(store, name, expected_of(problem, how) or "", how)
     id = full_id((each.id for each in store.conversations.recent()), name, "answers")
     run = store.conversations.open(id).leaf or ""
     return Answer.stored(store, run, _demo_answer(store.runs.trace(run)))

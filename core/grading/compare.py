@@ -23,6 +23,7 @@ from baton_reasoning.core.grading.normal import (
     without_name,
 )
 from baton_reasoning.core.grading.numbers import (
+    GROUPED_BY_POINTS,
     Quantity,
     read_quantity,
     read_unit,
@@ -37,6 +38,7 @@ Algebra = Callable[[str, str], Verdict]
 
 _LONGEST_UNIT = 60
 _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
+_BEGINS = re.compile(r"-?\d+(?:\.\d+)?(?= [^\W\d_])")
 _NOTHING = re.compile(
     r"none|nothing|no (?!solution|root|value|real)[a-z]{3,}(?: left| at all| remaining)?", re.IGNORECASE
 )
@@ -80,6 +82,9 @@ def _compare_expressions(expected: str, given: str, algebra: Algebra) -> Verdict
         return _numeric_verdict(right == said, expected, given)
     if right or said:
         return Verdict.of(None, How.NUMERIC, f"{shortened(given if said else expected)} may be a range or a date.")
+    number = read_quantity(expected)
+    if number and (begins := _BEGINS.match(given)) and read_quantity(begins.group()) == number:
+        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} may be {shortened(expected)}.")
     return algebra(expected, given)
 
 
@@ -119,7 +124,8 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
         return None
     if not right.value and _NOTHING.fullmatch(tidy(given)):
         return _numeric_verdict(True, expected, given)
-    number = number or _quantity(with_decimal_point(given), expected)
+    if number is None or GROUPED_BY_POINTS.search(given):
+        number = _quantity(with_decimal_point(given), expected)
     if number is None:
         return None
     same = same_quantity(right, number)
@@ -234,7 +240,7 @@ def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
     answer = re.sub(r"^(?:option|choice)\s+", "", answer, flags=re.IGNORECASE)
     if letters_of(answer):
         return None
-    if len(answer) == 1:
+    if re.fullmatch(r"\(?[a-z][).]?", answer):
         answer = answer.upper()
     match = _LETTER.match(answer)
     # "A triangle" starts with an article, not with a choice.

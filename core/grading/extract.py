@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 
-from baton_reasoning.core.grading.compare import LETTERS, choice_letter
+from baton_reasoning.core.grading.compare import LETTERS, choice_letter, read_option
 from baton_reasoning.core.grading.conclusion import answer_in_conclusion
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.running_text import answer_at_start
+from baton_reasoning.core.grading.sentence import CONTRAST, without_claims
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
@@ -26,6 +27,15 @@ _BOXED = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare
 _BETWEEN_BOXES = re.compile(
     r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
 )
+# What takes an answer back; what comes after it counts.
+_CORRECTION = re.compile(
+    r"\bcorrection\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\bI\s+(?:made|see)\s+(?:a|an|my)\s+(?:\w+\s+)?(?:mistake|error|slip)\b"
+    r"|\blet\s+me\s+(?:correct|fix)\b",
+    re.IGNORECASE,
+)
+_EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{\s*\}")
+_NAMED_AT_END = re.compile(r"[a-zA-Z]\w? ?= ?[^=]+$")
+_LABELLED = re.compile(r"(?:final\s+)?(?:answer|result|solution)\s*[:=]\s*(?=\S)", re.IGNORECASE)
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _SUBJECT = (
@@ -42,7 +52,9 @@ _ABOUT = r"(?:[*_`\"”)\]]{0,4}[ \t]+(?:to|for|of|in)\b[^.:=\n]{1,60}?)?[*_`\"�
 _PHRASE = re.compile(
     rf"\b{_SUBJECT}\b{_ABOUT}{_VERB}"
     rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
-    r"|答案[是为為:：]+[\s:*_]*(?=\S)"
+    r"|(?:\b(?:die\s+)?(?:Antwort|Lösung|Ergebnis)|\b(?:la\s+)?(?:réponse|respuesta|risposta)|\b(?:a\s+)?resposta|\bответ)"
+    r"(?:\s+(?:finale?|final|correcta?|richtige))?[*_]*\s*(?::|=|[-–—]|(?:ist|lautet|est|es|è|é)\b)[\s:*_]*(?=\S)"
+    r"|(?:答案|答え|答)[是为為は:：]+[\s:*_]*(?=\S)"
     r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?:[-=]{3,}\s*)?(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -73,17 +85,31 @@ _INSTEAD = re.compile(
 _VALUE_AT_START = re.compile(r"[^\w\\]*[\d\\]|\W*[A-Z]\b")
 # What follows "the answer is" without being one.
 _NO_ANSWER = re.compile(
-    r"(?:not|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
+    r"(?:not|nicht\b|pas\b|non?\b|não\b|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
     r"|indeed|already|still|supposed|expected|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
     r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"\b(?:(?i:option|choice|choose|select|pick|go\s+with)\s*:?|(?i:final)[*_\s]*:)[\s*_(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])"
+    r"\b(?:(?i:option|opción|opção|opzione|choice|choose|select|pick|go\s+with)\s*:?|(?i:final)[*_\s]*:)[\s*_(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])"
     r"(?![)*\]]*\s+(?:is|are|was)\s+(?:wrong|incorrect|false|not|out)\b)"
 )
-_IS_CORRECT = re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b")
+_CHOSEN = (
+    _OPTION,
+    re.compile(r"(?i:option|opción|opção|opzione|choice)\s+\(?(?P<letter>[a-j])(?:\)|[.,;]?$|[.,;]\s)"),
+    re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b"),
+    re.compile(
+        r"(?:\b(?i:leaves|leaving|left\s+with|(?:must|has\s+to|should|can\s+only)\s+be|it\s+is|it['’]s|goes?\s+with|going\s+with)"
+        r"(?:\s+only)?\s+|[选選][择択]?肢?[はが是为為:：\s]*)[*_(\[]*(?P<letter>[A-J])[)\]*_]*(?=[.,;!。，で]|\s*$)",
+        re.MULTILINE,
+    ),
+)
+"""How a text says which option it chooses."""
+_NARROW = {ord("Ａ") + at: letter for at, letter in enumerate(LETTERS)}
+"""Letters of full width, as Chinese and Japanese texts have them."""
 _MOST_PHRASES = 20
+_MOST_WORDS_OF_OPTION = 6
+"""A longer line that begins with the letter of an option may say why it is not chosen."""
 # A question that the text goes on from without a yes: "So the answer is 540? No."
 _DROPPED_QUESTION = re.compile(
     r"(?:^|(?<=[.!?]\s))(?:[^.!?\n]|[.!](?!\s))*\?[*_)\"”]*(?=\s+\S)"
@@ -96,14 +122,23 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     r"""Find the answer in a model's text; None if there is none.
 
     It is the last `\boxed{…}` after the thinking, else the rest of "the answer is …", else what the conclusion says.
-    Where `expected` is a letter, a chosen letter is looked for first. A truncated text (not `finished`) has no
-    conclusion.
+    Where `expected` is an option, `B` or `(B) Paris`, a chosen letter is looked for first. A truncated text (not
+    `finished`) has no conclusion, an unfinished thinking no answer.
     """
-    if expected and choice_letter(expected) == expected and (letter := extract_choice(text)):
+    _thinking, closed, text = text.rpartition(THINKING_END)
+    if not closed and THINKING_START in text:
+        return None
+    if expected and read_option(expected) and (letter := extract_choice(text)):
         return letter
-    finished = finished and not (THINKING_START in text and THINKING_END not in text)
-    text = text.rsplit(THINKING_END, 1)[-1]
-    return _marked_answer(text) or (answer_in_conclusion(_without_denials(text)) if finished else None)
+    corrected = text[max((mark.end() for mark in _CORRECTION.finditer(text)), default=0) :]
+    if corrected != text and re.search(r"\d", corrected) and finished:
+        return extract_answer(corrected, expected)
+    if _EMPTY_BOX.search(text) and last_boxed(text) is None:
+        return None
+    answer = _marked_answer(text, expected)
+    if answer or not finished:
+        return answer
+    return answer_in_conclusion(_without_denials(text), expected)
 
 
 def last_boxed(text: str) -> str | None:
@@ -114,16 +149,17 @@ def last_boxed(text: str) -> str | None:
 
 def extract_choice(text: str) -> str | None:
     """Find the letter that a model chose: boxed, after "answer is", as "option B", or alone on a line."""
-    text = text.rsplit(THINKING_END, 1)[-1]
+    text = text.rsplit(THINKING_END, 1)[-1].translate(_NARROW)
     answer = _marked_answer(text)
     if answer and (letter := choice_letter(answer)):
         return letter
     text = _without_denials(text)
+    found = sorted((each for chosen in _CHOSEN for each in chosen.finditer(text)), key=re.Match[str].start)
+    options = [letter for option in found if (letter := option["letter"].upper()) in LETTERS[:10]]
     lines = [line for line in text.strip().splitlines() if line.strip(" *-_#")]
-    if lines and (letter := choice_letter(lines[-1].strip(" *"))):
+    is_sentence = bool(lines) and len(lines[-1].split()) > _MOST_WORDS_OF_OPTION
+    if lines and not (is_sentence and options) and (letter := choice_letter(lines[-1].strip(" *"))):
         return letter
-    found = sorted([*_OPTION.finditer(text), *_IS_CORRECT.finditer(text)], key=re.Match[str].start)
-    options = [option["letter"] for option in found if option["letter"] in LETTERS[:10]]
     return options[-1] if options and answer is None else None
 
 
@@ -145,13 +181,17 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
     return value or None
 
 
-def _marked_answer(text: str) -> str | None:
+def _marked_answer(text: str, expected: str | None = None) -> str | None:
     """Find the answer in a box, after `####` or after a phrase."""
-    boxed = _joined_boxes(text)
+    boxed = _joined_boxes(text, expected)
     if boxed is not None:
         # `\boxed{\text{The answer is } 18}`
-        sentence = "answer" in boxed and len(boxed) <= _LONGEST_SENTENCE
-        return (_after_phrase(tidy(boxed)) if sentence else None) or boxed
+        sentence = "answer" in boxed.lower() and len(boxed) <= _LONGEST_SENTENCE
+        return (
+            (_after_phrase(tidy(boxed)) if sentence else None) or _LABELLED.sub("", tidy(boxed), 1)
+            if sentence
+            else boxed
+        )
     if tagged := _TAGGED.findall(text) or _HASHES.findall(text):
         return answer_at_start(tagged[-1])
     return _after_phrase(_without_denials(text))
@@ -167,7 +207,7 @@ def _affirmed(sentence: re.Match[str]) -> str:
     said = sentence.group()
     if len(said) > _LONGEST_SENTENCE:
         return said
-    said = _NOT_THE_ANSWER.sub("", said)
+    said = without_claims(_NOT_THE_ANSWER.sub("", CONTRAST.sub("", said)))
     denied = _DENIED.search(said)
     if denied is None:
         return said
@@ -190,20 +230,37 @@ def _after_phrase(text: str) -> str | None:
     return None
 
 
-def _joined_boxes(text: str) -> str | None:
-    r"""Join the last box with those right before it: `\boxed{1}` and `\boxed{-2}` are one answer of two values."""
+def _joined_boxes(text: str, expected: str | None = None) -> str | None:
+    r"""Join the last box with those right before it: `\boxed{1}` and `\boxed{-2}` are one answer of two values.
+
+    Boxes with names are joined wherever they stand, if the expected answer has these names: `x = 1, y = 2`.
+    """
     boxes = _boxes(text)
     if not boxes:
         return None
+    named = [box if "=" in box else f"{text[:start].rstrip('$ ')} {box}" for start, _, box in boxes]
+    named = [value.group() for box in named if (value := _NAMED_AT_END.search(box))]
+    names = {box.partition("=")[0].strip() for box in named}
+    if len(names) == len(boxes) > 1 and names == {
+        part.partition("=")[0].strip() for part in (expected or "").split(",")
+    }:
+        return ", ".join(named)
     start, _, answer = boxes[-1]
     answers = [answer]
     for earlier_start, earlier_end, earlier in reversed(boxes[:-1]):
         between = text[earlier_end:start]
-        if len(between) > 40 or not re.search(r"\b(?:and|or)\b|,", between) or not _BETWEEN_BOXES.fullmatch(between):
+        is_joined = re.search(r"\b(?:and|or)\b|,", between) or _are_named(earlier, answers[0])
+        if len(between) > 40 or not is_joined or not _BETWEEN_BOXES.fullmatch(between):
             break
         start = earlier_start
         answers.insert(0, earlier)
     return ", ".join(dict.fromkeys(answers))
+
+
+def _are_named(one: str, other: str) -> bool:
+    """Tell whether two boxes have values of different names, as `x = 1` and `y = 2`."""
+    names = [box.partition("=")[0].strip() for box in (one, other) if "=" in box]
+    return len(names) == 2 and names[0] != names[1]
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
@@ -241,12 +298,14 @@ def given_in(trace: Trace, expected: str | None = None, how: How | Regex = How.A
 def given_in_text(
     text: str, answer_start: int | None, ended: bool, expected: str | None = None, how: How | Regex = How.AUTO
 ) -> str | None:
-    """Find what is graded in a text; None if there is nothing. Unfinished thinking and a truncated answer have no
-    conclusion.
+    """Find what is graded in a text; None if there is nothing. A truncated answer has no conclusion.
 
-    `answer_start`: where the answer begins, None while the thinking is open. `ended`: whether the model ended the text.
+    `answer_start`: where the answer begins; None while the thinking is open, which has none, whatever it boxes.
+    `ended`: whether the model ended the text.
     """
-    answer = text[answer_start or 0 :]
+    if answer_start is None:
+        return None
+    answer = text[answer_start:]
     if isinstance(how, Regex):
-        return None if answer_start is None else answer.strip() or None
-    return extract_answer(answer, expected, finished=ended and answer_start is not None)
+        return answer.strip() or None
+    return extract_answer(answer, expected, finished=ended)

@@ -42,6 +42,10 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\neq(?![a-zA-Z])|≠|!=", r"\\ne "),
         (r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])", "≈"),
         (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])|\\circ(?![a-zA-Z])", "°"),
+        (r"(?<=\d [NW])\s*(?:·|⋅|\\cdot)\s*(?=[mh](?![a-zA-Z]))", " "),  # newton metres, watt hours
+        (r"°\s*C(?![a-zA-Z])", " celsius"),
+        (r"°\s*F(?![a-zA-Z])", " fahrenheit"),
+        (r"(?<=\d) times (?=\d)", r"\\times "),
         (r"\\%", "%"),
         (r"[−–]", "-"),
         (r"×|\\cdot(?![a-zA-Z])|·|⋅", r"\\times "),
@@ -87,6 +91,7 @@ _NAMED = re.compile(
     r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z](?:, ?[a-z])*\))?|\([a-z](?:, ?[a-z])+\))"
     r"\s*(?:=|≈|\\in(?![a-z]))\s*(?P<value>[^=]+)"
 )
+_EVENT = re.compile(r"(?:P|Pr|E)\s*\(.*\)")  # `P(at least one red) = 2/3`
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z]\))?")
 _LISTED = re.compile(r",|\s(?:and|or)\s")
 _EQUALS = re.compile(r"\s*(?:(?<![<>!\\])=|≈)\s*")
@@ -150,7 +155,7 @@ def without_name(text: str, other: str) -> str:
         if _LISTED.search(text):
             return text
         text = f"{parts[0]} = {parts[-1]}"
-    elif len(parts) == 2 and "=" not in other and not re.search("[A-Za-z]", parts[0]):
+    elif len(parts) == 2 and "=" not in other and (not re.search("[A-Za-z]", parts[0]) or _EVENT.fullmatch(parts[0])):
         return parts[1]
     named = _NAMED.fullmatch(text)
     if named is None:
@@ -176,7 +181,7 @@ def _without_approximation(text: str, other: str) -> str:
 
 _LONGEST_NAME = 4
 """Words; what is longer is prose."""
-_VERDICTS = frozenset("yes no true false".split())
+VERDICTS = {"yes": True, "true": True, "no": False, "false": False}
 _NEGATIONS = frozenset("not no never neither nor or isn't than except".split())
 _ARTICLES = re.compile(
     r"^(?:(?:the|a|an|it|this|is|answer|therefore|so|thus|hence|by|to|on|in|at),?\s+)+", re.IGNORECASE
@@ -186,9 +191,11 @@ _GENERIC = frozenset(
     "function number integer triangle angle solution solutions quadrilateral direction person one curve graph polygon "
     "line shape".split()
 )
-_STATES = re.compile(r"^(?:is|was|has|had|will|wins?|won|are|were)\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"^(?:is|was|has|had|will|wins?|won|are|were|that|which|who)\b", re.IGNORECASE)
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\begin\{[a-z]+\}|\\end\{[a-z]+\}")
 _WORD = re.compile(r"(?<![\\\w])[a-zA-Z]{3,}(?![\w(])")
+OTHER_WORDS = re.compile(r"[^\W\d_]*[^\W\d_a-zA-Z\u0370-\u03ff\u2100-\u214f][^\W\d_]*")
+"""Words with letters that English has not; Greek ones and those of mathematics are in formulas."""
 _FUNCTIONS = frozenset(
     "sin cos tan cot sec csc log exp mod gcd lcm max min det arcsin arccos arctan pmatrix bmatrix and".split()
 )
@@ -218,17 +225,18 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     right, said = _plain(expected), _plain(given)
     if right == said:
         return _verdict(True, expected, given)
-    if right in _VERDICTS:
+    if right in VERDICTS:
         first, last = said.partition(" ")[0].strip(",."), said.rpartition(" is ")[2]
-        said_so = first if first in _VERDICTS else last
-        return _verdict(said_so == right, expected, given) if said_so in _VERDICTS else _in_doubt(expected, given)
+        said_so = first if first in VERDICTS else last
+        same = VERDICTS.get(said_so) is VERDICTS[right]
+        return _verdict(same, expected, given) if said_so in VERDICTS else _in_doubt(expected, given)
     if re.search(rf"\b{re.escape(right)}\b", said):
         return _verdict(True, expected, given) if _means(right, said) else _in_doubt(expected, given)
     if said and re.search(rf"\b{re.escape(said)}\b", right):
         return _in_doubt(expected, given)
     if _listed_words(right) == _listed_words(said):
         return _in_doubt(expected, given)  # the order may matter
-    if is_words(given) and len(given.split()) > _LONGEST_NAME:
+    if len(given.split()) > _LONGEST_NAME:
         return _in_doubt(expected, given)
     return _verdict(False, expected, given)
 
@@ -241,6 +249,8 @@ def no_value(text: str) -> str | None:
 
 def is_prose(text: str) -> bool:
     """Tell whether a tidy answer has words that belong to no formula. A unit at its end is no prose."""
+    if len(OTHER_WORDS.findall(text)) > 1:
+        return True
     words = [word for word in _WORD.findall(_COMMAND.sub(" ", text)) if word.lower() not in _FUNCTIONS]
     return len(words) > 1 or (len(words) == 1 and is_words(text) and text.lower() == words[0].lower() and len(text) > 3)
 
@@ -252,9 +262,12 @@ def _means(right: str, said: str) -> bool:
         return False
     if said.startswith(right):
         rest = said[len(right) :].strip()
-        return rest in _GENERIC or _STATES.match(rest) is not None
+        return rest in _GENERIC or _GOES_ON.match(rest) is not None
     return (
-        re.fullmatch(rf"(?:[\w']+ ){{0,6}}(?:is|are|was|were|falls? on|be)(?: the| an?)? {re.escape(right)}", said)
+        re.fullmatch(
+            rf"(?:[\w'’,]+ ){{0,20}}(?:is|are|was|were|falls? on|be|called|named)(?: the| an?)? {re.escape(right)}",
+            said,
+        )
         is not None
     )
 

@@ -27,11 +27,14 @@ sterling  £ gbp
 part      % percent pct
 angle     ° degree deg
 radian    rad radian
+celsius   celsius
+fahrenheit fahrenheit
 energy    J joule; kJ kilojoule 1000
 force     N newton
 power     W watt; kW kilowatt 1000
 voltage   V volt
 charge    C coulomb
+current   A ampere amp
 kelvin    K kelvin
 pressure  Pa pascal; kPa 1000
 frequency Hz hertz
@@ -142,7 +145,7 @@ def read_unit(text: str) -> Unit | None:
             sign = -1
         elif word in _SQUARED:
             squared = _SQUARED[word]
-        elif word in _SMALL_WORDS and (dimensions or other):
+        elif word == "of" or (word in _SMALL_WORDS and (dimensions or other)):
             continue
         elif (name := _known(written)) is not None:
             known, size = _UNITS[name]
@@ -151,7 +154,7 @@ def read_unit(text: str) -> Unit | None:
                 dimensions[dimension] = dimensions.get(dimension, 0) + raised * exponent
             factor *= size**exponent
             squared = 1
-        elif len(word) > 2 and word not in _NO_UNITS:
+        elif (len(word) > 2 or not word.isascii()) and word not in _NO_UNITS:
             other.add(word.removesuffix("s"))
         else:
             return None
@@ -161,7 +164,7 @@ def read_unit(text: str) -> Unit | None:
 
 def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
     """Split into words with their powers, and what follows from the next number on."""
-    if not text[0].isspace() and not re.match(r"[%°$€£¢/]|[a-zA-Z]{2}", text):
+    if not text[0].isspace() and not re.match(r"[%°$€£¢/]|[a-zA-Z]{2}|[^\W\da-zA-Z]", text):
         return None
     words: list[tuple[str, int]] = []
     at = 0
@@ -182,8 +185,14 @@ def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
             continue
         words.append((word, int(token["power"] or 1)))
         at = token.end()
-    # Without a space only the short names of units are units: 5cm, not 5xy.
-    if not text[0].isspace() and words and words[0][0] not in _UNITS and words[0][0] not in ("th", "st", "nd", "rd"):
+    # Without a space only the short names of units are units: 5cm, not 5xy; or words in another script.
+    if (
+        text[0].isascii()
+        and not text[0].isspace()
+        and words
+        and words[0][0] not in _UNITS
+        and words[0][0] not in ("th", "st", "nd", "rd")
+    ):
         return None
     if words and words[0][0] in ("th", "st", "nd", "rd"):
         words = words[1:]
@@ -213,7 +222,7 @@ _MOST_BITS = 40_000
 
 _PLAIN = r"(?:\d{1,3}(?:[, '’]\d{3})+(?!\d)|\d{1,2}(?:,\d\d)+,\d{3}|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
-    r"(?P<sign>[+-]?)\s*(?:(?:US|CA?|AU?|NZ|R)?[$€£])?\s*(?P<inner_sign>-?)(?:"
+    r"(?P<sign>[+-]?)\s*(?:(?:US|CA?|AU?|NZ|R)?[$€£]|R(?=\d))?\s*(?P<inner_sign>-?)(?:"
     r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)"
     r"|(?P<before>\d*\.\d*)(?:\\(?:overline|bar|dot)\s*\{?(?P<cycle>\d+)\}?|\((?P<cycle_round>\d+)\)|(?P<dots>\.\.\.))"
     r"|(?P<base>\d+(?:\.\d+)?|\(\s*[+-]?\d+(?:\.\d+|/\d+)?\s*\))\^(?P<raised>\d|-\d|\{\s*[+-]?\d+\s*\})"
@@ -224,6 +233,7 @@ _NUMBER = re.compile(
 _FRACTION = re.compile(r"\\frac\s*\{\s*([+-]?\d+)\s*\}\s*\{\s*(\d+)\s*\}(?!\s*\d)")
 _ABOUT = re.compile(r"^(?:≈|(?:about|approximately|around|roughly|exactly|only|just)\s)\s*", re.IGNORECASE)
 _ONE_OF = re.compile(r"^(?P<part>[\w-]+) (?:in|out of)(?: every)? (?P<whole>[\w-]+)$", re.IGNORECASE)
+_TIMES = re.compile(r"(?<=\w) times(?: as [a-z]+)?$")
 _SCALE = re.compile(rf"^\s*(?:(?P<scale>{'|'.join(SCALES)})s?(?![a-z]))", re.IGNORECASE)
 _BASED = re.compile(
     r"\(?(?P<digits>[0-9A-F]+)\)?\s*(?:_\s*\{?\s*(?P<base>\d{1,2}|[a-z]+)\s*\}?"
@@ -231,7 +241,7 @@ _BASED = re.compile(
 )
 
 
-_GROUPED_BY_POINTS = re.compile(
+GROUPED_BY_POINTS = re.compile(
     r"(?<![\d.,])\d{1,3}(?:(?:\.\d{3}){2,}(?![\d.])|(?:\.\d{3})+(?=,\d|\s*(?:€|euros?\b|eur\b|franken\b)))",
     re.IGNORECASE,
 )
@@ -254,7 +264,7 @@ class Quantity:
 def read_quantity(text: str) -> Quantity | None:
     """Read a text that is a number as a whole, perhaps with a unit; None if it is anything else."""
     text = _FRACTION.sub(r" \1/\2", _ABOUT.sub("", tidy(text))).strip()
-    text = _ONE_OF.sub(_as_fraction, text)
+    text = _TIMES.sub("", _ONE_OF.sub(_as_fraction, text))
     if text.startswith("(") and text.endswith(")") and not re.search("[,()]", text[1:-1]):
         text = text[1:-1].strip()
     if (based := _BASED.fullmatch(text)) is not None:
@@ -287,7 +297,7 @@ def _as_fraction(chance: re.Match[str]) -> str:
 
 def with_decimal_point(text: str) -> str:
     """Write the numbers of a text that has decimal commas, and perhaps points between thousands, as in English."""
-    text = _GROUPED_BY_POINTS.sub(lambda number: number.group().replace(".", ""), text)
+    text = GROUPED_BY_POINTS.sub(lambda number: number.group().replace(".", ""), text)
     return _DECIMAL_COMMA.sub(r"\1.\2", text)
 
 

@@ -35,7 +35,7 @@ DATE = re.compile(
 _ABOUT_A_DATE = re.compile(r"^(?:on|by|the|am|le|el|il)\s+|^\w+day,?\s+", re.IGNORECASE)
 
 _RATIO = re.compile(r"(\d{1,18})\s*(?::|\bto\b)\s*(\d{1,18})")
-_TIME = re.compile(r"(?P<hour>\d{1,2})(?:(?::|\s?h\s?|\.(?=\d\d Uhr))(?P<minute>\d\d))?(?: (?P<half>am|pm)| Uhr)?")
+TIME = re.compile(r"(?P<hour>\d{1,2})(?:(?::|\s?h\s?|\.(?=\d\d Uhr))(?P<minute>\d\d))?(?: (?P<half>am|pm)| Uhr)?")
 _RESIDUE = re.compile(
     r"(?:[a-zA-Z]\s*(?:≡|\\equiv)\s*)?(?P<residue>-?\d{1,18})\s*(?:\(\s*(?:\\?mod)|\\p?mod|\\bmod)\s*\{?(?P<modulus>\d{1,18})\}?\s*\)?"
 )
@@ -76,7 +76,7 @@ def _days(text: str) -> set[tuple[int, int, int]]:
 
 
 def _same_time(expected: str, given: str) -> bool | None:
-    right, said = _TIME.fullmatch(expected), _TIME.fullmatch(given)
+    right, said = TIME.fullmatch(expected), TIME.fullmatch(given)
     if (
         right is None
         or said is None
@@ -98,7 +98,7 @@ def _on_24_hours(hour: int, half: str) -> int:
     return hour % 12 + (12 if half == "pm" else 0) if 1 <= hour <= 12 else hour
 
 
-def _ratio(text: str) -> tuple[int, int] | None:
+def ratio(text: str) -> tuple[int, int] | None:
     found = _RATIO.fullmatch(text)
     return (int(found[1]), int(found[2])) if found else None
 
@@ -108,19 +108,19 @@ def in_other_terms(expected: str, given: str) -> bool:
 
     That leaves them in doubt: lowest terms may be required, or both may be times of day.
     """
-    right, said = _ratio(expected), _ratio(given)
+    right, said = ratio(expected), ratio(given)
     return right is not None and said is not None and right != said and right[0] * said[1] == right[1] * said[0]
 
 
 def _same_ratio(expected: str, given: str) -> bool | None:
-    right, said = _ratio(expected), _ratio(given)
+    right, said = ratio(expected), ratio(given)
     if right is not None and said is not None:
         return right == said
-    ratio, other = (right, given) if right is not None else (said, expected)
+    pair, other = (right, given) if right is not None else (said, expected)
     quantity = read_quantity(other)
-    if ratio is None or quantity is None or not ratio[1]:
+    if pair is None or quantity is None or not pair[1]:
         return None
-    return quantity.value == Fraction(*ratio)
+    return quantity.value == Fraction(*pair)
 
 
 def _same_residue(expected: str, given: str) -> bool | None:

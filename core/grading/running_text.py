@@ -21,14 +21,14 @@ _SENTENCE_END = re.compile(r"(?<!\.)[.!?](?=[\s*\"”)]|$)(?!\s*=)|\n|$")  # `5!
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|as\s+(?=[a-z])|so|which|where|when|given|is|are|was|were|will|would|after|while|if|but"
     r"|thus|therefore|hence|i\.e\.|that|for\s+(?:a|the|all|each|every)|has|have|who)\b"
-    r"|,\s+(?:with|as|and\s+(?:the|this|we|it)|not|for|in|or\s+about)\b"
+    r"|,\s+(?:denn|weil|da|car|parce|porque|perché|with|as|and\s+(?:the|this|we|it)|not|for|in|or\s+about)\b"
     r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|(?<!\\left)\s*\((?=[^)]*\s)[^)]{12,}\)|\s+(?:✅|✓|✔)"
 )
 _SUBJECT_ALONE = re.compile(r"(?:the|this|that|there|it|they)\b[^\d$\\,;:=()]*", re.IGNORECASE)
 _VERB_NEXT = re.compile(r"\s+(?:is|are|was|were|has|have|will|would)\b")
 _LEAD = re.compile(
     r"^(?:(?:equal\s+to|only|exactly|just|about|approximately|around|roughly|simply|therefore|thus|that|now|then|indeed"
-    r"|at)\s*[:,]?\s+|(?:≈|=>|⇒|∴|=|->|→|\\approx|\\therefore|\\Rightarrow)\s*)+",
+    r"|at|de|von|di)\s*[:,]?\s+|(?:≈|=>|⇒|∴|=|->|→|\\approx|\\therefore|\\Rightarrow)\s*)+",
     re.IGNORECASE,
 )
 # What may follow a formula as part of the answer: more values, or a unit.

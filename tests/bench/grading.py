@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from baton_reasoning.core.grading.verdict import Outcome
-from tests.core.grading.labelled_set import PARTS, Case, Graded, graded_by_baton, read_cases
+from tests.core.grading.labelled_set import PARTS, PROSE, Case, Graded, graded_by_baton, read_cases
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def graded_by_math_verify(cases: Sequence[Case]) -> Iterator[Graded]:
 def main() -> None:
     print("| part | cases | false right | false wrong | unscored | math-verify alone: false right | false wrong |")
     print("|---|---|---|---|---|---|---|")
-    for part in PARTS:
+    for part in (*PARTS, *PROSE):
         cases = read_cases(part)
         baton = list(graded_by_baton(cases))
         alone = figures_of(graded_by_math_verify(cases))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,9 +42,6 @@ MOST_DROPPED = 5
 SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
-_TRUTH = {"true": "Yes", "false": "No"}
-"""How a truth value answers a question, such as BoolQ's, that does not ask for true or false."""
-_ASKS_FOR_TRUTH = re.compile(r"\b(?:true|false)\b", re.IGNORECASE)
 
 
 class ProblemFile(BaseModel):
@@ -284,8 +280,6 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
         answers = as_list(answer if isinstance(answer, int | list) else expected)
         letters = [options.letter_of(each, columns.first_option or 0) or "" for each in answers]
         expected = ", ".join(letters) if expected and all(letters) else None
-    elif expected and expected.lower() in _TRUTH and not _ASKS_FOR_TRUTH.search(text):
-        expected = _TRUTH[expected.lower()]
     metadata = {
         as_text(name): as_text(value)
         for name, value in row.fields.items()

