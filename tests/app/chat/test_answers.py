@@ -23,7 +23,6 @@ from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
-STEPS = "".join(f"This is step {number} of very many.\n\n" for number in range(600))
 PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
 NEVER = threading.Event()
 
@@ -40,13 +39,17 @@ def plain(**options):
 
 
 def endless():
-    """Both models write, a token a millisecond, for longer than any test takes."""
+    """Both models write, a token a millisecond, for longer than any test takes, and never the same step again."""
 
     def pace(_):
         NEVER.wait(0.001)
 
-    loader = with_small(continue_with=lambda *_: STEPS, before_token=pace)
-    loader.large = ScriptedEngine(continue_with=lambda *_: STEPS, before_token=pace, name="large")
+    def steps(_, body):
+        first = body.count("step")
+        return "".join(f"This is step {number} of very many.\n\n" for number in range(first, first + 600))
+
+    loader = with_small(continue_with=steps, before_token=pace)
+    loader.large = ScriptedEngine(continue_with=steps, before_token=pace, name="large")
     return loader
 
 
