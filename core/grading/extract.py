@@ -85,7 +85,7 @@ _INSTEAD = re.compile(
 _VALUE_AT_START = re.compile(r"[^\w\\]*[\d\\]|\W*[A-Z]\b")
 # What follows "the answer is" without being one.
 _NO_ANSWER = re.compile(
-    r"(?:not|nicht\b|pas\b|non?\b|não\b|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
+    r"(?:not|nicht\b|pas\b|non\b|no\s+es\b|não\b|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
     r"|indeed|already|still|supposed|expected|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
     r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
     re.IGNORECASE,
