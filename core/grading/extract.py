@@ -12,7 +12,7 @@ from baton_reasoning.core.grading.compare import LETTERS, choice_letter, read_op
 from baton_reasoning.core.grading.conclusion import answer_in_conclusion
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.running_text import answer_at_start
-from baton_reasoning.core.grading.sentence import CONTRAST, without_claims
+from baton_reasoning.core.grading.sentence import CONTRAST, TAKES_BACK, without_claims
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
@@ -27,15 +27,10 @@ _BOXED = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare
 _BETWEEN_BOXES = re.compile(
     r"[\s$,;.]*(?:\\[()\[\]])?[\s$]*(?:,?\s*(?:and|or)\b)?[\s$]*(?:\\[()\[\]])?[\s$]*(?:[a-z]\s*=\s*)?"
 )
-# What takes an answer back; what comes after it counts.
-_CORRECTION = re.compile(
-    r"\bcorrection\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\bI\s+(?:made|see)\s+(?:a|an|my)\s+(?:\w+\s+)?(?:mistake|error|slip)\b"
-    r"|\blet\s+me\s+(?:correct|fix)\b",
-    re.IGNORECASE,
-)
+_TAKEN_BACK = re.compile(TAKES_BACK, re.IGNORECASE)
 _EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{\s*\}")
 _NAMED_AT_END = re.compile(r"[a-zA-Z]\w? ?= ?[^=]+$")
-_LABELLED = re.compile(r"(?:final\s+)?(?:answer|result|solution)\s*[:=]\s*(?=\S)", re.IGNORECASE)
+_LABELLED = re.compile(r"(?:final\s+)?answer\s*[:=]\s*(?=\S)", re.IGNORECASE)
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _SUBJECT = (
@@ -52,7 +47,8 @@ _ABOUT = r"(?:[*_`\"”)\]]{0,4}[ \t]+(?:to|for|of|in)\b[^.:=\n]{1,60}?)?[*_`\"�
 _PHRASE = re.compile(
     rf"\b{_SUBJECT}\b{_ABOUT}{_VERB}"
     rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
-    r"|(?:\b(?:die\s+)?(?:Antwort|Lösung|Ergebnis)|\b(?:la\s+)?(?:réponse|respuesta|risposta)|\b(?:a\s+)?resposta|\bответ)"
+    r"|(?:\b(?:die\s+)?(?:Antwort|Lösung|Ergebnis)|\b(?:la\s+)?(?:réponse|respuesta|risposta)|\b(?:a\s+)?resposta"
+    r"|\bответ)"
     r"(?:\s+(?:finale?|final|correcta?|richtige))?[*_]*\s*(?::|=|[-–—]|(?:ist|lautet|est|es|è|é)\b)[\s:*_]*(?=\S)"
     r"|(?:答案|答え|答)[是为為は:：]+[\s:*_]*(?=\S)"
     r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?:[-=]{3,}\s*)?(?=\S)",
@@ -85,13 +81,15 @@ _INSTEAD = re.compile(
 _VALUE_AT_START = re.compile(r"[^\w\\]*[\d\\]|\W*[A-Z]\b")
 # What follows "the answer is" without being one.
 _NO_ANSWER = re.compile(
-    r"(?:not|nicht\b|pas\b|non\b|no\s+es\b|não\b|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
-    r"|indeed|already|still|supposed|expected|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
+    r"(?:not|nicht\b|pas\b|non\b|no\s+es\b|não\b|in\b|found|obtained|determined|reasonable|plausible"
+    r"|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid|indeed|already|still|supposed|expected"
+    r"|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
     r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"\b(?:(?i:option|opción|opção|opzione|choice|choose|select|pick|go\s+with)\s*:?|(?i:final)[*_\s]*:)[\s*_(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])"
+    r"\b(?:(?i:option|opción|opção|opzione|choice|choose|select|pick|go\s+with)\s*:?|(?i:final)[*_\s]*:)"
+    r"[\s*_(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])"
     r"(?![)*\]]*\s+(?:is|are|was)\s+(?:wrong|incorrect|false|not|out)\b)"
 )
 _CHOSEN = (
@@ -99,8 +97,8 @@ _CHOSEN = (
     re.compile(r"(?i:option|opción|opção|opzione|choice)\s+\(?(?P<letter>[a-j])(?:\)|[.,;]?$|[.,;]\s)"),
     re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b"),
     re.compile(
-        r"(?:\b(?i:leaves|leaving|left\s+with|(?:must|has\s+to|should|can\s+only)\s+be|it\s+is|it['’]s|goes?\s+with|going\s+with)"
-        r"(?:\s+only)?\s+|[选選][择択]?肢?[はが是为為:：\s]*)[*_(\[]*(?P<letter>[A-J])[)\]*_]*(?=[.,;!。，で]|\s*$)",
+        r"(?:\b(?i:leaves|leaving|left\s+with|(?:must|has\s+to|should|can\s+only)\s+be|it\s+is|it['’]s|goes?\s+with"
+        r"|going\s+with)(?:\s+only)?\s+|[选選][择択]?肢?[はが是为為:：\s]*)[*_(\[]*(?P<letter>[A-J])[)\]*_]*(?=[.,;!。，で]|\s*$)",
         re.MULTILINE,
     ),
 )
@@ -130,7 +128,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
         return None
     if expected and read_option(expected) and (letter := extract_choice(text)):
         return letter
-    corrected = text[max((mark.end() for mark in _CORRECTION.finditer(text)), default=0) :]
+    corrected = text[max((mark.end() for mark in _TAKEN_BACK.finditer(text)), default=0) :]
     if corrected != text and re.search(r"\d", corrected) and finished:
         return extract_answer(corrected, expected)
     if _EMPTY_BOX.search(text) and last_boxed(text) is None:
@@ -185,13 +183,10 @@ def _marked_answer(text: str, expected: str | None = None) -> str | None:
     """Find the answer in a box, after `####` or after a phrase."""
     boxed = _joined_boxes(text, expected)
     if boxed is not None:
-        # `\boxed{\text{The answer is } 18}`
-        sentence = "answer" in boxed.lower() and len(boxed) <= _LONGEST_SENTENCE
-        return (
-            (_after_phrase(tidy(boxed)) if sentence else None) or _LABELLED.sub("", tidy(boxed), 1)
-            if sentence
-            else boxed
-        )
+        if "answer" not in boxed.lower() or len(boxed) > _LONGEST_SENTENCE:
+            return boxed
+        said = tidy(boxed)  # `\boxed{\text{The answer is } 18}`
+        return _after_phrase(said) or _LABELLED.sub("", said, count=1)
     if tagged := _TAGGED.findall(text) or _HASHES.findall(text):
         return answer_at_start(tagged[-1])
     return _after_phrase(_without_denials(text))
@@ -240,16 +235,15 @@ def _joined_boxes(text: str, expected: str | None = None) -> str | None:
         return None
     named = [box if "=" in box else f"{text[:start].rstrip('$ ')} {box}" for start, _, box in boxes]
     named = [value.group() for box in named if (value := _NAMED_AT_END.search(box))]
-    names = {box.partition("=")[0].strip() for box in named}
-    if len(names) == len(boxes) > 1 and names == {
-        part.partition("=")[0].strip() for part in (expected or "").split(",")
-    }:
+    names = set(map(_name_of, named))
+    if len(names) == len(boxes) > 1 and names == set(map(_name_of, (expected or "").split(","))):
         return ", ".join(named)
     start, _, answer = boxes[-1]
     answers = [answer]
     for earlier_start, earlier_end, earlier in reversed(boxes[:-1]):
         between = text[earlier_end:start]
-        is_joined = re.search(r"\b(?:and|or)\b|,", between) or _are_named(earlier, answers[0])
+        are_named = "=" in earlier and "=" in answers[0] and _name_of(earlier) != _name_of(answers[0])
+        is_joined = are_named or re.search(r"\b(?:and|or)\b|,", between)
         if len(between) > 40 or not is_joined or not _BETWEEN_BOXES.fullmatch(between):
             break
         start = earlier_start
@@ -257,10 +251,9 @@ def _joined_boxes(text: str, expected: str | None = None) -> str | None:
     return ", ".join(dict.fromkeys(answers))
 
 
-def _are_named(one: str, other: str) -> bool:
-    """Tell whether two boxes have values of different names, as `x = 1` and `y = 2`."""
-    names = [box.partition("=")[0].strip() for box in (one, other) if "=" in box]
-    return len(names) == 2 and names[0] != names[1]
+def _name_of(value: str) -> str:
+    """Return the name in `x = 1`."""
+    return value.partition("=")[0].strip()
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:

@@ -37,7 +37,8 @@ _ABOUT_A_DATE = re.compile(r"^(?:on|by|the|am|le|el|il)\s+|^\w+day,?\s+", re.IGN
 _RATIO = re.compile(r"(\d{1,18})\s*(?::|\bto\b)\s*(\d{1,18})")
 TIME = re.compile(r"(?P<hour>\d{1,2})(?:(?::|\s?h\s?|\.(?=\d\d Uhr))(?P<minute>\d\d))?(?: (?P<half>am|pm)| Uhr)?")
 _RESIDUE = re.compile(
-    r"(?:[a-zA-Z]\s*(?:≡|\\equiv)\s*)?(?P<residue>-?\d{1,18})\s*(?:\(\s*(?:\\?mod)|\\p?mod|\\bmod)\s*\{?(?P<modulus>\d{1,18})\}?\s*\)?"
+    r"(?:[a-zA-Z]\s*(?:≡|\\equiv)\s*)?(?P<residue>-?\d{1,18})\s*(?:\(\s*(?:\\?mod)|\\p?mod"
+    r"|\\bmod)\s*\{?(?P<modulus>\d{1,18})\}?\s*\)?"
 )
 
 

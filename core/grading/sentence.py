@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import Enum
+from itertools import islice
 
 from baton_reasoning.core.grading.compare import read_option
 from baton_reasoning.core.grading.normal import is_words, number_words_at, read_number_words, tidy
@@ -39,11 +40,12 @@ class Wanted(Enum):
 
     @classmethod
     def of(cls, expected: str | None) -> Wanted:
+        """Return the kind of an expected answer; of an option that is written out, of its text."""
         option = read_option(expected or "")
         expected = tidy(option.content if option else expected or "")
         if DATE.fullmatch(expected):
             return cls.DATE
-        if (clock := TIME.fullmatch(expected)) and not expected.isdigit() and clock["hour"]:
+        if TIME.fullmatch(expected) and not expected.isdigit():
             return cls.TIME
         if ratio(expected) is not None:
             return cls.RATIO
@@ -60,37 +62,47 @@ _SENTENCES = re.compile(
     r"|(?<=[。！？])(?=\S)"
 )
 _CONSEQUENCE = re.compile(
-    r"(?:[,;:.]|\s[–—-])\s+(?:(?:and\s+)?(?:so|hence|thus|therefore|consequently)|which\s+means(?:\s+that)?|which\s+(?:boils|comes)\s+down\s+to|also|daher|somit"
-    r"|donc|así\s+que|por\s+(?:lo\s+)?tanto|quindi|dunque|portanto|logo|значит|поэтому)\b,?\s+(?!that\b)"
+    r"(?:[,;:.]|\s[–—-])\s+(?:(?:and\s+)?(?:so|hence|thus|therefore|consequently)|which\s+means(?:\s+that)?"
+    r"|which\s+(?:boils|comes)\s+down\s+to|also|daher|somit|donc|así\s+que|por\s+(?:lo\s+)?tanto|quindi|dunque"
+    r"|portanto|logo|значит|поэтому)\b,?\s+(?!that\b)"
     r"|(?:所以|因此|故)[,，]?",
     re.IGNORECASE,
 )
 _NOT = r"(?:not|isn['’]t|aren['’]t|wasn['’]t|doesn['’]t|nicht|pas|no|non|não|не|不是)"
 # "not 14 but 16", in several languages: what it is not, up to what it is.
 CONTRAST = re.compile(
-    rf"(?<![^\W_]){_NOT}(?![^\W_])[^.!?]{{1,80}}?(?:,?\s+(?:but(?:\s+rather)?|sondern|mais|sino|ma|bensì|mas\s+sim|mas)\b|,\s+а\b|而是)\s*(?=\S)",
+    rf"(?<![^\W_]){_NOT}(?![^\W_])[^.!?]{{1,80}}?"
+    r"(?:,?\s+(?:but(?:\s+rather)?|sondern|mais|sino|ma|bensì|mas\s+sim|mas)\b|,\s+а\b|而是)\s*(?=\S)",
     re.IGNORECASE,
 )
-_DENIED = re.compile(rf"(?:,\s*)?(?<![^\W_]){_NOT}(?![^\W_])(?:\s+[^\W\d]+){{0,3}}?\s*[$€£]?(?=[\d])", re.IGNORECASE)
+_DENIED = re.compile(
+    rf"(?<![^\W_]){_NOT}(?![^\W_])(?:\s+[^\W\d]+){{0,3}}?\s*[$€£]?\d[\d.,:]*(?=[\s,;.!]|$)", re.IGNORECASE
+)
 # A clause that comes after what is stated and only says more about it.
 _ASIDE = re.compile(
-    r",?\s+(?:which\s+(?:is|was|are)\s+(?!\S+$)|since|because|although|though|where|while|whereas|after(?!\s+all)|before|if|when"
-    r"|compared\s+(?:with|to)|as\s+opposed\s+to|rather\s+than|instead\s+of|against|unlike|given\s+that|of\s+(?:which|whom)"
+    r",?\s+(?:which\s+(?:is|was|are)\s+(?!\S+$)|since|because|although|though|where|while|whereas|after(?!\s+all)"
+    r"|before|if|when"
+    r"|compared\s+(?:with|to)|as\s+opposed\s+to|rather\s+than|instead\s+of|against|unlike|given\s+that"
+    r"|of\s+(?:which|whom)"
     r"|out\s+of\s+(?:the|his|her|its|their|all|these|those)|from\s+the|(?:less|more|fewer)\s+than)\b"
     r"(?![^.]*\b(?:so|then|hence|therefore|implies)\b)"
-    r"|,\s+(?:with|not|having|leaving|out\s+of|that\s+is|i\.e\.|in\s+contrast|in(?=\s+(?!all)[a-z])|who|as|based\s+on|nicht|denn|weil|da|car|parce|porque|perché|non|pas|no|não"
+    r"|,\s+(?:with|not|having|leaving|out\s+of|that\s+is|i\.e\.|in\s+contrast|in(?=\s+(?!all)[a-z])|who|as|based\s+on"
+    r"|nicht|denn|weil|da|car|parce|porque|perché|non|pas|no|não"
     r"|(?:\w+\s+)?\d+\s+of\s+(?:which|whom|them))\b|\s*[(（](?=[^()]{8})"
 )
 # A clause that comes before it: "With 6 sides and an apothem of 5 cm, …".
 _INTRODUCTION = re.compile(
-    r"^\W*(?:if|when|with|without|after|before|for|had|were|since|because|as|given|out\s+of|of|although|though|while|whereas|at"
-    r"|in|on|by|from|to|unlike|instead|compared|among|between|during|once|until|using|\w+ing|wenn|nach|mit|bei|si|après|avec|con"
+    r"^\W*(?:if|when|with|without|after|before|for|had|were|since|because|as|given|out\s+of|of|although|though"
+    r"|while|whereas|at"
+    r"|in|on|by|from|to|unlike|instead|compared|among|between|during|once|until|using|\w+ing|wenn|nach|mit|bei|si"
+    r"|après|avec|con"
     r"|para|pela|dopo)\b[^,]*,(?!\d)\s+",
     re.IGNORECASE,
 )
 # What somebody else says, what is only imagined, and what is said to be wrong.
-CLAIM = re.compile(
-    r"(?:^\W*|\b(?!(?:I|we|which|problem|question|text|statement|table)\b)[\w.]+\s+)(?:claims?|claimed|says?|said|thinks?|thought|believes?|argues?|insists?|guess(?:es|ed)"
+_CLAIM = re.compile(
+    r"(?:^\W*|\b(?!(?:I|we|which|problem|question|text|statement|table)\b)[\w.]+\s+)"
+    r"(?:claims?|claimed|says?|said|thinks?|thought|believes?|argues?|insists?|guess(?:es|ed)"
     r"|suggests?|suggested|lists|wrote|writes)\b"
     r"|\b(?:mistaken|wrong|incorrect|popular|naive|tempting)\s+(?:answer|result|solution|guess)\b"
     r"|\b(?:wrong|false|incorrect|mistaken?)\s+(?:to\s+(?:say|think|assume|conclude)|that)\b|\baccording\s+to\b"
@@ -100,11 +112,12 @@ CLAIM = re.compile(
 )
 # What is said about an answer after it was given.
 _REMARK = re.compile(
-    r"^\s*\(|^\W*(?:(?:this|that|it|which)\s+(?:makes\s+sense|matches|agrees|is\s+(?:correct|consistent|plausible|reasonable|because|why))"
+    r"^\s*\(|^\W*(?:(?:this|that|it|which)\s+(?:makes\s+sense|matches|agrees"
+    r"|is\s+(?:correct|consistent|plausible|reasonable|because|why))"
     r"|check\b|note\b|verif|for\s+comparison|in\s+comparison|as\s+a\s+check|it\s+does\s+so)\b",
     re.IGNORECASE,
 )
-HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|pero|ma|no)\b,?\s+", re.IGNORECASE)
+_HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|pero|ma|no)\b,?\s+", re.IGNORECASE)
 # Patterns of verbs after which a sentence states its value.
 _VERBS = """
 be, (?:is|are|was|were)(?: at)?, has, have, had, makes?, made, earns?, gets?, needs?, takes?, took, costs?, gives?,
@@ -118,20 +131,29 @@ bekommt, est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, 
 """
 STATES = re.compile(r"\b(?:" + "|".join(" ".join(_VERBS.split()).split(", ")) + r")(?!\w)", re.IGNORECASE)
 _OBLIQUE = re.compile(
-    r"\b(?:of|for|from|in|on|at|per|out|between|among|by|until|after|before|within|over|every|each|day|step|case|the|his|her|its"
-    r"|their|all|these|those|only|first|last|than|with|against)\s+(?:the\s+|his\s+|her\s+|its\s+|their\s+|all\s+)?[$€£]?$",
+    r"\b(?:of|for|from|in|on|at|per|out|between|among|by|until|after|before|within|over|every|each|day|step|case"
+    r"|the|his|her|its"
+    r"|their|all|these|those|only|first|last|than|with|against)\s+(?:the\s+|his\s+|her\s+|its\s+|their\s+"
+    r"|all\s+)?[$€£]?$",
     re.IGNORECASE,
 )
 _CONCLUDES = re.compile(
     r"^\W*(?:so|thus|hence|therefore|consequently|in\s+(?:total|all|conclusion)|altogether)\b", re.IGNORECASE
 )
+TAKES_BACK = (
+    r"\bcorrection\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\blet\s+me\s+(?:correct|fix)\b"
+    r"|\bI\s+(?:made|see)\s+(?:a|an|my)\s+(?:\w+\s+)?(?:mistake|error|slip)\b"
+)
+"""A pattern of what takes an answer back, wherever it stands."""
 _CORRECTION = re.compile(
-    r"(?:\bwait\b|\bscratch\s+that|\bcorrection\b|\b(?:no,\s+)?sorry\b|\bactually,|\bor\s+rather\b|\bI\s+meant?\b"
-    r"|\bmake\s+that\b)[,:.!–—-]*\s*",
+    rf"(?:{TAKES_BACK}|\bwait\b|\bactually,|\bor\s+rather\b|\bI\s+meant?\b|\bmake\s+that\b)[,:.!–—-]*\s*",
     re.IGNORECASE,
 )
 _LIST_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+(?=[A-Z])")
 _VALUE = re.compile(r"[\d$]")
+_MOST_VALUES = 20
+"""Of a statement, the last ones; and so many words are looked at for one in words. Each costs as much as its text."""
+_MOST_WORDS = 100
 
 
 def stated(line: str, expected: str | None = None) -> str | None:
@@ -145,11 +167,11 @@ def stated(line: str, expected: str | None = None) -> str | None:
     corrected = line[max((mark.end() for mark in _CORRECTION.finditer(line)), default=0) :]
     line = corrected if _VALUE.search(corrected) else line
     undecided: str | None = None
-    sentences = _SENTENCES.split(line)
+    sentences = split_sentences(line)
     for before, sentence in zip(["", *sentences][-2::-1], reversed(sentences), strict=False):
         if _REMARK.search(sentence) or (undecided and not _CONCLUDES.match(sentence)):
             continue
-        sentence = after_consequence(without_claims(CONTRAST.sub("", sentence)))
+        sentence = after_consequence(_DENIED.sub("", without_claims(CONTRAST.sub("", sentence))))
         values = _values_of(_statement(sentence, wanted), wanted, sentence)
         if len(values) == 1 and (_CONCLUDES.match(sentence) or not _disagrees(values[0], before, wanted)):
             return values[0]
@@ -165,10 +187,10 @@ def _disagrees(value: str, before: str, wanted: Wanted) -> bool:
 
 def without_claims(sentence: str) -> str:
     """Remove what others say or what is only imagined; of "it would be 8 if …, but it is 9" the second half stays."""
-    if not CLAIM.search(sentence):
+    if not _CLAIM.search(sentence):
         return sentence
-    clauses = (HOWEVER if HOWEVER.search(sentence) else _CONSEQUENCE).split(sentence)
-    return clauses[-1] if len(clauses) > 1 and not CLAIM.search(clauses[-1]) else ""
+    clauses = (_HOWEVER if _HOWEVER.search(sentence) else _CONSEQUENCE).split(sentence)
+    return clauses[-1] if len(clauses) > 1 and not _CLAIM.search(clauses[-1]) else ""
 
 
 def after_consequence(line: str) -> str:
@@ -190,9 +212,8 @@ def _statement(sentence: str, wanted: Wanted) -> str:
     introduction = _INTRODUCTION.match(sentence)
     if introduction and _has_value(sentence[introduction.end() :]):
         comma = sentence.rindex(",", 0, introduction.end())
-        if not _ASIDE.match(
-            sentence, comma
-        ):  # "With 20% off she pays 72, that is, 18 less" begins with no introduction
+        # "With 20% off she pays 72, that is, 18 less" begins with no introduction.
+        if not _ASIDE.match(sentence, comma):
             sentence = sentence[introduction.end() :]
     return sentence[: _aside(sentence, wanted)]
 
@@ -213,7 +234,8 @@ _GROUPS = (
 _FRACTIONS = r"\d+\s+\d+\s?/\s?\d+|\d*\s?[½⅓⅔¼¾⅕⅛⅜⅝]"
 _AMOUNT = (
     r"\d{1,2}:\d\d(?:\s?[ap]\.?m\b)?"
-    rf"|[-+−]?(?:\\?[$€£]\s?|R(?=\d))?-?(?:{_FRACTIONS}|(?:{_GROUPS}|\d+)?(?:\.\d+|(?<=\d))(?:\s?/\s?\d+)?)\s?(?:\\?%|°)?"
+    rf"|[-+−]?(?:\\?[$€£]\s?|R(?=\d))?-?(?:{_FRACTIONS}|(?:{_GROUPS}|\d+)?(?:\.\d+"
+    rf"|(?<=\d))(?:\s?/\s?\d+)?)\s?(?:\\?%|°)?"
 )
 _NUMBER = re.compile(rf"(?<![A-Za-z0-9.^_{{])(?:{_AMOUNT})(?![A-Za-z0-9^]|[.,]\d)")
 _CLOCK = re.compile(r"\d{1,2}(?::|\s?h\s?)\d\d(?:\s?[ap]\.?m\b\.?)?|\d{1,2}\s?[ap]\.?m\b\.?", re.IGNORECASE)
@@ -301,7 +323,7 @@ def _numbers_in(text: str) -> list[str]:
     if formulas:
         return [right for formula in formulas if (right := _right_side(inside(formula.group())))]
     numbers = [number for number in _NUMBER.finditer(text) if number.start() > text.rfind("=")]
-    numbers = numbers or list(_NUMBER.finditer(text))
+    numbers = (numbers or list(_NUMBER.finditer(text)))[-_MOST_VALUES:]
     timeless = [number for number in numbers if ":" not in number.group()]
     direct = [number for number in timeless or numbers if not _OBLIQUE.search(text, 0, number.start())]
     if some := direct or timeless or numbers:
@@ -310,7 +332,7 @@ def _numbers_in(text: str) -> list[str]:
         return ["none"]
     found: list[str] = []
     end = 0
-    for word in re.finditer(r"(?<![\w-])[a-z]", text, re.IGNORECASE):
+    for word in islice(re.finditer(r"(?<![\w-])[a-z]", text, re.IGNORECASE), _MOST_WORDS):
         share = _SHARE.match(text, word.start())
         number = share.group() if share and read_quantity(share.group()) else number_words_at(text[word.start() :])
         if number and number.lower() != "one" and word.start() >= end:

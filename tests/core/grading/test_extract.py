@@ -63,6 +63,8 @@ from baton_reasoning.core.thinking.trace import Trace
         ("They say that the answer is 8, but the answer is 9.", "9"),
         ("It is wrong to say that the answer is 8. She has 9 left.", "9 left"),
         ("Were it closed, the answer would be 8. It has 9 sides.", "9 sides"),
+        ("There are not 8 apples.", "There are not 8 apples"),
+        ("No, 8 apples are left.", "8 apples"),
         ("Die gesuchte Zahl ist nicht 14, sondern 16.", "16"),
         # One value of several is stated; several competing ones are left to a person
         ("She has 23 stamps, after giving 17 of her 40 stamps away.", "23 stamps"),
@@ -93,7 +95,7 @@ def test_the_answer_is_found_and_without_a_mark_only_in_a_text_that_was_not_cut_
     [
         *(r"\boxed{" * 20_000, "<answer>x" + "< " * 50_000, "answer" + ":" * 50_000, "the final answer\n" * 5_000),
         *("answer: " * 20_000, "the answer is? " * 20_000, "the answer is not " * 20_000, "the answer to " * 20_000),
-        *("not sure whether the answer " * 20_000, "1." * 50_000),
+        *("not sure whether the answer " * 20_000, "1." * 50_000, "½" * 50_000, "with 8, " * 20_000, "one " * 20_000),
     ],
 )
 def test_a_text_that_never_ends_its_phrases_is_searched_once(text):
