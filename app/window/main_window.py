@@ -106,9 +106,10 @@ class MainWindow(QMainWindow):
         opening.done(lambda _: None if self.tasks.closed else self.models.load(self.preferences.value.models))
 
     def open_store(self) -> BackgroundTask[Store]:
-        """Open the store in the background: to migrate or mend it may take minutes."""
+        """Open the store in the background: to migrate or mend it may take minutes, to import the batch page 0.3 s."""
 
         def open_it() -> Store:
+            import baton_reasoning.app.batch.page  # noqa: F401 - here, so that the window need not wait for it
             from baton_reasoning.core.store.store import Store
 
             return Store.open(self.paths.store, self.saving_changed.emit)
