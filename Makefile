@@ -8,8 +8,8 @@ pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
 parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup clean quick test test-long coverage check setup-tests screenshots lock check-server \
-	real-pair check-catalog test-gpu gpu-check bench soak frozen demo-pair
+.PHONY: help run setup clean quick test test-long test-windows coverage check setup-tests screenshots lock check-server \
+	real-pair check-catalog test-gpu gpu-check bench soak frozen frozen-windows demo-pair
 
 ##@ Use
 help: ## List what make can do
@@ -22,7 +22,7 @@ setup: ## Set up .venv for the program
 	@packaging/setup.sh run
 
 clean: ## Remove .venv and everything that was built
-	rm -rf .venv .venv-frozen build dist *.egg-info .mypy_cache .ruff_cache
+	rm -rf .venv .venv-frozen .windows build dist *.egg-info .mypy_cache .ruff_cache
 
 ##@ Develop
 quick: setup-tests ## Run the tests without real models and other programs: half a minute
@@ -36,6 +36,11 @@ test: setup-tests ## Run all tests but the long ones; set-up is included
 test-long: setup-tests ## Run the tests that need size rather than logic
 	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"
 
+# 25 minutes of set-up the first time, of which most is downloads and compiling (packaging/windows/README.md).
+test-windows: setup-tests ## Run all tests on a Windows Python, under Wine: WHAT="tests/core -x"
+	@packaging/windows/setup.sh
+	@QT_QPA_PLATFORM=offscreen packaging/windows/python.sh -m pytest $(parallel) -rs $(WHAT)
+
 real-pair: setup-tests ## Fetch a real large model (1.09 GB) for `test-long` and `bench`
 	@$(venv_python) packaging/real_pair.py
 
@@ -47,7 +52,7 @@ check: setup-tests ## Check style, types, and who may import whom
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/*.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/*.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh packaging/windows/*.sh; fi
 
 setup-tests: ## Set up .venv for the tests and checks
 	@packaging/setup.sh test
@@ -86,6 +91,10 @@ soak: setup-tests ## Break a running batch and chat for an hour: FAULTS, SEED, M
 ##@ Release
 frozen: ## Build the program that needs no Python, in dist/; SMOKE=1 runs it
 	@SMOKE=$(SMOKE) packaging/frozen/build.sh
+
+frozen-windows: setup-tests ## Build the same for Windows, under Wine: CPU only, to try it
+	@packaging/windows/setup.sh
+	@packaging/windows/frozen.sh
 
 demo-pair: ## Train the demo pair again (packaging/demo_pair/README.md)
 	@packaging/demo_pair/make.sh

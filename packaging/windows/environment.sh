@@ -1,0 +1,25 @@
+# shellcheck shell=bash disable=SC2034  # its variables are the other scripts' as well
+# Where Windows lies, and how a program is started in it. Sourced from the repository's root.
+windows=$PWD/.windows
+drive=$windows/prefix/drive_c
+python=$drive/python/python.exe
+site=$drive/python/Lib/site-packages
+checkout=$drive/baton # on drive C:, for on Z: Wine shows Linux's files, /proc among them
+
+export WINEPREFIX=$windows/prefix WINEARCH=win64 WINEDEBUG=-all
+export WINEDLLOVERRIDES='winedbg.exe,winemenubuilder.exe=d' # a crash ends at once, and no menus of the desktop change
+export WINEPATH='C:\python;C:\python\Scripts'
+export XDG_RUNTIME_DIR=$windows/run
+
+# Copies the tracked files, and the new ones that git does not ignore, as they are now.
+copy_checkout() {
+  mkdir -p "$checkout"
+  find "$checkout" -mindepth 1 -maxdepth 1 ! -name '*.egg-info' -exec rm -rf {} +
+  git ls-files --cached --others --exclude-standard --deduplicate -z |
+    tar --create --null --files-from=- --ignore-failed-read --warning=no-failed-read | tar --extract -C "$checkout"
+}
+
+# Runs a Windows program in the copy. Wine keeps back variables QT_*; it passes on WINEQT_NAME under the name QT_NAME.
+in_windows() {
+  (cd "$checkout" && WINEQT_QPA_PLATFORM=${QT_QPA_PLATFORM:-} wine "$@" 2> >(grep -v -E 'wine32|multiarch|apt-get|^wine: failed to open .*syswow64' >&2))
+}
