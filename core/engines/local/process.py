@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -254,10 +255,14 @@ class ModelProcess:
             raise
         finally:
             self._process.join()
-            with self._lock:
-                self._lost = self._cause_of_death()
-                for sent in self._sent.values():
-                    sent.replies.put(self._lost)
+            lost = ProcessLost(f"The process of {self.name} ended.", "Load the model again.", is_out_of_memory=False)
+            try:
+                lost = self._cause_of_death()
+            finally:  # also if that fails: whoever waits for a reply must hear of the death
+                with self._lock:
+                    self._lost = lost
+                    for sent in self._sent.values():
+                        sent.replies.put(lost)
 
     def _pass_on_replies(self) -> None:
         """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
@@ -285,14 +290,11 @@ class ModelProcess:
             advice = "If it happens again, load the model with fewer GPU layers."
         elif is_out_of_memory := speaks_of_memory(line):
             message, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
-        elif code == -signal.SIGKILL:
+        elif _was_killed(code, line):
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
         else:
-            message = f"ended unexpectedly (exit code {code})"
-            if code < 0:
-                message = f"stopped with signal {-code} ({signal.strsignal(-code)})"
-            message += f": {line}" if line else ""
+            message = _how_it_ended(code) + (f": {line}" if line else "")
             advice = "If it happens again, another conversion of the model may help."
         return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
 
@@ -303,6 +305,21 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+def _was_killed(code: int, line: str) -> bool:
+    """Return whether somebody ended the process, by its exit code and its last line."""
+    if sys.platform != "win32":
+        return code == -signal.SIGKILL
+    # Killed by multiprocessing, by another Python program, or by the Task Manager: 1, as a traceback has, too.
+    return code in (-signal.SIGTERM, signal.SIGTERM) or (code == 1 and not line)
+
+
+def _how_it_ended(code: int) -> str:
+    """Name a signal, or an exit code: in hexadecimal from 0x80000000 on, as Windows' errors are known."""
+    if -signal.NSIG < code < 0:
+        return f"stopped with signal {-code} ({signal.strsignal(-code)})"
+    return f"ended unexpectedly (exit code {hex(code & 0xFFFFFFFF) if code & 0x80000000 else code})"
 
 
 class DiedLoading(EngineError):

@@ -5,6 +5,7 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -143,6 +144,43 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine):
                 killed = send(engine, signal.SIGKILL)
     assert "Load the model again" in lost.value.advice
     assert engine.is_lost
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_death_that_cannot_be_explained_still_ends_the_requests_that_wait(engine, monkeypatch):
+    def unknown(_):
+        raise AttributeError("module 'signal' has no attribute 'SIGKILL'")
+
+    monkeypatch.setattr(ModelProcess, "_cause_of_death", unknown)
+    session = engine.open(QUESTION, GREEDY)
+    at_token(3, monkeypatch, engine.process._process.kill)
+    with ThreadPoolExecutor(1) as pool:
+        (notice,) = notices(pool.submit(list, session.write([], 30, 1)).result(PATIENCE))
+    assert "ended. It was started again" in notice
+
+
+@pytest.mark.parametrize(
+    ("platform", "code", "line", "words"),
+    [
+        ("linux", -9, "", "was killed from outside"),
+        ("linux", -11, "GGML_ASSERT", "stopped with signal 11 ("),
+        ("linux", 1, "", "ended unexpectedly (exit code 1)."),
+        ("win32", -15, "", "was killed from outside"),
+        ("win32", 15, "", "was killed from outside"),
+        ("win32", 1, "", "was killed from outside"),
+        ("win32", 1, "ImportError: no", "ended unexpectedly (exit code 1): ImportError: no."),
+        ("win32", 0xC0000005, "", "ended unexpectedly (exit code 0xc0000005)."),
+        ("win32", 0xC0000005 - 2**32, "", "ended unexpectedly (exit code 0xc0000005)."),
+    ],
+)
+def test_each_system_says_in_its_own_way_how_a_process_ended(platform, code, line, words, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    if platform == "win32":
+        monkeypatch.delattr(signal, "SIGKILL", raising=False)
+    dead = Mock(has_other_files=False, _was_silent=0.0)
+    dead.name, dead._process.exitcode = "m.gguf", code
+    dead._closing.locked.return_value, dead._last_line.return_value = False, line
+    assert f"The process of m.gguf {words}" in ModelProcess._cause_of_death(dead).message
 
 
 @given(st.lists(st.tuples(st.sampled_from("restart success wait".split()), st.integers(1, 300)), max_size=40))
