@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import connection as pipes
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from baton_reasoning.core.errors import BatonError
+
+if sys.platform == "win32":
+    Connection: TypeAlias = pipes.PipeConnection
+else:
+    Connection: TypeAlias = pipes.Connection
 
 Answer = TypeVar("Answer")
 AnswersBytes = Callable[[bytes], bytes]
@@ -63,8 +70,13 @@ def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = N
     library is loaded.
     """
     with _environment_of_a_child(variables or {}), signals_held():
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            process.start()
+        if sys.platform == "win32":
+            console = ctypes.windll.kernel32  # a child inherits whether Ctrl+C is ignored
+            console.SetConsoleCtrlHandler(None, True)
+            try:
+                process.start()
+            finally:
+                console.SetConsoleCtrlHandler(None, False)
             return
         resource_tracker.ensure_running()  # its start would unblock SIGINT
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
@@ -72,6 +84,20 @@ def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = N
             process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def says_something(connection: Connection, process: BaseProcess, seconds: float | None = None) -> bool:
+    """Wait for a child's first message; return whether there is one within `seconds`. Raises EOFError if it has ended.
+
+    On Windows this program holds the child's end of the pipe until the child takes it, so that the pipe alone would not
+    tell of a child that ends before. After its first message it does. Nor may what a child is started with, pickled, be
+    long: there `start` waits until all but 4 KB of it is read.
+    """
+    if not (ready := pipes.wait([connection, process.sentinel], seconds)):
+        return False
+    if connection not in ready and not connection.poll():  # what it said before its end is in the pipe by now
+        raise EOFError
+    return True
 
 
 @contextmanager
@@ -167,7 +193,8 @@ class Child:
     def _answer(self, question: bytes, limit: TimeLimit) -> bytes:
         connection = self._started()
         if not self._is_ready:
-            if not connection.poll(SECONDS_TO_START):
+            assert self._process is not None
+            if not says_something(connection, self._process, SECONDS_TO_START):
                 raise NoAnswer(f"the process did not start within {SECONDS_TO_START:g} seconds")
             connection.recv_bytes()
             self._is_ready = True
@@ -237,11 +264,12 @@ def _serve(connection: Connection, answer: AnswersBytes, prepare: Callable[[], o
 
 def limit_resource(name: str, most: int) -> None:
     """Limit a resource of this process where the system can: RLIMIT_AS in bytes, RLIMIT_CPU in seconds."""
-    with suppress(ImportError, ValueError, OSError):  # Windows has none, macOS may refuse it: the time limit is left
+    if sys.platform != "win32":  # which has none: the time limit is left
         import resource
 
         number = getattr(resource, name)
-        resource.setrlimit(number, (most, resource.getrlimit(number)[1]))
+        with suppress(ValueError, OSError):  # macOS may refuse it
+            resource.setrlimit(number, (most, resource.getrlimit(number)[1]))
 
 
 def _call(question: bytes) -> bytes:

@@ -16,9 +16,12 @@ from baton_reasoning.core.child_process import (
     TimedOut,
     TimeLimit,
     run_in_subprocess,
+    says_something,
     start_shielded,
 )
 from baton_reasoning.core.errors import SettingsError
+from tests.fakes.early_death import DiesWhenUnpickled, untaken_ends_stay_open
+from tests.patience import PATIENCE
 
 
 def larger(number):
@@ -75,6 +78,28 @@ def test_a_process_that_was_killed_or_reached_its_time_limit_is_replaced_at_the_
             child.ask(b"never", limit)
     assert child.pid is None
     assert child.ask(b"", A_MINUTE) != second
+
+
+def test_nobody_waits_for_a_process_that_died_before_it_took_its_end_of_the_pipe(child, monkeypatch):
+    monkeypatch.setattr(child_process, "_serve", DiesWhenUnpickled())
+    with untaken_ends_stay_open(), pytest.raises(NoAnswer, match="the process ended"):
+        child.ask(b"", TimeLimit(60))
+
+
+def say_and_end(connection):
+    connection.send_bytes(b"last words")
+
+
+def test_what_a_process_said_before_its_end_is_still_read():
+    context = multiprocessing.get_context("spawn")
+    with untaken_ends_stay_open():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=say_and_end, args=(theirs,))
+        process.start()
+        process.join()
+        with ours, theirs:
+            assert says_something(ours, process, PATIENCE)
+            assert ours.recv_bytes() == b"last words"
 
 
 def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd):

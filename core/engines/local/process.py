@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from baton_reasoning.core.child_process import signals_held, start_shielded
+from baton_reasoning.core.child_process import says_something, signals_held, start_shielded
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
@@ -97,11 +97,11 @@ class ModelProcess:
         self._lost: EngineLost | None = None
         with ExitStack() as holding_signals:
             holding_signals.enter_context(signals_held())
-            self._make(options)
+            self._make(Path(options.path))
             try:
                 self._start()
                 holding_signals.close()
-                self.loaded = self._wait_until_loaded(on_progress)
+                self.loaded = self._wait_until_loaded(options, on_progress)
             except BaseException:  # Ctrl+C among them
                 self._kill()
                 self._connection.close()
@@ -158,15 +158,15 @@ class ModelProcess:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _make(self, options: messages.WorkerOptions) -> None:
+    def _make(self, path: Path) -> None:
         handle, name = tempfile.mkstemp(prefix="baton-", suffix=".log")
         self._log, self._log_path = os.fdopen(handle, "rb"), Path(name)
         """What native code writes to standard error in the child, which takes the file its name where it can."""
-        self._files = ModelFiles(shards_of(Path(options.path)))
+        self._files = ModelFiles(shards_of(path))
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=run_worker, args=(self._theirs, options, name), name=f"baton {self.name}", daemon=True
+            target=run_worker, args=(self._theirs, name), name=f"baton {self.name}", daemon=True
         )
         self._received = 0
         """Messages so far; the heartbeat makes it one a second at least."""
@@ -217,9 +217,13 @@ class ModelProcess:
         self._received += 1
         return message
 
-    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> messages.ModelLoaded:
+    def _wait_until_loaded(
+        self, options: messages.WorkerOptions, on_progress: Callable[[float], object]
+    ) -> messages.ModelLoaded:
         try:
+            says_something(self._connection, self._process)
             reply = self._next_message()
+            messages.send(self._connection, options)
             while isinstance(reply, messages.LoadingProgress):
                 on_progress(reply.fraction)
                 reply = self._next_message()

@@ -12,6 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from io import BytesIO
+from multiprocessing import reduction
 from pathlib import Path
 from unittest.mock import MagicMock, Mock
 
@@ -24,14 +26,15 @@ from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_pr
 from baton_reasoning.core.engines.base import End, Judgement, Message, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import engine as local_engine
-from baton_reasoning.core.engines.local import placement, worker
+from baton_reasoning.core.engines.local import messages, placement, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize
+from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.conftest import GREEDY, at_token, ids, notices, text_read, write
+from tests.fakes.early_death import EXIT_CODE, DiesWhenUnpickled, untaken_ends_stay_open
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -376,6 +379,40 @@ def test_loading_is_cancelled_from_its_progress():
         LocalEngine(SMALL_MODEL, OPTIONS, on_progress=cancelled)
     names = [child.name() for child in set(psutil.Process().children(recursive=True)) - before]
     assert not any("baton" in name for name in names)
+
+
+def test_loading_ends_though_the_process_died_before_it_took_its_end_of_the_pipe(monkeypatch):
+    receive = messages.receive
+
+    def receive_soon(connection):
+        assert connection.poll(PATIENCE), "it waits for ever"
+        return receive(connection)
+
+    monkeypatch.setattr(messages, "receive", receive_soon)
+    monkeypatch.setattr(model_process, "run_worker", DiesWhenUnpickled())
+    with (
+        untaken_ends_stay_open(),
+        pytest.raises(EngineError, match=rf"could not be loaded: .*\(exit code {EXIT_CODE}\)"),
+    ):
+        LocalEngine(SMALL_MODEL, OPTIONS)
+
+
+def test_a_process_gets_its_options_through_the_pipe_for_windows_starts_it_only_when_all_else_is_read(monkeypatch):
+    """A chat template may be long, and what a process is started with passes through 4 KB there."""
+    sizes, dump = list[int](), reduction.dump
+
+    def measured(value, file, protocol=None):
+        pickled = BytesIO()
+        dump(value, pickled, protocol)
+        sizes.append(len(pickled.getvalue()))
+        file.write(pickled.getvalue())
+
+    monkeypatch.setattr(reduction, "dump", measured)
+    options = WorkerOptions(str(SMALL_MODEL), OPTIONS, template="x" * 100_000)
+    with closing(ModelProcess(options, lambda _: None)) as process:
+        assert process.loaded.vocabulary_size
+    assert sizes
+    assert sizes[-1] < 1024
 
 
 @pytest.mark.usefixtures("short_patience")
