@@ -24,6 +24,7 @@ from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.text import one_line
+from baton_reasoning.core.waiting import taken
 
 SILENCE_IF_STOPPED = 2.5
 """Seconds without a heartbeat after which a process that the system says is stopped is killed."""
@@ -61,7 +62,7 @@ class SentRequest:
     def next_reply(self, stop_at: float | None = None) -> messages.ReplyItem | messages.Cancel | None:
         """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic). Raises EngineLost."""
         try:
-            reply = self.replies.get(timeout=None if stop_at is None else max(stop_at - time.monotonic(), 0))
+            reply = taken(self.replies, None if stop_at is None else stop_at - time.monotonic())
         except queue.Empty:
             return None
         if isinstance(reply, EngineLost):
