@@ -1,11 +1,13 @@
 """Child processes: how they start, and what becomes of a question to one: an answer, an error, or none in time."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -126,6 +128,18 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instru
         process.join()
     blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
     assert all(blocked & 1 << number - 1 for number in (signal.SIGINT, signal.SIGHUP))
+
+
+def test_on_windows_a_child_inherits_that_ctrl_c_is_ignored_and_this_program_hears_it_again(monkeypatch):
+    happened = Mock()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "windll", Mock(kernel32=happened), raising=False)
+    happened.start.side_effect = [None, OSError]
+    start_shielded(happened)
+    with pytest.raises(OSError):  # noqa: PT011 - which one, makes no difference
+        start_shielded(happened)
+    ignored, heard = call.SetConsoleCtrlHandler(None, True), call.SetConsoleCtrlHandler(None, False)
+    assert happened.mock_calls == [ignored, call.start(), heard] * 2
 
 
 def interrupt_this_thread():
