@@ -249,7 +249,8 @@ class ModelProcess:
 
     def _remove_log(self) -> None:
         self._log.close()
-        self._log_path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # on Windows, while a virus scanner reads it: the system's folder is tidied up
+            self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         try:

@@ -307,6 +307,20 @@ def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
     assert not psutil.pid_exists(pid)
 
 
+def test_a_log_that_somebody_reads_stays_and_is_no_error(monkeypatch):
+    """As a virus scanner on Windows, where a file that is open cannot be deleted."""
+
+    def refused(self, missing_ok=False):
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    with closing(LocalEngine(SMALL_MODEL, OPTIONS)) as engine:
+        monkeypatch.setattr(Path, "unlink", refused)
+        engine.close()
+        assert not engine.process.alive
+    with pytest.raises(Cancelled):
+        LocalEngine(SMALL_MODEL, OPTIONS, on_progress=cancelled)
+
+
 # Silence -------------------------------------------------------------------------------------------------------------
 
 
