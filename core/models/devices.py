@@ -95,7 +95,8 @@ def disk_free(folder: Path) -> int:
     """Return the free bytes on the disk of `folder`, which need not exist yet."""
     import psutil
 
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    paths = (folder.absolute(), *folder.absolute().parents)
+    existing = next((path for path in paths if path.is_dir()), folder)  # Windows knows no disk of a file
     return int(psutil.disk_usage(str(existing)).free)
 
 

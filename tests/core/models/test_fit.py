@@ -10,6 +10,7 @@ from io import StringIO
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import llama_cpp
 import psutil
@@ -26,6 +27,7 @@ from baton_reasoning.core.models.devices import (
     Devices,
     ask_in_a_process,
     backend_names,
+    disk_free,
     find_devices,
     ggml_devices,
     has_gpu_backend,
@@ -94,6 +96,22 @@ def test_each_function_of_ggml_is_taken_from_the_library_that_defines_it(monkeyp
         registry.cache_clear()
     assert [replace(device, free_bytes=0) for device in found] == [replace(device, free_bytes=0) for device in expected]
     assert "CPU" in names
+
+
+def test_the_free_space_is_that_of_the_nearest_folder_for_windows_knows_no_disk_of_a_file(tmp_path, monkeypatch):
+    asked = list[str]()
+
+    def usage(path):
+        asked.append(path)
+        if not os.path.isdir(path):  # noqa: PTH112 - as the system is asked: with a string
+            raise NotADirectoryError(267, "The directory name is invalid", path)
+        return Mock(free=7)
+
+    monkeypatch.setattr(psutil, "disk_usage", usage)
+    (tmp_path / "file").touch()
+    for folder in (tmp_path, tmp_path / "new" / "models", tmp_path / "file", tmp_path / "file" / "models"):
+        assert disk_free(folder) == 7
+    assert set(asked) == {str(tmp_path)}
 
 
 def test_an_integrated_gpu_counts_only_where_there_is_no_other():
