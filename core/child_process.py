@@ -87,13 +87,17 @@ def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = N
 
 
 def says_something(connection: Connection, process: BaseProcess, seconds: float | None = None) -> bool:
-    """Wait for a child's first message; return whether there is one within `seconds`. Raises EOFError if it has ended.
+    """Wait for a child's message; return whether there is one within `seconds`. Raises EOFError if it has ended.
 
     On Windows this program holds the child's end of the pipe until the child takes it, so that the pipe alone would not
-    tell of a child that ends before. After its first message it does. Nor may what a child is started with, pickled, be
-    long: there `start` waits until all but 4 KB of it is read.
+    tell of a child that ends before its first message. Nor may what a child is started with, pickled, be long: there
+    `start` waits until all but 4 KB of it is read.
     """
-    if not (ready := pipes.wait([connection, process.sentinel], seconds)):
+    ready = None
+    while ready is None:
+        with suppress(InterruptedError):  # by Ctrl+C on Windows, whose handler has run by then
+            ready = pipes.wait([connection, process.sentinel], seconds)
+    if not ready:
         return False
     if connection not in ready and not connection.poll():  # what it said before its end is in the pipe by now
         raise EOFError
@@ -191,23 +195,22 @@ class Child:
             self._kill()
 
     def _answer(self, question: bytes, limit: TimeLimit) -> bytes:
-        connection = self._started()
+        connection, process = self._started()
         if not self._is_ready:
-            assert self._process is not None
-            if not says_something(connection, self._process, SECONDS_TO_START):
+            if not says_something(connection, process, SECONDS_TO_START):
                 raise NoAnswer(f"the process did not start within {SECONDS_TO_START:g} seconds")
             connection.recv_bytes()
             self._is_ready = True
         began, seconds = monotonic(), limit.left
         connection.send_bytes(question)
-        answered = connection.poll(seconds)
+        answered = says_something(connection, process, seconds)
         limit.left -= monotonic() - began
         if not answered:
             raise TimedOut(f"there was no answer within {seconds:g} seconds")
         return connection.recv_bytes()
 
-    def _started(self) -> Connection:
-        if self._connection is None:
+    def _started(self) -> tuple[Connection, BaseProcess]:
+        if self._connection is None or self._process is None:
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
             self._process = context.Process(target=_serve, args=(theirs, *self._work), daemon=True)
@@ -219,7 +222,7 @@ class Child:
                 raise NoAnswer(f"the process did not start: {error.strerror or error}") from error
             finally:
                 theirs.close()  # only the process may hold its end, or its death would not be seen here
-        return self._connection
+        return self._connection, self._process
 
     def _kill(self) -> None:
         if self._process is not None:

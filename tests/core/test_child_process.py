@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from multiprocessing import connection
 from pathlib import Path
 from unittest.mock import Mock, call
 
@@ -88,8 +89,20 @@ def test_nobody_waits_for_a_process_that_died_before_it_took_its_end_of_the_pipe
         child.ask(b"", TimeLimit(60))
 
 
-def say_and_end(connection):
-    connection.send_bytes(b"last words")
+def test_a_signal_that_ends_a_wait_on_windows_does_not_end_the_question(child, monkeypatch):
+    wait, interruptions = connection.wait, [InterruptedError] * 2
+
+    def interrupted(*arguments):
+        if interruptions:
+            raise interruptions.pop()
+        return wait(*arguments)
+
+    monkeypatch.setattr(connection, "wait", interrupted)
+    assert int(child.ask(b"", A_MINUTE)) == child.pid
+
+
+def say_and_end(pipe):
+    pipe.send_bytes(b"last words")
 
 
 def test_what_a_process_said_before_its_end_is_still_read():

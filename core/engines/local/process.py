@@ -227,6 +227,7 @@ class ModelProcess:
             messages.send(self._connection, options)
             while isinstance(reply, messages.LoadingProgress):
                 on_progress(reply.fraction)
+                says_something(self._connection, self._process)
                 reply = self._next_message()
         except (EOFError, OSError) as error:
             self._process.join()
