@@ -179,6 +179,9 @@ class ModelProcess:
     def _start(self) -> None:
         try:
             start_shielded(self._process, spin_variables())
+        except OSError as error:
+            message = f"The process of {self.name} could not be started: {error.strerror or error}."
+            raise EngineError(message, "Close other programs, or see whether a virus scanner refused it.") from error
         finally:
             self._theirs.close()  # only the process may hold its end, or its death would not be seen here
         self._watchdog.start()

@@ -395,6 +395,19 @@ def test_loading_is_cancelled_from_its_progress():
     assert not any("baton" in name for name in names)
 
 
+def test_a_process_that_the_system_does_not_start_is_an_error_in_words(monkeypatch, tmp_path):
+    """As when a virus scanner refuses it."""
+
+    def refused(*_):
+        raise OSError(1, "the file contains a virus")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(model_process, "start_shielded", refused)
+    with pytest.raises(EngineError, match=r"could not be started: the file contains a virus\."):
+        LocalEngine(SMALL_MODEL, OPTIONS)
+    assert not list(tmp_path.iterdir()), "its log is gone"
+
+
 def test_loading_ends_though_the_process_died_before_it_took_its_end_of_the_pipe(monkeypatch):
     receive = messages.receive
 
