@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import connection as pipes
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from baton_reasoning.core.errors import BatonError
+
+if sys.platform == "win32":
+    Connection: TypeAlias = pipes.PipeConnection
+else:
+    Connection: TypeAlias = pipes.Connection
 
 Answer = TypeVar("Answer")
 AnswersBytes = Callable[[bytes], bytes]
@@ -63,8 +70,13 @@ def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = N
     library is loaded.
     """
     with _environment_of_a_child(variables or {}), signals_held():
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            process.start()
+        if sys.platform == "win32":
+            console = ctypes.windll.kernel32  # a child inherits whether Ctrl+C is ignored
+            console.SetConsoleCtrlHandler(None, True)
+            try:
+                process.start()
+            finally:
+                console.SetConsoleCtrlHandler(None, False)
             return
         resource_tracker.ensure_running()  # its start would unblock SIGINT
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
@@ -72,6 +84,24 @@ def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = N
             process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def says_something(connection: Connection, process: BaseProcess, seconds: float | None = None) -> bool:
+    """Wait for a child's message; return whether there is one within `seconds`. Raises EOFError if it has ended.
+
+    On Windows this program holds the child's end of the pipe until the child takes it, so that the pipe alone would not
+    tell of a child that ends before its first message. Nor may what a child is started with, pickled, be long: there
+    `start` waits until all but 4 KB of it is read.
+    """
+    ready = None
+    while ready is None:
+        with suppress(InterruptedError):  # by Ctrl+C on Windows, whose handler has run by then
+            ready = pipes.wait([connection, process.sentinel], seconds)
+    if not ready:
+        return False
+    if connection not in ready and not connection.poll():  # what it said before its end is in the pipe by now
+        raise EOFError
+    return True
 
 
 @contextmanager
@@ -165,22 +195,22 @@ class Child:
             self._kill()
 
     def _answer(self, question: bytes, limit: TimeLimit) -> bytes:
-        connection = self._started()
+        connection, process = self._started()
         if not self._is_ready:
-            if not connection.poll(SECONDS_TO_START):
+            if not says_something(connection, process, SECONDS_TO_START):
                 raise NoAnswer(f"the process did not start within {SECONDS_TO_START:g} seconds")
             connection.recv_bytes()
             self._is_ready = True
         began, seconds = monotonic(), limit.left
         connection.send_bytes(question)
-        answered = connection.poll(seconds)
+        answered = says_something(connection, process, seconds)
         limit.left -= monotonic() - began
         if not answered:
             raise TimedOut(f"there was no answer within {seconds:g} seconds")
         return connection.recv_bytes()
 
-    def _started(self) -> Connection:
-        if self._connection is None:
+    def _started(self) -> tuple[Connection, BaseProcess]:
+        if self._connection is None or self._process is None:
             context = multiprocessing.get_context("spawn")
             self._connection, theirs = context.Pipe()
             self._process = context.Process(target=_serve, args=(theirs, *self._work), daemon=True)
@@ -192,7 +222,7 @@ class Child:
                 raise NoAnswer(f"the process did not start: {error.strerror or error}") from error
             finally:
                 theirs.close()  # only the process may hold its end, or its death would not be seen here
-        return self._connection
+        return self._connection, self._process
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -237,11 +267,12 @@ def _serve(connection: Connection, answer: AnswersBytes, prepare: Callable[[], o
 
 def limit_resource(name: str, most: int) -> None:
     """Limit a resource of this process where the system can: RLIMIT_AS in bytes, RLIMIT_CPU in seconds."""
-    with suppress(ImportError, ValueError, OSError):  # Windows has none, macOS may refuse it: the time limit is left
+    if sys.platform != "win32":  # which has none: the time limit is left
         import resource
 
         number = getattr(resource, name)
-        resource.setrlimit(number, (most, resource.getrlimit(number)[1]))
+        with suppress(ValueError, OSError):  # macOS may refuse it
+            resource.setrlimit(number, (most, resource.getrlimit(number)[1]))
 
 
 def _call(question: bytes) -> bytes:

@@ -163,9 +163,13 @@ def _wheel_backend() -> str:
 
 def _nvidia_smi(*arguments: str) -> str:
     """Return what NVIDIA's tool prints; empty without it, and if it does not answer."""
+    command, flags = ["nvidia-smi", *arguments], 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW  # else a console would flash up
     try:
-        command = ["nvidia-smi", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, check=False, creationflags=flags
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
 

@@ -8,8 +8,10 @@ more as on a GPU than where a CPU computes.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
+import sys
 import tempfile
 from array import array
 from dataclasses import dataclass
@@ -38,6 +40,8 @@ _DIMENSIONS = {
 """What the columns and the rows of each matrix are as many as, in GGUF's order; "": what they are."""
 _F32 = 0
 """GGUF's number of the type of all tensors."""
+SET_SPARSE = 0x900C4
+"""Windows' FSCTL_SET_SPARSE."""
 
 
 class Shape(NamedTuple):
@@ -198,11 +202,20 @@ def _typed(number: float) -> bytes:
 # A large file that holds little --------------------------------------------------------------------------------------
 
 
+def _allow_holes(file: BinaryIO) -> None:
+    """Windows gives a file holes only if it is asked to; where it cannot, it writes zeros."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        handle, size = ctypes.c_void_p(msvcrt.get_osfhandle(file.fileno())), ctypes.c_ulong()
+        ctypes.windll.kernel32.DeviceIoControl(handle, SET_SPARSE, None, 0, None, 0, ctypes.byref(size), None)
+
+
 @dataclass(frozen=True)
 class SparseFile:
     """A large file that holds little, and what it should hold: some pieces, and zeros between and after them.
 
-    It is written with holes where the file system has them (Linux, macOS): it takes no more room than its pieces.
+    It is written with holes where the file system has them: it takes no more room than its pieces.
     """
 
     path: Path
@@ -241,6 +254,7 @@ class SparseFile:
             return False
 
     def _write(self, file: BinaryIO) -> None:
+        _allow_holes(file)
         for start, data in self.pieces:
             file.seek(start)
             file.write(data)

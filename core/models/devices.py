@@ -22,6 +22,7 @@ from enum import Enum
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 
@@ -94,7 +95,8 @@ def disk_free(folder: Path) -> int:
     """Return the free bytes on the disk of `folder`, which need not exist yet."""
     import psutil
 
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    paths = (folder.absolute(), *folder.absolute().parents)
+    existing = next((path for path in paths if path.is_dir()), folder)  # Windows knows no disk of a file
     return int(psutil.disk_usage(str(existing)).free)
 
 
@@ -122,19 +124,31 @@ def has_gpu_backend() -> bool:
     return any(not name.startswith(("ggml-base", "ggml-cpu", "ggml-blas")) for name in names)
 
 
+class Ggml:
+    """ggml's functions, each from the first of these libraries that has it: `ggml.ggml_backend_dev_count()`."""
+
+    def __init__(self, *libraries: ctypes.CDLL) -> None:
+        self._libraries = libraries
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(next((each for each in self._libraries if hasattr(each, name)), self._libraries[0]), name)
+
+
 @cache
-def registry() -> ctypes.CDLL:
-    """Load llama_cpp and the plug-ins, and return the library through which the registry is queried.
+def registry() -> Ggml:
+    """Load llama_cpp and the plug-ins, and return the functions by which the registry is queried.
 
     The wheel holds each library several times, under names with and without a version. Opening one by its path would
     load a second copy, with a registry that llama.cpp never sees; so llama.cpp's handle is used, which also finds the
-    symbols of the libraries it depends on. Windows searches one library only, and has no such copies.
+    functions of the libraries it depends on. On Windows a library has only its own functions, and a name without a path
+    means the library that llama.cpp has loaded.
 
     Raises ImportError or OSError if the native library cannot be loaded.
     """
     from llama_cpp import llama_cpp as llama
 
-    ggml: ctypes.CDLL = ctypes.CDLL(str(library_folder() / "ggml.dll")) if sys.platform == "win32" else llama._lib
+    windows = sys.platform == "win32"
+    ggml = Ggml(ctypes.CDLL("ggml.dll"), ctypes.CDLL("ggml-base.dll")) if windows else Ggml(llama._lib)
     for count in (ggml.ggml_backend_dev_count, ggml.ggml_backend_reg_count):
         count.restype = ctypes.c_size_t
     for get in (ggml.ggml_backend_dev_get, ggml.ggml_backend_reg_get):
@@ -195,11 +209,11 @@ def gpu_names() -> tuple[str, ...]:
     return tuple(ggml.ggml_backend_dev_name(handle).decode(errors="replace") for handle in gpus)
 
 
-def _handles(ggml: ctypes.CDLL) -> list[int]:
+def _handles(ggml: Ggml) -> list[int]:
     return [ggml.ggml_backend_dev_get(number) for number in range(ggml.ggml_backend_dev_count())]
 
 
-def _device(ggml: ctypes.CDLL, handle: int) -> Device:
+def _device(ggml: Ggml, handle: int) -> Device:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     ggml.ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
     return Device(

@@ -246,7 +246,7 @@ class Downloader:
         for file in reversed(manifest.files):
             part = manifest.part(file)
             if part.exists():
-                with part.open("rb") as content:
+                with part.open("r+b") as content:  # Windows flushes no file that is open for reading only
                     os.fsync(content.fileno())
                 part.replace(manifest.target(file))
 

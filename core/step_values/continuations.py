@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
+from baton_reasoning.core.waiting import completed
 
 _POLICY_OF = {"small": "never", "large": "always"}
 RUNS_AT_ONCE = 4
@@ -165,7 +166,7 @@ class Continuations:
         with ThreadPoolExecutor(RUNS_AT_ONCE, thread_name_prefix="value") as pool:
             futures = [pool.submit(self._run, before[which.place], which) for which in wanted]
             try:
-                for future in as_completed(futures):
+                for future in completed(futures):
                     if written := future.result():
                         yield written
             except BaseException:  # GeneratorExit, too

@@ -1,11 +1,14 @@
 """Child processes: how they start, and what becomes of a question to one: an answer, an error, or none in time."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+from multiprocessing import connection
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -16,9 +19,12 @@ from baton_reasoning.core.child_process import (
     TimedOut,
     TimeLimit,
     run_in_subprocess,
+    says_something,
     start_shielded,
 )
 from baton_reasoning.core.errors import SettingsError
+from tests.fakes.early_death import DiesWhenUnpickled, untaken_ends_stay_open
+from tests.patience import PATIENCE
 
 
 def larger(number):
@@ -77,6 +83,40 @@ def test_a_process_that_was_killed_or_reached_its_time_limit_is_replaced_at_the_
     assert child.ask(b"", A_MINUTE) != second
 
 
+def test_nobody_waits_for_a_process_that_died_before_it_took_its_end_of_the_pipe(child, monkeypatch):
+    monkeypatch.setattr(child_process, "_serve", DiesWhenUnpickled())
+    with untaken_ends_stay_open(), pytest.raises(NoAnswer, match="the process ended"):
+        child.ask(b"", TimeLimit(60))
+
+
+def test_a_signal_that_ends_a_wait_on_windows_does_not_end_the_question(child, monkeypatch):
+    wait, interruptions = connection.wait, [InterruptedError] * 2
+
+    def interrupted(*arguments):
+        if interruptions:
+            raise interruptions.pop()
+        return wait(*arguments)
+
+    monkeypatch.setattr(connection, "wait", interrupted)
+    assert int(child.ask(b"", A_MINUTE)) == child.pid
+
+
+def say_and_end(pipe):
+    pipe.send_bytes(b"last words")
+
+
+def test_what_a_process_said_before_its_end_is_still_read():
+    context = multiprocessing.get_context("spawn")
+    with untaken_ends_stay_open():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=say_and_end, args=(theirs,))
+        process.start()
+        process.join()
+        with ours, theirs:
+            assert says_something(ours, process, PATIENCE)
+            assert ours.recv_bytes() == b"last words"
+
+
 def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd):
     """As when a pipe is reset with an answer unread in it."""
     context = multiprocessing.get_context("spawn")
@@ -101,6 +141,18 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instru
         process.join()
     blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
     assert all(blocked & 1 << number - 1 for number in (signal.SIGINT, signal.SIGHUP))
+
+
+def test_on_windows_a_child_inherits_that_ctrl_c_is_ignored_and_this_program_hears_it_again(monkeypatch):
+    happened = Mock()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "windll", Mock(kernel32=happened), raising=False)
+    happened.start.side_effect = [None, OSError]
+    start_shielded(happened)
+    with pytest.raises(OSError):  # noqa: PT011 - which one, makes no difference
+        start_shielded(happened)
+    ignored, heard = call.SetConsoleCtrlHandler(None, True), call.SetConsoleCtrlHandler(None, False)
+    assert happened.mock_calls == [ignored, call.start(), heard] * 2
 
 
 def interrupt_this_thread():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib import metadata
 
@@ -98,6 +99,21 @@ def test_gpus_that_are_used_are_named_and_one_that_is_not_found(monkeypatch):
     monkeypatch.setattr("baton_reasoning.core.diagnosis.has_gpu_backend", lambda: True)
     (check,) = gpu_checks(Devices(0, 0))
     assert (check.state, "finds no GPU (a GPU is here)" in check.finding) == (State.WARNING, True)
+
+
+def test_no_console_flashes_up_for_nvidias_tool_on_windows(tmp_path, monkeypatch):
+    started = list[int]()
+
+    def run(command, creationflags, **_):
+        started.append(creationflags)
+        return subprocess.CompletedProcess(command, 0, "GPU 0: Tesla T4 (UUID: GPU-1)")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0x08000000, raising=False)
+    for platform in ("win32", "linux"):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert system_gpu(tmp_path) == "GPU 0: Tesla T4"
+    assert started == [0x08000000, 0]
 
 
 @pytest.mark.parametrize(("driver", "is_one"), [("amdgpu", True), ("virtio_gpu", False)])

@@ -44,6 +44,7 @@ from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.waiting import completed, taken
 
 _log = logging.getLogger(__name__)
 
@@ -237,7 +238,7 @@ class Runner:
                 worker.add_done_callback(lambda _: self._events.put(None))
             try:
                 for _ in workers:  # each ends with one None
-                    while (event := self._events.get()) is not None:
+                    while (event := taken(self._events)) is not None:
                         yield event
             except GeneratorExit:
                 self.stop()
@@ -334,8 +335,11 @@ class Runner:
             position, problem = numbered
             return Trace.of(self._events_of(problem, _with_own_seed(settings, PILOT_SEED, position)))
 
-        with ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool:
-            traces = list(pool.map(solved, enumerate(problems)))
+        with (
+            ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool,
+            closing(completed([pool.submit(solved, each) for each in enumerate(problems)])) as solving,
+        ):
+            traces = [future.result() for future in solving]
         for trace in traces:
             if trace.finish is Finish.FAILED:
                 raise EngineError(trace.ended.reason if trace.ended else "A model failed.")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from baton_reasoning.core.child_process import Connection
 from baton_reasoning.core.engines.base import Continuation, DeviceShare, Judgement, Scores, WriteItem
 from baton_reasoning.core.engines.templates import PromptPiece
 from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
@@ -165,7 +165,7 @@ Reply = tuple[int, ReplyItem]
 # The pipe --------------------------------------------------------------------------------------------------------
 
 
-def send(connection: Connection, message: Request | AtLoading | list[Reply]) -> None:
+def send(connection: Connection, message: WorkerOptions | Request | AtLoading | list[Reply]) -> None:
     """Raises OSError if the other side is gone. Plain pickle: `Connection.send` takes five times as long a token."""
     connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 

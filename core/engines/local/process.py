@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -18,11 +19,12 @@ from typing import Any
 
 import psutil
 
-from baton_reasoning.core.child_process import signals_held, start_shielded
+from baton_reasoning.core.child_process import says_something, signals_held, start_shielded
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.text import one_line
+from baton_reasoning.core.waiting import taken
 
 SILENCE_IF_STOPPED = 2.5
 """Seconds without a heartbeat after which a process that the system says is stopped is killed."""
@@ -60,7 +62,7 @@ class SentRequest:
     def next_reply(self, stop_at: float | None = None) -> messages.ReplyItem | messages.Cancel | None:
         """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic). Raises EngineLost."""
         try:
-            reply = self.replies.get(timeout=None if stop_at is None else max(stop_at - time.monotonic(), 0))
+            reply = taken(self.replies, None if stop_at is None else stop_at - time.monotonic())
         except queue.Empty:
             return None
         if isinstance(reply, EngineLost):
@@ -96,11 +98,11 @@ class ModelProcess:
         self._lost: EngineLost | None = None
         with ExitStack() as holding_signals:
             holding_signals.enter_context(signals_held())
-            self._make(options)
+            self._make(Path(options.path))
             try:
                 self._start()
                 holding_signals.close()
-                self.loaded = self._wait_until_loaded(on_progress)
+                self.loaded = self._wait_until_loaded(options, on_progress)
             except BaseException:  # Ctrl+C among them
                 self._kill()
                 self._connection.close()
@@ -157,15 +159,15 @@ class ModelProcess:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _make(self, options: messages.WorkerOptions) -> None:
+    def _make(self, path: Path) -> None:
         handle, name = tempfile.mkstemp(prefix="baton-", suffix=".log")
         self._log, self._log_path = os.fdopen(handle, "rb"), Path(name)
         """What native code writes to standard error in the child, which takes the file its name where it can."""
-        self._files = ModelFiles(shards_of(Path(options.path)))
+        self._files = ModelFiles(shards_of(path))
         context = multiprocessing.get_context("spawn")
         self._connection, self._theirs = context.Pipe()
         self._process = context.Process(
-            target=run_worker, args=(self._theirs, options, name), name=f"baton {self.name}", daemon=True
+            target=run_worker, args=(self._theirs, name), name=f"baton {self.name}", daemon=True
         )
         self._received = 0
         """Messages so far; the heartbeat makes it one a second at least."""
@@ -177,6 +179,9 @@ class ModelProcess:
     def _start(self) -> None:
         try:
             start_shielded(self._process, spin_variables())
+        except OSError as error:
+            message = f"The process of {self.name} could not be started: {error.strerror or error}."
+            raise EngineError(message, "Close other programs, or see whether a virus scanner refused it.") from error
         finally:
             self._theirs.close()  # only the process may hold its end, or its death would not be seen here
         self._watchdog.start()
@@ -216,11 +221,16 @@ class ModelProcess:
         self._received += 1
         return message
 
-    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> messages.ModelLoaded:
+    def _wait_until_loaded(
+        self, options: messages.WorkerOptions, on_progress: Callable[[float], object]
+    ) -> messages.ModelLoaded:
         try:
+            says_something(self._connection, self._process)
             reply = self._next_message()
+            messages.send(self._connection, options)
             while isinstance(reply, messages.LoadingProgress):
                 on_progress(reply.fraction)
+                says_something(self._connection, self._process)
                 reply = self._next_message()
         except (EOFError, OSError) as error:
             self._process.join()
@@ -243,7 +253,8 @@ class ModelProcess:
 
     def _remove_log(self) -> None:
         self._log.close()
-        self._log_path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # on Windows, while a virus scanner reads it: the system's folder is tidied up
+            self._log_path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         try:
@@ -254,10 +265,14 @@ class ModelProcess:
             raise
         finally:
             self._process.join()
-            with self._lock:
-                self._lost = self._cause_of_death()
-                for sent in self._sent.values():
-                    sent.replies.put(self._lost)
+            lost = ProcessLost(f"The process of {self.name} ended.", "Load the model again.", is_out_of_memory=False)
+            try:
+                lost = self._cause_of_death()
+            finally:  # also if that fails: whoever waits for a reply must hear of the death
+                with self._lock:
+                    self._lost = lost
+                    for sent in self._sent.values():
+                        sent.replies.put(lost)
 
     def _pass_on_replies(self) -> None:
         """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
@@ -285,14 +300,11 @@ class ModelProcess:
             advice = "If it happens again, load the model with fewer GPU layers."
         elif is_out_of_memory := speaks_of_memory(line):
             message, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
-        elif code == -signal.SIGKILL:
+        elif _was_killed(code, line):
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
         else:
-            message = f"ended unexpectedly (exit code {code})"
-            if code < 0:
-                message = f"stopped with signal {-code} ({signal.strsignal(-code)})"
-            message += f": {line}" if line else ""
+            message = _how_it_ended(code) + (f": {line}" if line else "")
             advice = "If it happens again, another conversion of the model may help."
         return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
 
@@ -303,6 +315,21 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+def _was_killed(code: int, line: str) -> bool:
+    """Return whether somebody ended the process, by its exit code and its last line."""
+    if sys.platform != "win32":
+        return code == -signal.SIGKILL
+    # Killed by multiprocessing, by another Python program, or by the Task Manager: 1, as a traceback has, too.
+    return code in (-signal.SIGTERM, signal.SIGTERM) or (code == 1 and not line)
+
+
+def _how_it_ended(code: int) -> str:
+    """Name a signal, or an exit code: in hexadecimal from 0x80000000 on, as Windows' errors are known."""
+    if -signal.NSIG < code < 0:
+        return f"stopped with signal {-code} ({signal.strsignal(-code)})"
+    return f"ended unexpectedly (exit code {hex(code & 0xFFFFFFFF) if code & 0x80000000 else code})"
 
 
 class DiedLoading(EngineError):

@@ -9,9 +9,9 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+from baton_reasoning.core.child_process import Connection
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
@@ -52,8 +52,8 @@ class Outbox:
                     messages.send(self._connection, self._heartbeat)
 
 
-def main(connection: Connection, options: messages.WorkerOptions, log: str) -> None:
-    """Run in the child process until the program closes the pipe.
+def main(connection: Connection, log: str) -> None:
+    """Run in the child process until the program closes the pipe; its first message are the WorkerOptions.
 
     Native code writes its errors to the file `log`, which has no name from then on, so that none is left behind if the
     program is killed; on Windows a file that is open keeps its name.
@@ -64,6 +64,8 @@ def main(connection: Connection, options: messages.WorkerOptions, log: str) -> N
     with suppress(PermissionError):
         Path(log).unlink()
     outbox = Outbox(connection)
+    outbox.send(messages.LoadingProgress(0))
+    options: messages.WorkerOptions = messages.receive(connection)
     try:
         llama = Llama(options, lambda fraction: outbox.send(messages.LoadingProgress(fraction)))
     except LoadError as error:

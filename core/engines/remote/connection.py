@@ -30,6 +30,7 @@ from baton_reasoning.core.engines.remote.answers import (
     parsed,
 )
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused, SettingsError
+from baton_reasoning.core.waiting import taken
 
 
 def canonical(url: str) -> str:
@@ -253,7 +254,7 @@ class HttpConnection:
     def pause(self, seconds: float) -> None:
         """Wait before a request is tried again. Raises Cancelled if it is halted."""
         with suppress(queue.Empty):
-            self._halts.get(timeout=seconds)
+            taken(self._halts, seconds)
         self.refuse_if_halted()
 
     @contextmanager
@@ -416,7 +417,7 @@ class HttpRequest:
         """Return the next message, or a signal. Raises the EngineError that ended the answer: Cancelled, if halted."""
         message: object = Signal.SILENCE
         with suppress(queue.Empty):
-            message = self._messages.get(timeout=seconds)
+            message = taken(self._messages, seconds)
         self._connection.refuse_if_halted()
         if isinstance(message, EngineError):
             raise message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import sys
@@ -10,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 from typing import BinaryIO
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -19,6 +21,7 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.demo_pair.costly import (
     RATIO,
+    SET_SPARSE,
     SMALL_BLOCKS,
     SWITCH,
     DemoFiles,
@@ -155,6 +158,21 @@ def test_between_its_pieces_are_holes_damage_is_noticed_and_mended_and_a_whole_f
         assert file.path.read_bytes() == good
         after = file.make().stat()
         assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+def test_windows_is_asked_for_holes_before_anything_is_written(file, monkeypatch):
+    asked = list[tuple[int, int]]()
+
+    def control(handle, code, *_):
+        asked.append((code, os.fstat(handle.value).st_size))
+
+    console = Mock()
+    console.DeviceIoControl = control
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "windll", Mock(kernel32=console), raising=False)
+    monkeypatch.setitem(sys.modules, "msvcrt", Mock(get_osfhandle=lambda descriptor: descriptor))
+    assert file.make().stat().st_size == SIZE
+    assert asked == [(SET_SPARSE, 0)]
 
 
 @pytest.mark.parametrize("before", [[], [b"damaged"]])

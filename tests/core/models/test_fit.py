@@ -1,5 +1,7 @@
 """What the machine has, how much memory a model takes, where it would lie, and the pairs that fit."""
 
+import ctypes
+import os
 import re
 import sys
 from contextlib import redirect_stderr
@@ -7,6 +9,8 @@ from dataclasses import replace
 from io import StringIO
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import llama_cpp
 import psutil
@@ -23,6 +27,7 @@ from baton_reasoning.core.models.devices import (
     Devices,
     ask_in_a_process,
     backend_names,
+    disk_free,
     find_devices,
     ggml_devices,
     has_gpu_backend,
@@ -63,6 +68,50 @@ def test_ggml_names_the_cpu_in_this_process_and_another_and_nothing_without_its_
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     assert ggml_devices() == ()
     assert "as if there were no GPU" in caplog.text
+
+
+class OnlyItsOwn:
+    """A library as Windows loads it, with the functions that it defines itself and none of its dependencies'."""
+
+    def __init__(self, name: str) -> None:
+        self._stem = Path(name).stem
+
+    def __getattr__(self, name: str) -> Any:
+        function, found = getattr(llama_cpp.llama_cpp._lib, name), (ctypes.c_char_p * 4)()  # Dl_info
+        assert ctypes.pythonapi.dladdr(function, found)
+        if Path(os.fsdecode(found[0] or b"")).name.split(".")[0] != f"lib{self._stem}":
+            raise AttributeError(f"function {name!r} not found")
+        return function
+
+
+@pytest.mark.skipif(os.name != "posix", reason="dladdr tells which library a function is from")
+def test_each_function_of_ggml_is_taken_from_the_library_that_defines_it(monkeypatch):
+    expected = ggml_devices()
+    monkeypatch.setattr(ctypes, "CDLL", OnlyItsOwn)
+    monkeypatch.setattr(sys, "platform", "win32")
+    registry.cache_clear()
+    try:
+        found, names = ggml_devices(), backend_names()
+    finally:
+        registry.cache_clear()
+    assert [replace(device, free_bytes=0) for device in found] == [replace(device, free_bytes=0) for device in expected]
+    assert "CPU" in names
+
+
+def test_the_free_space_is_that_of_the_nearest_folder_for_windows_knows_no_disk_of_a_file(tmp_path, monkeypatch):
+    asked = list[str]()
+
+    def usage(path):
+        asked.append(path)
+        if not os.path.isdir(path):  # noqa: PTH112 - as the system is asked: with a string
+            raise NotADirectoryError(267, "The directory name is invalid", path)
+        return Mock(free=7)
+
+    monkeypatch.setattr(psutil, "disk_usage", usage)
+    (tmp_path / "file").touch()
+    for folder in (tmp_path, tmp_path / "new" / "models", tmp_path / "file", tmp_path / "file" / "models"):
+        assert disk_free(folder) == 7
+    assert set(asked) == {str(tmp_path)}
 
 
 def test_an_integrated_gpu_counts_only_where_there_is_no_other():

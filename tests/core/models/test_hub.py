@@ -269,6 +269,21 @@ def test_fifty_cuts_give_one_right_file_and_each_request_asks_only_for_what_is_m
     assert [step.done for step in steps if step.stage is Stage.DOWNLOADING][-1] == order.bytes
 
 
+def test_a_download_ends_where_only_what_may_be_written_can_be_flushed(order, downloader, monkeypatch):
+    """As on Windows, which refuses to flush a file that was opened for reading."""
+    flushed, flush = list[int](), os.fsync
+
+    def of_windows(descriptor):
+        os.write(descriptor, b"")  # EBADF, if it is open for reading only
+        flush(descriptor)
+        flushed.append(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_windows)
+    list(downloader.download(order))
+    assert flushed
+    assert order.model.read_bytes() == CONTENT
+
+
 def crash_in_the_middle(order):
     for progress in Downloader().download(order):
         if progress.done > 1_000_000:

@@ -5,12 +5,15 @@ import os
 import pickle
 import queue
 import signal
+import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from io import BytesIO
+from multiprocessing import reduction
 from pathlib import Path
 from unittest.mock import MagicMock, Mock
 
@@ -23,14 +26,15 @@ from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_pr
 from baton_reasoning.core.engines.base import End, Judgement, Message, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import engine as local_engine
-from baton_reasoning.core.engines.local import placement, worker
+from baton_reasoning.core.engines.local import messages, placement, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize
+from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.conftest import GREEDY, at_token, ids, notices, text_read, write
+from tests.fakes.early_death import EXIT_CODE, DiesWhenUnpickled, untaken_ends_stay_open
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -143,6 +147,43 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine):
                 killed = send(engine, signal.SIGKILL)
     assert "Load the model again" in lost.value.advice
     assert engine.is_lost
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_death_that_cannot_be_explained_still_ends_the_requests_that_wait(engine, monkeypatch):
+    def unknown(_):
+        raise AttributeError("module 'signal' has no attribute 'SIGKILL'")
+
+    monkeypatch.setattr(ModelProcess, "_cause_of_death", unknown)
+    session = engine.open(QUESTION, GREEDY)
+    at_token(3, monkeypatch, engine.process._process.kill)
+    with ThreadPoolExecutor(1) as pool:
+        (notice,) = notices(pool.submit(list, session.write([], 30, 1)).result(PATIENCE))
+    assert "ended. It was started again" in notice
+
+
+@pytest.mark.parametrize(
+    ("platform", "code", "line", "words"),
+    [
+        ("linux", -9, "", "was killed from outside"),
+        ("linux", -11, "GGML_ASSERT", "stopped with signal 11 ("),
+        ("linux", 1, "", "ended unexpectedly (exit code 1)."),
+        ("win32", -15, "", "was killed from outside"),
+        ("win32", 15, "", "was killed from outside"),
+        ("win32", 1, "", "was killed from outside"),
+        ("win32", 1, "ImportError: no", "ended unexpectedly (exit code 1): ImportError: no."),
+        ("win32", 0xC0000005, "", "ended unexpectedly (exit code 0xc0000005)."),
+        ("win32", 0xC0000005 - 2**32, "", "ended unexpectedly (exit code 0xc0000005)."),
+    ],
+)
+def test_each_system_says_in_its_own_way_how_a_process_ended(platform, code, line, words, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    if platform == "win32":
+        monkeypatch.delattr(signal, "SIGKILL", raising=False)
+    dead = Mock(has_other_files=False, _was_silent=0.0)
+    dead.name, dead._process.exitcode = "m.gguf", code
+    dead._closing.locked.return_value, dead._last_line.return_value = False, line
+    assert f"The process of m.gguf {words}" in ModelProcess._cause_of_death(dead).message
 
 
 @given(st.lists(st.tuples(st.sampled_from("restart success wait".split()), st.integers(1, 300)), max_size=40))
@@ -266,6 +307,20 @@ def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
     assert not psutil.pid_exists(pid)
 
 
+def test_a_log_that_somebody_reads_stays_and_is_no_error(monkeypatch):
+    """As a virus scanner on Windows, where a file that is open cannot be deleted."""
+
+    def refused(self, missing_ok=False):
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    with closing(LocalEngine(SMALL_MODEL, OPTIONS)) as engine:
+        monkeypatch.setattr(Path, "unlink", refused)
+        engine.close()
+        assert not engine.process.alive
+    with pytest.raises(Cancelled):
+        LocalEngine(SMALL_MODEL, OPTIONS, on_progress=cancelled)
+
+
 # Silence -------------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +393,53 @@ def test_loading_is_cancelled_from_its_progress():
         LocalEngine(SMALL_MODEL, OPTIONS, on_progress=cancelled)
     names = [child.name() for child in set(psutil.Process().children(recursive=True)) - before]
     assert not any("baton" in name for name in names)
+
+
+def test_a_process_that_the_system_does_not_start_is_an_error_in_words(monkeypatch, tmp_path):
+    """As when a virus scanner refuses it."""
+
+    def refused(*_):
+        raise OSError(1, "the file contains a virus")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(model_process, "start_shielded", refused)
+    with pytest.raises(EngineError, match=r"could not be started: the file contains a virus\."):
+        LocalEngine(SMALL_MODEL, OPTIONS)
+    assert not list(tmp_path.iterdir()), "its log is gone"
+
+
+def test_loading_ends_though_the_process_died_before_it_took_its_end_of_the_pipe(monkeypatch):
+    receive = messages.receive
+
+    def receive_soon(connection):
+        assert connection.poll(PATIENCE), "it waits for ever"
+        return receive(connection)
+
+    monkeypatch.setattr(messages, "receive", receive_soon)
+    monkeypatch.setattr(model_process, "run_worker", DiesWhenUnpickled())
+    with (
+        untaken_ends_stay_open(),
+        pytest.raises(EngineError, match=rf"could not be loaded: .*\(exit code {EXIT_CODE}\)"),
+    ):
+        LocalEngine(SMALL_MODEL, OPTIONS)
+
+
+def test_a_process_gets_its_options_through_the_pipe_for_windows_starts_it_only_when_all_else_is_read(monkeypatch):
+    """A chat template may be long, and what a process is started with passes through 4 KB there."""
+    sizes, dump = list[int](), reduction.dump
+
+    def measured(value, file, protocol=None):
+        pickled = BytesIO()
+        dump(value, pickled, protocol)
+        sizes.append(len(pickled.getvalue()))
+        file.write(pickled.getvalue())
+
+    monkeypatch.setattr(reduction, "dump", measured)
+    options = WorkerOptions(str(SMALL_MODEL), OPTIONS, template="x" * 100_000)
+    with closing(ModelProcess(options, lambda _: None)) as process:
+        assert process.loaded.vocabulary_size
+    assert sizes
+    assert sizes[-1] < 1024
 
 
 @pytest.mark.usefixtures("short_patience")
