@@ -10,6 +10,7 @@ This module imports nothing heavy, so that errors can be reported before anythin
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import json
 import os
@@ -74,6 +75,17 @@ def prepare() -> None:
     if sys.stdout is None:
         sys.stdout = _null()
         raise SettingsError("Standard output is closed.", "Redirect it to a file instead.")
+
+
+@contextmanager
+def closed_pipes_named() -> Iterator[None]:
+    """Raise BrokenPipeError also on Windows, where a write to a closed pipe is an invalid argument, of no file."""
+    try:
+        yield
+    except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None:
+            raise BrokenPipeError(*error.args) from error
+        raise
 
 
 def close_output() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -29,7 +30,7 @@ from baton_reasoning.app.display import display_problem, qt_problem
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
-from baton_reasoning.app.terminal.streams import ExitCode
+from baton_reasoning.app.terminal.streams import ExitCode, closed_pipes_named
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.version import version
@@ -285,6 +286,26 @@ def test_a_closed_pipe_ends_it_without_a_word(name, line, monkeypatch, capsys):
         assert main(arguments) == ExitCode.CLOSED_PIPE
         sys.stdout.close()  # what has taken the place of the pipe
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_closed_pipe_of_windows_ends_it_without_a_word(monkeypatch, capsys):
+    class PipeOfWindows(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    assert main(["settings"]) == ExitCode.ANSWERED  # all that it imports is imported for this system
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(sys, "stdout", PipeOfWindows())
+        assert main(["settings"]) == ExitCode.CLOSED_PIPE
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_windows_forbids_is_no_closed_pipe(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(OSError, match="Invalid argument") as raised, closed_pipes_named():
+        raise OSError(errno.EINVAL, "Invalid argument", "a?b")
+    assert raised.type is OSError
 
 
 @contextlib.contextmanager
