@@ -36,6 +36,7 @@ from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.damage import is_damaged
+from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.version import BINDING, installed_version, versions
 
 DRM = Path("/sys/class/drm")
@@ -149,7 +150,7 @@ def _wheel_remedy() -> str:
     pip = (sys.executable, "-m", "pip", "install", "--force-reinstall", *wheel, package)
     uv = ("uv", "pip", "install", "--python", sys.executable, "--reinstall", *wheel, package)
     needs = " It needs NVIDIA's CUDA toolkit." if backend.startswith("cu") else ""
-    return f"Install a build for it with pip, or with uv.{needs}\n" + "\n".join(map(subprocess.list2cmdline, (pip, uv)))
+    return f"Install a build for it with pip, or with uv.{needs}\n" + "\n".join(map(shell_command, (pip, uv)))
 
 
 def _wheel_backend() -> str:
