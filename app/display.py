@@ -47,7 +47,7 @@ def display_problem(environment: Mapping[str, str] = os.environ) -> str:
 
 def _wayland_answers(environment: Mapping[str, str]) -> bool:
     name = environment.get("WAYLAND_DISPLAY")
-    if not name:
+    if sys.platform == "win32" or not name:  # which lacks such sockets
         return False
     path = Path(environment.get("XDG_RUNTIME_DIR", "/"), name)
     try:

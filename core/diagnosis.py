@@ -34,8 +34,9 @@ from baton_reasoning.core.models.devices import (
 )
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.options import load_preferences
-from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.paths import Paths, folder_variable
 from baton_reasoning.core.store.damage import is_damaged
+from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.version import BINDING, installed_version, versions
 
 DRM = Path("/sys/class/drm")
@@ -149,7 +150,7 @@ def _wheel_remedy() -> str:
     pip = (sys.executable, "-m", "pip", "install", "--force-reinstall", *wheel, package)
     uv = ("uv", "pip", "install", "--python", sys.executable, "--reinstall", *wheel, package)
     needs = " It needs NVIDIA's CUDA toolkit." if backend.startswith("cu") else ""
-    return f"Install a build for it with pip, or with uv.{needs}\n" + "\n".join(map(subprocess.list2cmdline, (pip, uv)))
+    return f"Install a build for it with pip, or with uv.{needs}\n" + "\n".join(map(shell_command, (pip, uv)))
 
 
 def _wheel_backend() -> str:
@@ -185,7 +186,7 @@ def _models_folder(paths: Paths) -> Iterator[Check]:
     free = disk_free(folder)
     finding = f"{folder}, {in_gib(free)} free"
     if reason := _write_fault(folder):
-        remedy = "Choose another on the Models page, or set XDG_DATA_HOME."
+        remedy = f"Choose another on the Models page, or set {folder_variable('DATA')}."
         yield Check("Models folder", State.PROBLEM, f"{finding}, cannot be written to: {reason}", remedy)
     elif free < SCARCE_DISK:
         yield Check("Models folder", State.WARNING, finding, "Free some space, or choose a folder on another disk.")
@@ -294,4 +295,4 @@ def _servers_fault(path: Path) -> str:
 
 
 def _other_folder(kind: str) -> str:
-    return f"Free some space, correct its permissions, or set XDG_{kind}_HOME to another folder."
+    return f"Free some space, correct its permissions, or set {folder_variable(kind)} to another folder."

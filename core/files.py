@@ -24,6 +24,8 @@ LARGEST_TEXT = 256 * 2**20
 """Bytes that are read of a text file: devices such as /dev/zero never end."""
 HASHED_AT_ONCE = 16 * 2**20
 """Bytes, which take about 20 ms."""
+DEVICE_NAME = re.compile(r"(?=(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(COM|LPT)[0-9¹²³]) *(\.|$))", re.IGNORECASE)
+"""Matches what Windows takes for a device, whatever the ending."""
 
 
 def expanded(path: Path) -> Path:
@@ -35,8 +37,12 @@ def expanded(path: Path) -> Path:
 
 
 def file_name(name: str, otherwise: str) -> str:
-    """Leave out of a name what names of files cannot have; return `otherwise` if nothing is left."""
-    return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "-", name).strip(" .-") or otherwise
+    """Leave out of a name what names of files cannot have; return `otherwise` if nothing is left.
+
+    The names of Windows' devices get a “_” in front, on every system: files travel.
+    """
+    left = re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "-", name).strip(" .-")
+    return f"_{left}" if DEVICE_NAME.match(left) else left or otherwise
 
 
 def read_text(file: Path, advice: str, failure: type[BatonError] = SettingsError) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 APPLICATION = "baton"
+
+
+def folder_variable(kind: str) -> str:
+    """Return the environment variable that moves a folder. `kind`: DATA, CONFIG or CACHE."""
+    return "WIN_PD_OVERRIDE_LOCAL_APPDATA" if sys.platform == "win32" else f"XDG_{kind}_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +28,9 @@ class Paths:
 
     @classmethod
     def of_user(cls) -> Paths:
-        return cls(
-            data=platformdirs.user_data_path(APPLICATION),
-            config=platformdirs.user_config_path(APPLICATION),
-            cache=platformdirs.user_cache_path(APPLICATION),
-        )
+        """Return the folders of this user; data and settings share one on Windows and macOS."""
+        folders = platformdirs.PlatformDirs(APPLICATION, appauthor=False)  # or Windows would have baton\baton
+        return cls(folders.user_data_path, folders.user_config_path, folders.user_cache_path)
 
     @classmethod
     def under(cls, folder: Path) -> Paths:

@@ -9,6 +9,9 @@ rules.
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 
 LONGEST_MESSAGE = 2_000
@@ -16,6 +19,8 @@ LONGEST_MESSAGE = 2_000
 LONGEST_QUOTE = 300
 """Characters of a foreign text within one of our messages."""
 
+_NEEDS_NO_QUOTES = re.compile(r"[\w.:/\\=+-]+")
+"""Arguments that cmd and PowerShell take as they stand."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOT_PRINTED_BY_JSON = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SUBSTITUTE = "\ufffd"
@@ -55,6 +60,22 @@ def _picture(found: re.Match[str]) -> str:
 def replace_lone_surrogates(text: str) -> str:
     """Replace each lone surrogate by "?": models and JSON files contain them, UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def shell_command(arguments: Sequence[str]) -> str:
+    """Write a command to be copied, with the quotes of this system's shells: cmd and PowerShell, or POSIX.
+
+    PowerShell still replaces $NAME within quotes, and cmd %NAME%: no quotes keep both from it.
+    """
+    if sys.platform != "win32":
+        return shlex.join(arguments)
+    return " ".join(each if _NEEDS_NO_QUOTES.fullmatch(each) else _quoted_on_windows(each) for each in arguments)
+
+
+def _quoted_on_windows(argument: str) -> str:
+    return (
+        '"' + subprocess.list2cmdline([f" {argument}"])[2:]
+    )  # the blank makes it quote what only a shell would change
 
 
 def counted(number: int, one: str, many: str = "") -> str:

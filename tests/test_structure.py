@@ -6,6 +6,7 @@ SECURITY.md speaks of those that can, and of those that can open a port.
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+MODIFIER = re.compile(r"(Ctrl|Shift|Alt)\+(?!\S+\Z)|[^+](Ctrl|Shift|Alt)\+")
+"""A modifier key in a text that is more than a key."""
 FILES = sorted(path for top in ("app", "core") for path in (ROOT / top).rglob("*.py") if path.stat().st_size)
 
 SPEAKS = {"httpx2", "huggingface_hub", "requests", "urllib3", "aiohttp", "http.client", "urllib.request", "websockets"}
@@ -84,3 +87,15 @@ def test_only_serve_can_open_a_port():
         text = (ROOT / file).read_text(encoding="utf-8")
         assert ".listen(" not in text
         assert ".bind(" not in text
+
+
+def test_a_key_within_a_text_of_the_window_is_not_written_by_hand():
+    """A Mac shows “⌘N”, which `key_text` knows; a constant that is a key and nothing else is for Qt."""
+    by_hand = []
+    for module, path in MODULES.items():
+        if ".app." in module and ".app.terminal" not in module:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+            texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose]
+            by_hand += [f"{module}: {text}" for text in texts if isinstance(text, str) and MODIFIER.search(text)]
+    assert by_hand == []

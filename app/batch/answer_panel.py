@@ -26,6 +26,7 @@ from baton_reasoning.app.toolkit.controls import (
     label,
     plain_tip,
     scrolling,
+    with_key,
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
@@ -64,8 +65,8 @@ class AnswerPanel(QWidget):
         self.problem = RichText()
         self.pane = AnswerPane(Exchange("", RunSettings()), Typesetter(self), self)
         previous, following = (f"{which} answer of this policy that went wrong" for which in ("Previous", "Next"))
-        self.previous = button("‹", lambda: self.stepped.emit(-1), Role.FLAT, f"{previous} ({PREVIOUS})", previous)
-        self.next = button("›", lambda: self.stepped.emit(1), Role.FLAT, f"{following} ({NEXT})", following)
+        self.previous = button("‹", lambda: self.stepped.emit(-1), Role.FLAT, with_key(previous, PREVIOUS), previous)
+        self.next = button("›", lambda: self.stepped.emit(1), Role.FLAT, with_key(following, NEXT), following)
         self.inspect = SwitchButton("Inspector")
         self.inspect.setToolTip("Every token, the run, the opinion and the values")
         self.place = button(FailureKind.DIVERGED.value, lambda: self._show_piece(self._first))

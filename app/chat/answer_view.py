@@ -18,7 +18,7 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, label
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
@@ -47,10 +47,10 @@ class StepEditor(QFrame):
         self.edit = QPlainTextEdit(piece.text)
         self.edit.setFont(font)
         self.edit.setAccessibleName("Text of the step")
-        self.edit.setAccessibleDescription(f"{REWRITTEN} Ctrl+Enter goes on, Esc cancels.")
+        self.edit.setAccessibleDescription(f"{REWRITTEN} {key_text('Ctrl+Return')} goes on, Esc cancels.")
         self.edit.installEventFilter(self)
         cancel = button("Cancel", self.cancelled.emit, Role.FLAT, "Leave the step as it is (Esc)", "Cancel editing")
-        go_on = button("Go on from here", self._accept, Role.PRIMARY, "Ctrl+Enter")
+        go_on = button("Go on from here", self._accept, Role.PRIMARY, key_text("Ctrl+Return"))
         row = hbox((ElidedLabel(REWRITTEN, Role.MUTED), 1), cancel, go_on, margins=0)
         self._column = vbox((self.edit, 1), row, margins=(8, 8, 8, 6), spacing=6)
         self.setLayout(self._column)
@@ -95,13 +95,11 @@ class StepEditor(QFrame):
 
 
 ICONS = (
-    (AnswerAction.COPY, "copy", "Copy the answer (Ctrl+Shift+C)"),
-    (AnswerAction.AGAIN, "again", "Answer again, with a new seed (Ctrl+R)"),
-    (AnswerAction.COMPARE, "compare", "Compare with other policies (Ctrl+D)"),
-    (AnswerAction.EXPORT, "download", "Save the conversation (Ctrl+S)"),
+    (AnswerAction.COPY, "copy", "Copy the answer", "Ctrl+Shift+C"),
+    (AnswerAction.AGAIN, "again", "Answer again, with a new seed", "Ctrl+R"),
+    (AnswerAction.COMPARE, "compare", "Compare with other policies", "Ctrl+D"),
+    (AnswerAction.EXPORT, "download", "Save the conversation", "Ctrl+S"),
 )
-OPINION_TIP = "The large model reads it, and says where it disagrees (Ctrl+Shift+S)"
-VALUES_TIP = "What each step was worth, by what follows from it (Ctrl+Shift+V)"
 
 
 class ChatActions(AnswerActions, Protocol):
@@ -136,11 +134,15 @@ class AnswerView(AnswerPane):
         self.below_answer.addWidget(self.time)
         self.review = AnswerReview(self, session.reviews, partial(session.fork, author=Author.LARGE))
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
-        self._icons = [IconButton(picture, name, self._asker(action)) for action, picture, name in ICONS]
+        self._icons = [
+            IconButton(picture, with_key(name, key), self._asker(action)) for action, picture, name, key in ICONS
+        ]
         set_role(self._icons[0], Role.EDGE)
+        opinion = with_key("The large model reads it, and says where it disagrees", "Ctrl+Shift+S")
+        values = with_key("What each step was worth, by what follows from it", "Ctrl+Shift+V")
         self._reviews = (
-            button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, OPINION_TIP),
-            button("Values", lambda: self.review.values.toggle(), Role.FLAT, VALUES_TIP),
+            button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, opinion),
+            button("Values", lambda: self.review.values.toggle(), Role.FLAT, values),
         )
         self.compare_all = button(
             "Compare all three", self._asker(AnswerAction.COMPARE_ALL), Role.FLAT, "Side by side with each model alone"

@@ -12,7 +12,7 @@ from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDia
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.run_list import Activity
-from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 from baton_reasoning.core.engines.body import Author
@@ -109,7 +109,9 @@ class Composer(QFrame):
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
         self.menu = NextAnswerMenu(session, self)
-        self.more = IconButton("plus", "System prompt, thinking, seed, compare (Ctrl+Shift+H)", self.show_menu)
+        self.more = IconButton(
+            "plus", with_key("System prompt, thinking, seed, compare", "Ctrl+Shift+H"), self.show_menu
+        )
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
         self._baton = button("", session.pass_baton, Role.FLAT)
@@ -152,7 +154,7 @@ class Composer(QFrame):
         widest = max(self._baton.minimumWidth(), self._baton.sizeHint().width())
         self._baton.setMinimumWidth(widest)  # its edge stays where it is at each takeover
         self._baton.setAccessibleName(text)
-        self._baton.setToolTip(f"The {other.value} model writes on (Ctrl+T)")
+        self._baton.setToolTip(with_key(f"The {other.value} model writes on", "Ctrl+T"))
 
     def show_menu(self) -> None:
         """Open the menu of the next answer, above its button."""

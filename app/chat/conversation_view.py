@@ -17,7 +17,7 @@ from baton_reasoning.app.document.steps_view import RIGHT_MARGIN, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.toolkit.controls import IconButton, label
+from baton_reasoning.app.toolkit.controls import IconButton, label, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
 from baton_reasoning.core.thinking.trace import Piece
@@ -243,7 +243,7 @@ class Bubble(QWidget):
         self._earlier = IconButton("chevron-left", "Previous attempt", partial(session.show_sibling, exchange, -1))
         self._later = IconButton("chevron-right", "Next attempt", partial(session.show_sibling, exchange, 1))
         self._place = label("", Role.MUTED)
-        self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", act(AnswerAction.ATTEMPTS))
+        self._compare = IconButton("attempts", with_key("Compare attempts", "Ctrl+Shift+D"), act(AnswerAction.ATTEMPTS))
         edit = IconButton("edit", "Edit and ask again", act(AnswerAction.EDIT))
         self._buttons = self._earlier, self._place, self._later, self._compare, edit
         beside = holder(hbox(*self._buttons, margins=0, spacing=GAP))

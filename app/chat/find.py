@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QScrollArea, QTextEdit, QWidget
 from shiboken6 import isValid
 
 from baton_reasoning.app.document.rich_text import Layer, RichText
-from baton_reasoning.app.toolkit.controls import IconButton, label, line_edit
+from baton_reasoning.app.toolkit.controls import IconButton, label, line_edit, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 
@@ -66,7 +66,7 @@ class FindBar(QWidget):
         self.setLayout(
             hbox(
                 (self.edit, 1),
-                IconButton("chevron-left", "Previous match (Shift+F3)", lambda: self.step(-1)),
+                IconButton("chevron-left", with_key("Previous match", "Shift+F3"), lambda: self.step(-1)),
                 IconButton("chevron-right", "Next match (F3)", lambda: self.step(1)),
                 self.count,
                 STRETCH,

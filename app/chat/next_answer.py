@@ -9,7 +9,7 @@ from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QDialog, QInputDialog, QMenu, QPlainTextEdit, QWidget
 
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.toolkit.controls import button, label, literal
+from baton_reasoning.app.toolkit.controls import button, key_text, label, literal
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.text import counted
@@ -36,9 +36,9 @@ class NextAnswerMenu(QMenu):
         """Offer what can be chosen now, with what holds checked."""
         self.clear()
         settings = self._session.settings
-        self.addAction("System prompt…\tCtrl+Shift+Y", edit_system)
+        self.addAction(f"System prompt…\t{key_text('Ctrl+Shift+Y')}", edit_system)
         self.addAction(f"Seed: {settings.seed}…", self._choose_seed)
-        self.addAction("Compare policies…\tCtrl+D", compare).setEnabled(self._session.ready)
+        self.addAction(f"Compare policies…\t{key_text('Ctrl+D')}", compare).setEnabled(self._session.ready)
         self.addSection("Thinking")
         group = QActionGroup(self)
         budget = settings.limits.max_thinking_tokens if settings.thinking else 0

@@ -25,7 +25,7 @@ from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.run_list import Activity, ListedRun
-from baton_reasoning.app.toolkit.controls import announce, scrolling
+from baton_reasoning.app.toolkit.controls import announce, key_text, scrolling
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
@@ -140,7 +140,10 @@ class ChatPage(QSplitter):
         """Edit the step shown in the inspector where it stands in the conversation."""
         exchange, piece = self.inspector.exchange, self.inspector.piece
         if exchange is None or piece is None or piece.in_answer or self.is_comparing:
-            words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
+            words = (
+                "No step of the reasoning is chosen.",
+                f"Choose one in the conversation, by mouse or with {key_text('Ctrl+Down')}.",
+            )
             self._session.failed.emit(NotApplicable(*words))
         elif self._session.is_ready_or_says_why() and (answer := self.conversation.answer_of(exchange)):
             answer.edit(piece)

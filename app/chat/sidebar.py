@@ -17,7 +17,7 @@ from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import RunMark
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import IconButton, line_edit, plain_tip
+from baton_reasoning.app.toolkit.controls import IconButton, delete_keys, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
@@ -73,7 +73,8 @@ class Sidebar(QWidget):
         self.list.clicked.connect(self._open)
         self.list.activated.connect(self._open)
         self.list.customContextMenuRequested.connect(self._menu)
-        for key, act in (("F2", self._rename), ("P", self._pin), ("Delete", self._delete)):
+        deleting = ((key, self._delete) for key in delete_keys())
+        for key, act in (("F2", self._rename), ("P", self._pin), *deleting):
             QShortcut(
                 QKeySequence(key),
                 self.list,
@@ -87,7 +88,7 @@ class Sidebar(QWidget):
         session.path_changed.connect(self._choose_shown)
         session.activity_changed.connect(self._show_marks)
         current_theme().changed.connect(self._fit_rows)
-        head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", begin), spacing=4)
+        head = hbox(self.search, IconButton("plus", with_key("New conversation", "Ctrl+N"), begin), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
 
         self._show([HistoryRow("Reading the conversations…")])

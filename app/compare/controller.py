@@ -14,7 +14,7 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
 from baton_reasoning.app.toolkit.background import cancel_tasks
-from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip
+from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.running.arms import ARMS, POLICY_ARMS
@@ -255,7 +255,7 @@ class ComparisonController(QObject):
         """Show an answer beside other attempts at its problem, without writing anything."""
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
-            way = "Regenerate it (Ctrl+R), or compare policies (Ctrl+D)."
+            way = f"{with_key('Regenerate it', 'Ctrl+R')}, or {with_key('compare policies', 'Ctrl+D')}."
             self._session.failed.emit(NotApplicable("There is only one answer to this problem.", way))
             return
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))

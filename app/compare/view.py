@@ -15,7 +15,7 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, ShownComparison
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling
+from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.grading.extract import given_in
@@ -168,12 +168,14 @@ class CompareView(QWidget):
         self._inside.setMinimumWidth(len(self.columns) * (narrowest + GAP) + EDGE)
 
     def _bar(self) -> QWidget:
-        back = IconButton("chevron-left", "Back to the conversation (Alt+Up)", self.left.emit)
+        back = IconButton("chevron-left", with_key("Back to the conversation", "Alt+Up"), self.left.emit)
         problem = self.exchanges[0].problem
         text = label(in_brief(problem), wrap=True)
         text.setToolTip(plain_tip(problem))
         expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
-        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other policies or answers (Ctrl+D)")
+        columns = button(
+            "Columns…", self.choose_wanted.emit, tip=with_key("Choose other policies or answers", "Ctrl+D")
+        )
         return holder(hbox(back, (text, 1), *expected, columns, margins=(EDGE - 10, 6, EDGE, 6)), Role.BAR)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 from enum import Enum
 from typing import Any
@@ -14,6 +13,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import ServerUrls
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -34,7 +34,7 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     changed = _changed(settings.policy, usual.policy) | _changed(settings, usual, leave=NAMED)
     for name, value in (changed | _changed(settings.limits, usual.limits)).items():
         arguments += ["--set", f"{name}={_plain(value)}"]
-    return shlex.join(arguments)
+    return shell_command(arguments)
 
 
 def models_of(started: RunStarted, chosen: ModelChoice) -> ModelChoice:

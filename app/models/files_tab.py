@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, place
 from baton_reasoning.app.models.model_dialog import ModelDialog
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.controls import button, delete_keys, key_text, label
 from baton_reasoning.app.toolkit.layout import flowing, vbox
 from baton_reasoning.app.toolkit.tables import RowTable
 from baton_reasoning.app.toolkit.theme import Role
@@ -25,7 +25,7 @@ from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import fit_text
 
 COLUMNS = (Column("File", is_number=False), Column("Size"), Column("Quantisation", False), Column("Fits", False))
-HINT = "Choose a file, or with Ctrl two of them for a pair; or drop GGUF files here."
+HINT = "Choose a file, or with Ctrl or ⌘ two of them for a pair; or drop GGUF files here."
 
 
 class FilesTab(QWidget):
@@ -46,11 +46,12 @@ class FilesTab(QWidget):
         self.use_pair = button("Use as pair", self._use_pair, Role.PRIMARY)
         self.settings = button("Settings…", self._open_settings, tip="How it is loaded and writes (Enter)")
         self.folder = button("Open folder", self._open_folder)
-        self.delete = button("Move to the trash", self._delete, Role.DANGER, tip="Del")
+        self.delete = button("Move to the trash", self._delete, Role.DANGER, tip=key_text(delete_keys()[0]))
         actions = flowing(*self.use.values(), self.use_pair, self.settings, self.folder, self.delete, gap=8)
         self.setLayout(vbox(self.hint, actions, (self.table, 1), margins=(0, 10, 0, 0), spacing=10))
-        trash = QShortcut(QKeySequence.StandardKey.Delete, self.table, self._delete)
-        trash.setContext(Qt.ShortcutContext.WidgetShortcut)
+        for key in delete_keys():
+            here = Qt.ShortcutContext.WidgetShortcut
+            QShortcut(QKeySequence(key), self.table, self._delete, context=here)
         controller.inventory_changed.connect(self._reload)
         controller.devices_found.connect(self._judge)
         controller.preferences_changed.connect(self._judge)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -44,7 +43,7 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.damage import is_foreign
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, shell_command
 from baton_reasoning.core.words.labels import bills_of
 
 LINK_FILE = "batch.json"
@@ -133,7 +132,7 @@ class BatchFolder:
     def _taken(self) -> SettingsError:
         return SettingsError(
             f"{self.path} holds a batch already.",
-            f"Continue it with baton batch resume {self.path}, or name another --out.",
+            f"Continue it with {shell_command(['baton', 'batch', 'resume', str(self.path)])}, or name another --out.",
         )
 
 
@@ -306,7 +305,7 @@ class BatchRun:
             output.write_parts(report_parts(found))
 
     def _command(self, verb: str) -> str:
-        return shlex.join(["baton", "batch", verb, str(self.folder)])
+        return shell_command(["baton", "batch", verb, str(self.folder)])
 
 
 def _ended(

@@ -25,7 +25,7 @@ Row = TypeVar("Row")
 
 
 class RaisingConsole(Console):
-    """A console that raises BrokenPipeError if its reader has gone; rich's own ends the program with exit code 1."""
+    """A console that raises what a closed pipe raises; rich's own ends the program with exit code 1."""
 
     def on_broken_pipe(self) -> None:
         raise

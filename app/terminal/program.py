@@ -16,6 +16,7 @@ from baton_reasoning.app.terminal.command_line import CONFIG_FAULT, LazyCommand,
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     close_output,
+    closed_pipes_named,
     exit_code_of_signal,
     interruptible,
     prepare,
@@ -133,8 +134,9 @@ def run(arguments: Sequence[str]) -> int:
                 return shell_complete(baton, {}, PROGRAM, COMPLETION, instruction)
             if debug:
                 logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
-            code = _invoke(arguments)
-            close_output()
+            with closed_pipes_named():
+                code = _invoke(arguments)
+                close_output()
             return code
         except (KeyboardInterrupt, click.Abort) as stop:
             if isinstance(stop, click.Abort):  # Ctrl+C or Ctrl+D at a question: end its line

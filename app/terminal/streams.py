@@ -10,6 +10,7 @@ This module imports nothing heavy, so that errors can be reported before anythin
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import json
 import os
@@ -43,6 +44,7 @@ class ExitCode(IntEnum):
 
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
+TYPE_IT_ON_WINDOWS = "Type it here; Ctrl+Z and Enter on a line of their own end it."
 _ERRORS = "baton.terminal"
 _IN_ASCII = dict(zip("●◆▣✎✓✗–—−─·“”’×▲▼", '*#=~+x-----""\'x^v', strict=True)) | {
     "…": "...",
@@ -56,7 +58,8 @@ _IN_ASCII = dict(zip("●◆▣✎✓✗–—−─·“”’×▲▼", '*#=~+
 def prepare() -> None:
     """Redirect closed streams to the null device, and replace characters that an encoding lacks.
 
-    Raises SettingsError if standard output is closed.
+    Redirected output is UTF-8 on Windows, too, where Python takes the system's old code page, unless another encoding
+    was chosen in the environment. Raises SettingsError if standard output is closed.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -66,14 +69,27 @@ def prepare() -> None:
     if sys.stderr is None:
         sys.stderr = _null()
     codecs.register_error(_ERRORS, _replace)
+    keeps_encoding = sys.platform != "win32" or {"PYTHONIOENCODING", "PYTHONUTF8"} & os.environ.keys()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=_ERRORS)
+            encoding = stream.encoding if keeps_encoding or stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors=_ERRORS)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
     if sys.stdout is None:
         sys.stdout = _null()
         raise SettingsError("Standard output is closed.", "Redirect it to a file instead.")
+
+
+@contextmanager
+def closed_pipes_named() -> Iterator[None]:
+    """Raise BrokenPipeError also on Windows, where a write to a closed pipe is an invalid argument, of no file."""
+    try:
+        yield
+    except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL and error.filename is None:
+            raise BrokenPipeError(*error.args) from error
+        raise
 
 
 def close_output() -> None:
@@ -118,7 +134,7 @@ def opened_input() -> TextIO:
     if sys.stdin is None:
         raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
     if sys.stdin.isatty():
-        remark(TYPE_IT)
+        remark(TYPE_IT_ON_WINDOWS if sys.platform == "win32" else TYPE_IT)
     return sys.stdin
 
 
@@ -127,9 +143,7 @@ def read_input() -> str:
     try:
         return opened_input().read()
     except UnicodeDecodeError as error:
-        raise SettingsError(
-            "Standard input is not text in UTF-8.", "Convert it first, with iconv for example."
-        ) from error
+        raise SettingsError("Standard input is not text in UTF-8.", "Convert it to UTF-8 first.") from error
 
 
 def read_piped_input() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from PySide6.QtGui import (
     QFontMetrics,
     QHelpEvent,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -74,6 +76,21 @@ def label(text: str = "", role: Role | None = None, *, wrap: bool = False, selec
 def plain_tip(text: str) -> str:
     """Escape a text for a tool tip: Qt would take what looks like HTML for that, and load its images."""
     return f'<p style="white-space:pre-wrap">{html.escape(text)}</p>' if "<" in text else text
+
+
+def key_text(key: str) -> str:
+    """Write a key as this system does: “Ctrl+N”, on a Mac “⌘N”. `key`: as Qt writes it in English."""
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+
+
+def with_key(text: str, key: str) -> str:
+    """Add its key to what a control does: “New conversation (Ctrl+N)”."""
+    return f"{text} ({key_text(key)})"
+
+
+def delete_keys() -> tuple[str, ...]:
+    """Return the keys that delete what is chosen, first the one to name: a Mac has Backspace in the place of Delete."""
+    return ("Backspace", "Delete") if sys.platform == "darwin" else ("Delete",)
 
 
 def literal(text: str) -> str:

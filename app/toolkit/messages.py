@@ -11,7 +11,7 @@ from PySide6.QtCore import QSize, QSizeF, Qt, QTimer
 from PySide6.QtGui import QTextOption
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QSizePolicy, QTextBrowser, QWidget
 
-from baton_reasoning.app.toolkit.controls import Hairline, IconButton, announce, button
+from baton_reasoning.app.toolkit.controls import Hairline, IconButton, announce, button, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
 
@@ -72,7 +72,7 @@ class MessageBar(QWidget):
         self._text = MessageText()
         self._actions = hbox(margins=0, spacing=6)
         self._buttons: list[QPushButton] = []
-        self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.close_newest)
+        self._close = IconButton("close", with_key("Close the message", "Ctrl+Shift+X"), self.close_newest)
         row = hbox(self._picture, self._text, self._actions, self._close, STRETCH, margins=(14, 6, 8, 6), spacing=10)
         self.setLayout(vbox(Hairline(), row, margins=0, spacing=0))
         set_role(self, Role.BAR)

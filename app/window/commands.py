@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QGridLayout, QMenu, QWidget
 
-from baton_reasoning.app.toolkit.controls import label, scrolling
+from baton_reasoning.app.toolkit.controls import delete_keys, key_text, label, scrolling
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
 
@@ -26,7 +26,7 @@ ELSEWHERE = (
     ("In a text", "Copy what is selected", "Ctrl+C"),
     ("In the list of conversations", "Pin conversation, or no longer", "P"),
     ("In the list of conversations", "Rename conversation", "F2"),
-    ("In the list of conversations", "Delete conversation (can be undone)", "Delete"),
+    ("In the list of conversations", "Delete conversation (can be undone)", delete_keys()[0]),
 )
 """Keys that a widget has while it has the focus: group, what it does, key."""
 
@@ -69,9 +69,9 @@ class ShortcutList(QDialog):
         for group, members in groupby(known, key=lambda command: command[0]):
             grid.addWidget(label(group, Role.HEADING), grid.rowCount(), 0, 1, 2)
             for _, title, key in members:
-                row, here = grid.rowCount(), QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+                row = grid.rowCount()
                 grid.addWidget(label(title, wrap=True), row, 0)
-                grid.addWidget(label(here, Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
+                grid.addWidget(label(key_text(key), Role.MUTED), row, 1, Qt.AlignmentFlag.AlignRight)
         scroll = scrolling(content)
         scroll.setMinimumWidth(content.minimumSizeHint().width() + scroll.verticalScrollBar().sizeHint().width() + 2)
         self.setLayout(vbox(scroll))

@@ -28,6 +28,7 @@ from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.messages import Cause, MessageBar
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.commands import Command, ShortcutList, install
+from baton_reasoning.app.window.model_button import CHOOSE_MODELS
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
@@ -440,7 +441,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Continue the answer", "Ctrl+Shift+Return", on_last(session.go_on)),
             ("Previous attempt", "Alt+Left", on_last(lambda last: session.show_sibling(last, -1), writes=False)),
             ("Next attempt", "Alt+Right", on_last(lambda last: session.show_sibling(last, 1), writes=False)),
-            ("Show or hide the steps", "Ctrl+H", toggle_steps),
+            ("Show or hide the steps", "Ctrl+J", toggle_steps),
             ("Next step", "Ctrl+Down", lambda: chat.step_through(1)),
             ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
             ("Edit the step, and go on from it", "F4", chat.edit_step),
@@ -468,7 +469,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Chat", "Ctrl+1", lambda: window.show_page("chat")),
             ("Batch", "Ctrl+2", lambda: window.show_page("batch")),
             ("Models", "Ctrl+3", lambda: window.show_page("models")),
-            ("Choose models…", "Ctrl+M", actions.choose_models),
+            ("Choose models…", CHOOSE_MODELS, actions.choose_models),
             ("Connect to a server…", "Ctrl+Shift+M", actions.connect_server),
             ("Policy…", "Ctrl+P", window.topbar.policy.showMenu),
             ("Settings…", "Ctrl+,", actions.show_settings),

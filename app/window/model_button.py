@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.controls import ElidedLabel, label, literal, plain_tip
+from baton_reasoning.app.toolkit.controls import ElidedLabel, label, literal, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role
 from baton_reasoning.core.engines.base import ModelCard
@@ -22,6 +22,8 @@ from baton_reasoning.core.words.speed import speed_of_pair
 
 LONGEST_NAME = 170
 """Pixels; the whole name is in the tool tip."""
+CHOOSE_MODELS = "Ctrl+Shift+P"
+"""The key of the dialog for two models."""
 
 
 class ModelButton(QPushButton):
@@ -78,7 +80,9 @@ class ModelButton(QPushButton):
         self.setAccessibleName(f"Models: {', '.join(told) or texts[Author.SMALL]}")
         if cards and (speed := speed_of_pair(models.pair, models.costs)):
             told.append(speed)
-        self.setToolTip(plain_tip("\n".join([*told, "Choose other models (Ctrl+M)"]) if told else models.status))
+        self.setToolTip(
+            plain_tip("\n".join([*told, with_key("Choose other models", CHOOSE_MODELS)]) if told else models.status)
+        )
         self.updateGeometry()
 
     def _text_of(self, author: Author, card: ModelCard) -> str:
@@ -118,5 +122,5 @@ class ModelButton(QPushButton):
             self.choose_wanted.emit()
             return
         self.pairs.addSeparator()
-        self.pairs.addAction("Choose two models… (Ctrl+M)", self.choose_wanted.emit)
+        self.pairs.addAction(with_key("Choose two models…", CHOOSE_MODELS), self.choose_wanted.emit)
         self.pairs.popup(self.mapToGlobal(self.rect().bottomLeft()))

@@ -11,7 +11,7 @@ from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QPushButton, QWidget
 
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import FileDrops, IconButton, button, label, line_edit, plain_tip
+from baton_reasoning.app.toolkit.controls import FileDrops, IconButton, button, label, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
 from baton_reasoning.core.engines.body import Author
@@ -237,7 +237,9 @@ def _source_text(source: ModelSource) -> str:
     if isinstance(source, ServerUrls):
         return "A server. Its key, a test, prices and caps are behind “Server…”."
     if (path := local_path(source)) is None:
-        raise ModelFileError(f"{source} is on the Hub.", "Download it on the Models page (Ctrl+3), then choose it.")
+        raise ModelFileError(
+            f"{source} is on the Hub.", f"Download it on the {with_key('Models page', 'Ctrl+3')}, then choose it."
+        )
     header = read_header(path)
     return f"{header.name or path.stem} · {header.architecture} · {header.quantisation}"
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
-from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, literal, plain_tip
+from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, SwitchButton, literal, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
@@ -135,6 +135,5 @@ class PolicyButton(ElidedButton):
         text = policy_title(chosen, DEMO_SETTINGS.policy)
         self.setText(f"{text}  ")
         self.setAccessibleName(f"Policy: {text}")
-        self.setToolTip(
-            plain_tip(f"Policy: {text}. {policy_summary(kind, preset)}\nWhen the large model writes (Ctrl+P)")
-        )
+        when = with_key("When the large model writes", "Ctrl+P")
+        self.setToolTip(plain_tip(f"Policy: {text}. {policy_summary(kind, preset)}\n{when}"))

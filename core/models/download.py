@@ -15,7 +15,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from zlib import crc32
 import httpx2
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.files import FULL_DISK
+from baton_reasoning.core.files import DEVICE_NAME, FULL_DISK
 from baton_reasoning.core.models.devices import disk_free
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.text import one_line
@@ -78,7 +77,6 @@ PART = ".part"
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and parts add an ending."""
 CHECK_MIRROR = f"Check the address in HF_ENDPOINT ({IN_WINDOW})."
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def checked_part(name: str) -> str:
     Raises DownloadError for anything else: it could lead out of the models folder, or be hidden.
     """
     plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and not name.startswith(".")
-    if not plain or not name or name[-1] in ". " or len(name.encode()) > LONGEST_NAME or _RESERVED.fullmatch(name):
+    if not plain or not name or name[-1] in ". " or len(name.encode()) > LONGEST_NAME or DEVICE_NAME.match(name):
         raise DownloadError(
             f"The server names a file or folder that cannot be stored: “{one_line(name)}”.", CHECK_MIRROR
         )

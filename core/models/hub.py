@@ -115,7 +115,7 @@ def downloaded(source: HubFile, folder: Path) -> Path | None:
 
     Without a quantisation it is the one to recommend among those that are there.
     """
-    found = sorted(folder.joinpath(*source.repository.split("/")).glob("*.gguf"))
+    found = sorted(folder.joinpath(*source.repository.split("/")).glob("*.gguf"), key=lambda path: path.name)
     wanted = source.quantisation.upper()
     fitting = [path for path in found if _is_model(path.name) and wanted in ("", label_of(path.name))]
     firsts = [path for path in fitting if shard_group(path) is None or "-00001-of-" in path.name]

@@ -124,7 +124,7 @@ def _gguf_files(folder: Path) -> Iterator[Path]:
         level = len(here.relative_to(folder).parts)
         folders[:] = sorted(folders) if level < DEEPEST_LEVEL else []
         groups: set[str] = set()
-        for path in sorted(here / name for name in files):
+        for path in (here / name for name in sorted(files)):
             if path.suffix.lower() != ".gguf" or not path.exists():
                 continue
             group = shard_group(path)

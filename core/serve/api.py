@@ -299,7 +299,9 @@ class EndpointServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Unless the protocol is named, asyncio leaves Nagle's algorithm on, which holds a response back for 40 ms.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Elsewhere an address is free again at once; on Windows that option would let two programs share it.
+        is_alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        self._socket.setsockopt(socket.SOL_SOCKET, is_alone, 1)
         try:
             self._socket.bind((host, port))
             self._socket.listen()  # clients may connect as soon as `on_ready` has been called

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 
 LONGEST_PROBLEM = 96
 """Characters of a problem where it stands on one line."""
@@ -56,10 +56,10 @@ def parameter_count(number: int) -> str:
     return str(number)
 
 
-def short_path(path: Path) -> str:
+def short_path(path: PurePath) -> str:
     """Format a path, with ~ for the home folder."""
     home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+    return str("~" / path.relative_to(home) if path.is_relative_to(home) else path)
 
 
 def in_brief(problem: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.table import NOTHING, Column, Table, columns_of
-from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line, safe_json, safe_text, some_of
+from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line, safe_json, safe_text, shell_command, some_of
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,25 @@ def test_long_texts_and_lists_are_cut_off():
     assert (one_line("a \x1bb\nc", 9), one_line("longer", 5)) == ("a ␛b c", "long…")
     assert (some_of(["a", "b"], 2), some_of(["a", "b", "c"], 2)) == ("a, b", "a, b and 1 more")
     assert (counted(1, "problem"), counted(1_200, "problem")) == ("1 problem", "1,200 problems")
+
+
+@pytest.mark.parametrize(
+    ("argument", "posix", "windows"),
+    [
+        (r"C:\Users\me\out", r"'C:\Users\me\out'", r"C:\Users\me\out"),
+        ("My results", "'My results'", '"My results"'),
+        ("My results\\", "'My results\\'", '"My results\\\\"'),
+        ('Is it "5"?', "'Is it \"5\"?'", r'"Is it \"5\"?"'),
+        ("x^2<4&y", "'x^2<4&y'", '"x^2<4&y"'),
+        ("http://a:1,http://b:2", "http://a:1,http://b:2", '"http://a:1,http://b:2"'),
+        ("", "''", '""'),
+        ("n1=30", "n1=30", "n1=30"),
+    ],
+)
+def test_a_command_to_be_copied_has_the_quotes_of_this_systems_shells(argument, posix, windows, monkeypatch):
+    for platform, quoted in (("linux", posix), ("darwin", posix), ("win32", windows)):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert shell_command(["baton", argument]) == f"baton {quoted}"
 
 
 TABLE = Table(

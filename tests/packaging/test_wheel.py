@@ -95,6 +95,22 @@ def test_an_installation_takes_one_name_and_its_commands_run_beside_another_bato
     assert output(tmp_path, command(installed, "python"), "-c", whose).count("of another project") == 2
 
 
+def test_a_checkout_with_text_files_for_links_is_installed_in_both_ways(tmp_path):
+    """So git leaves them on Windows, unless it is told otherwise."""
+    tree, environment = tmp_path / "tree", tmp_path / "environment"
+    shutil.copytree(ROOT, tree, ignore=NOT_PACKED, symlinks=True)
+    for top in ("app", "core", "resources"):
+        link = tree / "packaging" / "launcher" / PACKAGE / top
+        link.unlink()
+        link.write_text(f"../../../{top}")
+    venv.create(environment)
+    (site_packages(environment) / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    for how in ((), ("--editable",)):
+        pip("--python", environment, "install", "--no-deps", "--no-build-isolation", *how, tree)
+        assert "qwen3-14b" in output(tmp_path, command(environment, "baton"), "models", "pairs")
+        assert not list(environment.rglob(f"{PACKAGE}/*/app"))
+
+
 def test_a_policy_in_a_package_is_run_and_tested_and_has_its_fields_in_the_form(installed, tmp_path):
     """By the command, and by the package's own tests, which import Baton like any library."""
     demo = ("--small", "demo", "--large", "demo")

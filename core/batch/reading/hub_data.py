@@ -59,7 +59,7 @@ def fetch(data: HubDataSet, hub: Hub) -> tuple[list[Path], str]:
         folder = hub.cached_data_set(data.name, data.revision or None)
         if folder is None:
             raise _not_cached(error, f"{data.name} is not in the cache of this computer, either.") from error
-        paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+        paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
         chosen = _files_of(data, paths)
         if not _are_all_shards(chosen):
             raise _not_cached(error, f"Of {data.name} only parts of its files are in the cache.") from error

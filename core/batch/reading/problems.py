@@ -150,11 +150,13 @@ def _read_folder(folder: Path, limit: int | None, named: Corrections) -> Problem
         raise ProblemFileError(
             f"{folder} has more than {_MOST_FILES:,} files.", "Put its problems into fewer, or name a folder inside it."
         )
-    names = sorted(path.relative_to(folder) for path in found_paths if path.is_file())
+    inside = (path.relative_to(folder) for path in found_paths if path.is_file())
+    names = sorted(inside, key=lambda name: name.parts)  # paths themselves compare without case on Windows
     visible = [name for name in names if not any(part.startswith(".") for part in name.parts)]
     files = [name for name in visible if is_readable(name.name) and not name.name.lower().startswith(_NOT_PROBLEMS)]
     found = _read_files([(folder / name, name.as_posix()) for name in files], folder.name, limit, named)
-    if skipped := [name.as_posix() for name in sorted({*visible} - {*files})]:
+    others = {*visible} - {*files}
+    if skipped := [name.as_posix() for name in visible if name in others]:
         note = f"Files skipped, because they look like no problems: {some_of(skipped, 3)}."
         found = replace(found, notes=(*found.notes, note))
     return found

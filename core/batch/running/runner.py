@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
+from baton_reasoning.core.awake import kept_awake
 from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import (
     PILOT_SEED,
@@ -90,6 +91,10 @@ class Runner:
         Jobs that ended in an error are tried again. A problem that fails is a result with an error. Raises StoreError
         when results cannot be saved, and SettingsError if the batch was begun with other models.
         """
+        with kept_awake():
+            yield from self._run()
+
+    def _run(self) -> Iterator[progress.BatchEvent]:
         hashes = yield from self._hash_models()
         if self.ending:
             return

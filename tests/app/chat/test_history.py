@@ -2,6 +2,7 @@
 
 import gc
 import sqlite3
+import sys
 import threading
 import weakref
 from contextlib import closing
@@ -357,6 +358,17 @@ def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot)
     qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
     assert writing.trace.finish is Finish.END_OF_TEXT
     assert last_exchange(busy) is earlier, "the other attempt is read meanwhile"
+
+
+def test_a_mac_deletes_with_backspace_for_its_keyboard_has_no_other_key(make_window, monkeypatch, qtbot):
+    with monkeypatch.context() as on_a_mac:
+        on_a_mac.setattr(sys, "platform", "darwin")
+        window = make_window()
+    answer_to(window, qtbot, "2 + 2?")
+    qtbot.waitUntil(lambda: "2 + 2?" in names(window))
+    choose(window, "2 + 2?")
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: "2 + 2?" not in names(window))
 
 
 def test_deleting_a_conversation_stops_its_answer_and_undo_brings_back_what_was_written(busy, held, qtbot):

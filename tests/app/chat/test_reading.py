@@ -278,7 +278,7 @@ def test_a_match_in_collapsed_reasoning_expands_it_and_escape_leaves_the_marks_o
 def choose_first_step(window, qtbot):
     answer = last_answer(window)
     if answer.folded:
-        qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
+        qtbot.keyClick(window, Qt.Key.Key_J, CONTROL)
     steps = answer.steps
     place = steps.place_of(steps.shown[0].piece)
     assert place is not None
@@ -322,7 +322,7 @@ def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask, qtbot):
 def test_the_editor_stays_over_its_step_and_is_as_high_as_its_text(ask, qtbot):
     window = ask("2 + 2?")
     choose_first_step(window, qtbot)
-    qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
+    qtbot.keyClick(window, Qt.Key.Key_J, CONTROL)
     answer = last_answer(window)
     assert answer.folded
     qtbot.keyClick(window, Qt.Key.Key_F4)

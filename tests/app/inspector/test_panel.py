@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -195,7 +196,8 @@ def read_again(line):
         RunSettings(instruction="Answer in one word, without “quotes”."),
     ],
 )
-def test_the_terminal_reads_the_same_settings(settings):
+def test_the_terminal_reads_the_same_settings(settings, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")  # whose quotes shlex reads
     problem = 'It\'s $5 & "more";\nhow much?'
     problem_again, models, again = read_again(command_line(problem, settings, FILES))
     assert (problem_again, again) == (problem, settings)

@@ -1,5 +1,6 @@
 """The Models page with real models, a real download and a real folder, through its own widgets."""
 
+import sys
 from unittest.mock import Mock
 
 import pytest
@@ -113,6 +114,19 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     assert str(window.preferences.value.models.large) == str(large), "it has more parameters"
     assert window.preferences.value.window.page == "chat"
     qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_a_mac_moves_a_model_to_the_trash_with_backspace(make_page, tmp_path, trash, monkeypatch, qtbot):
+    with monkeypatch.context() as on_a_mac:
+        on_a_mac.setattr(sys, "platform", "darwin")
+        page = make_page()
+    copy = own_copy(tmp_path / "own")
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        drop(page, copy)
+    choose(page, copy)
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        qtbot.keyClick(page.files.table, Qt.Key.Key_Backspace)
+    assert [file.name for file in trash.iterdir()] == [copy.name]
 
 
 def test_a_deleted_model_is_in_the_trash_or_stays(page, asked, tmp_path, trash, monkeypatch, qtbot):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -29,11 +30,11 @@ from baton_reasoning.app.display import display_problem, qt_problem
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
-from baton_reasoning.app.terminal.streams import ExitCode
+from baton_reasoning.app.terminal.streams import ExitCode, closed_pipes_named
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.version import version
-from tests.app.terminal.conftest import REPOSITORY, commands_of, program_of
+from tests.app.terminal.conftest import REPOSITORY, Keyboard, commands_of, program_of
 from tests.core.models.hub_server import running_hub
 from tests.fakes.faulty_server import FaultyServer, stream
 from tests.patience import PATIENCE
@@ -285,6 +286,63 @@ def test_a_closed_pipe_ends_it_without_a_word(name, line, monkeypatch, capsys):
         assert main(arguments) == ExitCode.CLOSED_PIPE
         sys.stdout.close()  # what has taken the place of the pipe
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_closed_pipe_of_windows_ends_it_without_a_word(monkeypatch, capsys):
+    class PipeOfWindows(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    assert main(["settings"]) == ExitCode.ANSWERED  # all that it imports is imported for this system
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(sys, "stdout", PipeOfWindows())
+        assert main(["settings"]) == ExitCode.CLOSED_PIPE
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_windows_forbids_is_no_closed_pipe(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(OSError, match="Invalid argument") as raised, closed_pipes_named():
+        raise OSError(errno.EINVAL, "Invalid argument", "a?b")
+    assert raised.type is OSError
+
+
+@pytest.mark.parametrize(
+    ("platform", "chosen", "used"),
+    [
+        ("win32", {}, "utf-8"),
+        ("win32", {"PYTHONIOENCODING": "cp1252"}, "cp1252"),
+        ("win32", {"PYTHONUTF8": "0"}, "cp1252"),
+        ("linux", {}, "cp1252"),
+    ],
+)
+def test_redirected_text_is_utf_8_on_windows_unless_another_encoding_was_chosen(
+    platform, chosen, used, monkeypatch, capsys
+):
+    assert main(["settings"]) == ExitCode.ANSWERED  # all that it imports is imported for this system
+    assert "τ" in capsys.readouterr().out
+    for name in ("PYTHONIOENCODING", "PYTHONUTF8"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    written = io.BytesIO()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", platform)
+        patch.setattr(sys, "stdout", io.TextIOWrapper(written, "cp1252"))
+        assert main(["settings"]) == ExitCode.ANSWERED
+        text = written.getvalue().decode(used)
+    assert ("τ" in text) is (used == "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("platform", "key"), [("win32", "Ctrl+Z and Enter"), ("linux", "Ctrl+D"), ("darwin", "Ctrl+D")]
+)
+def test_who_types_a_problem_is_told_the_key_that_ends_it_here(platform, key, monkeypatch, baton):
+    monkeypatch.setattr(sys, "stdin", Keyboard(""))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "platform", platform)
+        assert key in baton("solve", "-").stderr
 
 
 @contextlib.contextmanager

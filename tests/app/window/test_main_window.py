@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from itertools import groupby
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize, QStandardPaths, Qt
+from PySide6.QtCore import QSize, QStandardPaths, Qt, QTranslator
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QApplication,
     QFileDialog,
     QInputDialog,
@@ -105,6 +108,49 @@ def test_menu_list_of_shortcuts_and_manual_name_every_command_and_its_key(window
     page = (Path(__file__).parents[3] / "docs" / "window.md").read_text(encoding="utf-8")
     named = page.split("| key | does |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
     assert set(named) <= {f"| {command.key} | {command.title} |" for command in window.commands}
+
+
+TAKEN = {
+    *(f"Ctrl+{key}" for key in ("H", "M", "W", "`", "Tab", "Space", "F5", "Esc")),
+    *(f"Ctrl+Shift+{key}" for key in ("3", "4", "5", "6", "Q", "/", "Esc", "Tab", "U")),
+    *(f"Ctrl+Alt+{key}" for key in ("H", "M", "D", "Esc", "Space", "Del", "T", "L", "Left", "Right", "Up", "Down")),
+    *(f"Alt+{key}" for key in ("F1", "F2", "F4", "F7", "F8", "F10", "Tab", "Space", "Esc")),
+}
+"""Keys that macOS (Ctrl is ⌘), Windows or a desktop of Linux take for themselves."""
+
+
+def test_no_system_takes_the_key_of_a_command(window):
+    assert {command.key for command in window.commands} & TAKEN == set()
+
+
+class KeysOfAMac(QTranslator):
+    def translate(self, context: str, source: str, disambiguation: str | None = None, n: int = -1) -> str:
+        return {"Ctrl": "⌘", "Shift": "⇧", "Alt": "⌥"}.get(source, source) if context == "QShortcut" else source
+
+    def isEmpty(self) -> bool:
+        return False
+
+
+def test_every_key_is_written_as_this_system_writes_it(make_window, qtbot):
+    translator = KeysOfAMac()
+    QApplication.installTranslator(translator)
+    try:
+        window = make_window()
+        answer_to(window, qtbot, "2 + 2?")
+        window.chat.composer.menu.fill(lambda: None, lambda: None)
+        qtbot.keyClick(window, Qt.Key.Key_F1)
+        texts = [text for each in [window, *window.findChildren(QWidget)] for text in texts_of(each)]
+        texts += [action.text() for action in window.findChildren(QAction)]
+    finally:
+        QApplication.removeTranslator(translator)
+    assert {"Copy the answer (⌘+⇧+C)", "New conversation (⌘+N)", "⌘+⇧+P", "System prompt…\t⌘+⇧+Y"} <= {*texts}
+    assert [text for text in texts if re.search(r"(Ctrl|Shift|Alt)\+", text)] == []
+
+
+def texts_of(widget: QWidget) -> list[str]:
+    """What is read of a widget, and what screen readers and its tool tip say."""
+    text = widget.text() if isinstance(widget, QLabel | QAbstractButton) else ""
+    return [text, widget.toolTip(), widget.accessibleName(), widget.accessibleDescription()]
 
 
 def test_the_inspector_opens_with_a_step_and_closes_with_it_unless_it_was_opened_for_what_is_shown(ask, qtbot):

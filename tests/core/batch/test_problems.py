@@ -21,7 +21,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO, StringIO
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -360,6 +360,15 @@ def test_a_folder_is_read_file_by_file(tmp_path):
         assert texts(read_problems(tmp_path / "set", limit=limit)) == expected
     assert can_hold_problems(tmp_path / "set")
     assert not can_hold_problems(tmp_path / "set.docx")
+
+
+def test_a_folder_has_the_same_order_where_paths_compare_without_case(tmp_path, monkeypatch):
+    monkeypatch.setattr(PurePath, "__lt__", lambda one, other: str(one).lower() < str(other).lower())  # as on Windows
+    for name in ("a.txt", "B.txt", "c/D.txt", "c/e.txt", "a.png", "B.png"):
+        written(tmp_path, f"set/{name}", f"From {name}?\n")
+    found = read_problems(tmp_path / "set")
+    assert [problem.source for problem in found.problems] == ["B.txt", "a.txt", "c/D.txt", "c/e.txt"]
+    assert found.notes[0].endswith("no problems: B.png, a.png.")
 
 
 def test_the_summary_names_columns_answers_and_what_was_dropped(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import threading
 from collections import Counter
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -15,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from baton_reasoning.core import awake
+from baton_reasoning.core.awake import CONTINUOUS, SYSTEM_REQUIRED
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import (
@@ -71,6 +75,7 @@ from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 from tests.patience import PATIENCE
 
+HELD = CONTINUOUS | SYSTEM_REQUIRED
 CORRECT, WRONG, UNSCORED = Outcome.CORRECT, Outcome.WRONG, Outcome.UNSCORED
 
 
@@ -205,6 +210,19 @@ def test_paused_it_begins_no_other_problem_and_whoever_stops_watching_stops_it(s
         runner.resume()
         next(each for each in events if isinstance(each, JobStarted))
     assert {row.state for row in rows_of(store, batch)} == {JobState.DONE, JobState.WAITING}
+
+
+def test_the_machine_is_awake_from_the_first_event_to_the_last_and_until_nobody_watches(store, grader, monkeypatch):
+    asked: list[int] = []
+    windows = SimpleNamespace(kernel32=SimpleNamespace(SetThreadExecutionState=asked.append))
+    monkeypatch.setattr(ctypes, "windll", windows, raising=False)
+    monkeypatch.setattr(awake, "sys", SimpleNamespace(platform="win32"))
+    runner = Runner(store, batch_of(store, 2), Pair(small_engine()), grader)
+    assert [asked.copy() for _ in runner.run()] == [[HELD]] * 4  # two answers begin and end
+    assert asked == [HELD, CONTINUOUS]
+    with closing(Runner(store, batch_of(store, 2), Pair(small_engine()), grader).run()) as events:
+        next(events)
+    assert asked[2:] == [HELD, CONTINUOUS]
 
 
 def small_model(store, batch):

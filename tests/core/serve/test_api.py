@@ -392,6 +392,21 @@ def test_an_address_that_is_taken_is_an_error_at_once():
             EndpointServer("127.0.0.1", server.port)
 
 
+def test_no_other_program_can_share_its_address_on_windows(monkeypatch):
+    exclusive = socket.SO_KEEPALIVE  # an option that this system has
+    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", exclusive, raising=False)
+    asked = []
+
+    class Asked(socket.socket):
+        def setsockopt(self, *arguments):
+            asked.append(arguments[1])
+            super().setsockopt(*arguments)
+
+    monkeypatch.setattr(socket, "socket", Asked)
+    with closing(EndpointServer("127.0.0.1", 0)):
+        assert asked == [exclusive]
+
+
 # Answers that are not waited for
 
 MANY = 1_000_000

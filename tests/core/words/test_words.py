@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import msgspec
 import pytest
@@ -57,6 +57,12 @@ def written(*more):
     return Trace.of([started, TokenWritten(2.0, Author.SMALL, 5, "Four."), *more])
 
 
+def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: PureWindowsPath(r"C:\Users\me"))
+    assert numbers.short_path(PureWindowsPath(r"C:\Users\me\AppData\a.gguf")) == r"~\AppData\a.gguf"
+    assert numbers.short_path(PureWindowsPath(r"D:\a.gguf")) == r"D:\a.gguf"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -78,8 +84,8 @@ def written(*more):
         (numbers.parameter_count(1_000), "1 k"),
         (numbers.parameter_count(999), "999"),
         (numbers.parameter_count(0), ""),
-        (numbers.short_path(Path.home() / "models" / "a.gguf"), "~/models/a.gguf"),
-        (numbers.short_path(Path("/models/a.gguf")), "/models/a.gguf"),
+        (numbers.short_path(Path.home() / "models" / "a.gguf"), str(Path("~/models/a.gguf"))),
+        (numbers.short_path(Path("/models/a.gguf")), str(Path("/models/a.gguf"))),
         (numbers.in_brief("word " * 40), f"{'word ' * 6}… {'word ' * 9}"),
         (numbers.in_brief("x" * 200), f"{'x' * 32} … {'x' * 48}"),
         (value_text(0.944), ".94"),
