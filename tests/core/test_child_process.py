@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from baton_reasoning.core import child_process
@@ -19,6 +20,7 @@ from baton_reasoning.core.child_process import (
     start_shielded,
 )
 from baton_reasoning.core.errors import SettingsError
+from tests.systems import posix_only
 
 
 def larger(number):
@@ -66,7 +68,7 @@ def test_a_question_to_a_process_of_its_own_ends_with_an_answer_an_error_in_word
 
 def test_a_process_that_was_killed_or_reached_its_time_limit_is_replaced_at_the_next_question(child):
     first = child.ask(b"", A_MINUTE)
-    os.kill(int(first), signal.SIGTERM)
+    psutil.Process(int(first)).terminate()
     second = child.ask(b"", A_MINUTE)
     assert second != first
     limit = TimeLimit(0.1)
@@ -100,12 +102,13 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instru
         process.kill()
         process.join()
     blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
-    assert all(blocked & 1 << number - 1 for number in (signal.SIGINT, signal.SIGHUP))
+    assert all(blocked & 1 << signal.Signals[name] - 1 for name in ("SIGINT", "SIGHUP"))
 
 
 def interrupt_this_thread():
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
 class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type: ignore[misc]
@@ -121,6 +124,7 @@ class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type:
         self.start_returned = True
 
 
+@posix_only("a signal for one thread")
 def test_ctrl_c_during_a_start_is_handled_after_it_and_leaves_a_child_that_its_owner_knows():
     child = InterruptedProcess(target=never, daemon=True)
     with pytest.raises(KeyboardInterrupt):

@@ -45,7 +45,8 @@ URL = "https://office:8080"
 
 @pytest.fixture(autouse=True)
 def nothing_else(paths, monkeypatch):
-    monkeypatch.setenv("HOME", str(paths.models.parent / "home"))
+    for variable in ("HOME", "USERPROFILE"):  # the latter on Windows
+        monkeypatch.setenv(variable, str(paths.models.parent / "home"))
     for variable in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "HF_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
 
