@@ -421,7 +421,10 @@ def replace_and_kill(engine: LocalEngine, file: Path) -> None:
     kill(engine)
 
 
-@pytest.mark.parametrize("fault", [overwrite, replace_and_kill])
+AN_OPEN_FILE_IS_REPLACED = posix_only("files that are replaced while they are open")
+
+
+@pytest.mark.parametrize("fault", [overwrite, pytest.param(replace_and_kill, marks=AN_OPEN_FILE_IS_REPLACED)])
 def test_a_file_that_is_changed_in_use_is_reported_instead_of_read(copied, monkeypatch, fault):
     with closing(LocalEngine(copied, OPTIONS)) as engine:
         at_token(3, monkeypatch, partial(fault, engine, copied))
@@ -431,6 +434,7 @@ def test_a_file_that_is_changed_in_use_is_reported_instead_of_read(copied, monke
         assert len(ids(written)) < 100
 
 
+@AN_OPEN_FILE_IS_REPLACED
 def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(copied):
     """It may have been damaged when it was loaded; a checksum would be of the other file."""
     other = copied.with_name("other.gguf")
