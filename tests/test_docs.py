@@ -252,7 +252,7 @@ def output_of(tree: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
     environment |= user_folders(tree / "home")
     folders = filter(None, [str(tree / LAUNCHER), str(tree), os.environ.get("PYTHONPATH")])
     environment |= {"PYTHONPATH": os.pathsep.join(folders), "QT_QPA_PLATFORM": "offscreen"}
-    done = subprocess.run([sys.executable, *words], cwd=tree, env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *words], cwd=tree, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode in codes, done.stdout + done.stderr
     return done.stdout
 

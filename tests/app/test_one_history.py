@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -43,7 +42,7 @@ def open_window(make_window, tmp_path, monkeypatch):
 
 def baton(*arguments):
     command = [sys.executable, "-m", "baton_reasoning", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 

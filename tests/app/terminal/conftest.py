@@ -152,7 +152,7 @@ def refused(baton):
 def program_of(*arguments: str, **environment: str) -> CompletedProcess[str]:
     """Run Python with these arguments."""
     command, variables = [sys.executable, *arguments], os.environ | environment
-    return run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE)
+    return run(command, env=variables, capture_output=True, encoding="utf-8", timeout=PATIENCE)
 
 
 def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

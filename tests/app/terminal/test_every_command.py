@@ -332,7 +332,7 @@ class InterruptedOutput(io.StringIO):
 def test_a_real_process_ends_silently_on_a_closed_pipe():
     with closed_pipe() as pipe:
         command = [sys.executable, "-m", "baton_reasoning.app.cli", "settings"]
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, encoding="utf-8", timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (ExitCode.CLOSED_PIPE, "")
 
 

@@ -278,7 +278,7 @@ def test_the_endpoint_answers_until_it_is_interrupted():
     """As a real process, asked by the `openai` package."""
     problem = next(held_out_problems(seed=11))
     words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stderr
         try:
             found = next(filter(None, (re.search(r"http://\S+/v1", line) for line in process.stderr)))
