@@ -47,10 +47,12 @@ real-pair: setup-tests ## Fetch a real large model (1.09 GB) for `test-long` and
 coverage: setup-tests ## Run `make test`, and list the lines and branches that it misses
 	@$(pytest) $(parallel) --cov --cov-report term:skip-covered
 
-check: setup-tests ## Check style, types, and who may import whom
+# mypy checks one system at a time, and would begin anew at each change of system in a cache that they share.
+check: setup-tests ## Check style, types on three systems, and who may import whom
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+	@for system in linux darwin win32; do \
+		echo "mypy --platform $$system"; .venv/bin/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
 	.venv/bin/lint-imports
 	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/*.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh packaging/windows/*.sh; fi
 

@@ -15,6 +15,7 @@ from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
 from tests.packaged_models import gemma_path, qwen_path, smollm2_path
+from tests.systems import user_in
 from tests.tiers import size
 
 MOST_SECONDS = timedelta(seconds=20)
@@ -59,9 +60,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 def peak_memory() -> int:
     """Bytes."""
-    memory = psutil.Process().memory_info()
-    if hasattr(memory, "peak_wset"):  # Windows
-        return int(memory.peak_wset)
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -71,9 +71,7 @@ def peak_memory() -> int:
 @pytest.fixture(autouse=True)
 def nobodys_folders(tmp_path_factory, monkeypatch):
     """What a person chose on this machine, for single models say, makes no difference to a test."""
-    empty = tmp_path_factory.getbasetemp() / "nobody"
-    for kind in ("CONFIG", "DATA", "CACHE", "STATE"):
-        monkeypatch.setenv(f"XDG_{kind}_HOME", str(empty / kind.lower()))
+    user_in(tmp_path_factory.getbasetemp() / "nobody", monkeypatch)
 
 
 @pytest.fixture

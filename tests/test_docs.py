@@ -45,6 +45,7 @@ from baton_reasoning.core.thinking.trace_json import KINDS
 from tests.core.models.hub_server import running_hub
 from tests.core.thinking.running import keywords
 from tests.core.thinking.running import run as run_scripted
+from tests.systems import posix_only, user_folders, user_in
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -193,8 +194,7 @@ def folder(tmp_path, hub, monkeypatch):
     program.chmod(0o755)
     lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
     (tmp_path / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    for name in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home"))
+    user_in(tmp_path / "home", monkeypatch)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setenv("OFFICE_KEY", "none")
@@ -214,7 +214,7 @@ def hub():
 
 
 @pytest.mark.long
-@pytest.mark.skipif(sys.platform == "win32", reason="the pages are written for a POSIX shell")
+@posix_only("the shell for which the pages are written")
 @pytest.mark.parametrize("page", ["README.md", "docs/terminal.md"])
 def test_the_commands_of_a_page_run_one_after_the_other(page, folder):
     done_so_far = 0
@@ -249,10 +249,10 @@ MODEL = re.compile(r"\b(small|large)\.gguf")
 def output_of(tree: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
     """Run Python on this source with nobody's settings. It is not part of the coverage."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
-    environment |= {f"XDG_{name}_HOME": str(tree / "home") for name in ("DATA", "CONFIG", "CACHE")}
+    environment |= user_folders(tree / "home")
     folders = filter(None, [str(tree / LAUNCHER), str(tree), os.environ.get("PYTHONPATH")])
     environment |= {"PYTHONPATH": os.pathsep.join(folders), "QT_QPA_PLATFORM": "offscreen"}
-    done = subprocess.run([sys.executable, *words], cwd=tree, env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *words], cwd=tree, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode in codes, done.stdout + done.stderr
     return done.stdout
 

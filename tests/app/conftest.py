@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # before Qt is loaded; tests touch no display
+if sys.platform == "win32":  # where that platform sees none of the system's fonts, and Qt warns of it
+    os.environ.setdefault("QT_QPA_FONTDIR", str(Path(__file__).parents[2] / "resources" / "fonts"))
 
 import pytest
 import shiboken6

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -22,30 +21,28 @@ from baton_reasoning.app.cli import main
 from baton_reasoning.app.compare.controller import arms
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from tests.app.batch.conftest import counting_file, run, wait_until_done
 from tests.app.conftest import OWN_MODELS, answer_to, last_exchange
 from tests.patience import PATIENCE
+from tests.systems import user_in
 
 PROBLEM = DemoProblem(60_836)
 pytestmark = pytest.mark.slow
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux")
 
 
 @pytest.fixture
 def open_window(make_window, tmp_path, monkeypatch):
     """Opens the window of a user, whose folders are those of the processes that are started, too."""
-    for name in ("DATA", "CONFIG", "CACHE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
-    return lambda: make_window(paths=Paths.of_user())
+    paths = user_in(tmp_path, monkeypatch)
+    return lambda: make_window(paths=paths)
 
 
 def baton(*arguments):
     command = [sys.executable, "-m", "baton_reasoning", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=os.environ)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
 
 
@@ -59,7 +56,6 @@ def in_terminal(*arguments):
     return [json.loads(line) for line in history(*arguments, "--json").splitlines()]
 
 
-@on_linux
 def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(open_window, qtbot):
     window = open_window()
     qtbot.waitUntil(lambda: window.session.ready)
@@ -101,7 +97,6 @@ def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(op
     assert [model.index(row, FIRST_ARM).data() for row in range(model.rowCount())] == ["✓", "✓"]
 
 
-@on_linux
 def test_answer_and_batch_of_the_window_open_in_the_terminal(open_window, qtbot, tmp_path):
     window = open_window()
     answer_to(window, qtbot, "How many fish are there?")

@@ -1,7 +1,6 @@
 """A stranger without a mouse, with the demo pair: from the first start to a kill and the next start."""
 
 import json
-import signal
 import subprocess
 import sys
 
@@ -136,4 +135,4 @@ def kill_while_it_writes(folder, qtbot):
         try:
             qtbot.waitUntil(is_written)
         finally:
-            program.send_signal(signal.SIGKILL)
+            program.kill()

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -103,7 +103,7 @@ def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measure
 
 
 @contextmanager
-def bare_decodes(setup: Setup, options: LoadOptions | None = None) -> Iterator[Connection]:
+def bare_decodes(setup: Setup, options: LoadOptions | None = None) -> Iterator[Any]:
     """`options`: if the model is not loaded as Baton loads it by itself."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     loaded = options or LoadOptions(context=setup.context)

@@ -10,6 +10,7 @@ from multiprocessing import connection
 from pathlib import Path
 from unittest.mock import Mock, call
 
+import psutil
 import pytest
 
 from baton_reasoning.core import child_process
@@ -25,6 +26,7 @@ from baton_reasoning.core.child_process import (
 from baton_reasoning.core.errors import SettingsError
 from tests.fakes.early_death import DiesWhenUnpickled, untaken_ends_stay_open
 from tests.patience import PATIENCE
+from tests.systems import posix_only
 
 
 def larger(number):
@@ -72,7 +74,7 @@ def test_a_question_to_a_process_of_its_own_ends_with_an_answer_an_error_in_word
 
 def test_a_process_that_was_killed_or_reached_its_time_limit_is_replaced_at_the_next_question(child):
     first = child.ask(b"", A_MINUTE)
-    os.kill(int(first), signal.SIGTERM)
+    psutil.Process(int(first)).terminate()
     second = child.ask(b"", A_MINUTE)
     assert second != first
     limit = TimeLimit(0.1)
@@ -140,7 +142,7 @@ def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instru
         process.kill()
         process.join()
     blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
-    assert all(blocked & 1 << number - 1 for number in (signal.SIGINT, signal.SIGHUP))
+    assert all(blocked & 1 << signal.Signals[name] - 1 for name in ("SIGINT", "SIGHUP"))
 
 
 def test_on_windows_a_child_inherits_that_ctrl_c_is_ignored_and_this_program_hears_it_again(monkeypatch):
@@ -156,8 +158,9 @@ def test_on_windows_a_child_inherits_that_ctrl_c_is_ignored_and_this_program_hea
 
 
 def interrupt_this_thread():
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
 class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type: ignore[misc]
@@ -173,6 +176,7 @@ class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type:
         self.start_returned = True
 
 
+@posix_only("a signal for one thread")
 def test_ctrl_c_during_a_start_is_handled_after_it_and_leaves_a_child_that_its_owner_knows():
     child = InterruptedProcess(target=never, daemon=True)
     with pytest.raises(KeyboardInterrupt):

@@ -13,6 +13,7 @@ from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.version import version
 from tests.fakes.full_disk import a_full_disk
+from tests.systems import posix_only
 
 
 def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path):
@@ -116,6 +117,7 @@ def test_no_console_flashes_up_for_nvidias_tool_on_windows(tmp_path, monkeypatch
     assert started == [0x08000000, 0]
 
 
+@posix_only("render nodes, and links without a permission")
 @pytest.mark.parametrize(("driver", "is_one"), [("amdgpu", True), ("virtio_gpu", False)])
 def test_a_gpu_is_seen_by_the_driver_of_its_render_node(driver, is_one, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -126,6 +128,7 @@ def test_a_gpu_is_seen_by_the_driver_of_its_render_node(driver, is_one, tmp_path
     assert bool(system_gpu(tmp_path)) is is_one
 
 
+@posix_only("a program that is a shell script")
 @pytest.mark.parametrize(("runs", "folder"), [("12.4", "cu124"), ("13.0", "cu125"), ("11.4", "vulkan"), ("", "vulkan")])
 def test_a_gpu_that_this_build_cannot_use_gets_the_lines_of_pip_and_uv_for_it(runs, folder, tmp_path, monkeypatch):
     tool = tmp_path / "nvidia-smi"

@@ -19,6 +19,7 @@ from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice,
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
+from tests.systems import posix_only
 
 
 def test_what_was_saved_is_loaded_without_anything_unfinished_and_stays_if_the_next_save_fails(tmp_path):
@@ -79,12 +80,13 @@ def test_a_file_of_any_content_gives_settings_that_can_be_saved_the_defaults_whe
 # Files
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
+@posix_only("permissions of files, and pipes that are files")
 def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
     readable, link, nowhere = tmp_path / "readable", tmp_path / "link", tmp_path / "nowhere"
     pipe, folder = tmp_path / "pipe", tmp_path / "folder"
     readable.touch()
-    os.mkfifo(pipe)
+    if sys.platform != "win32":
+        os.mkfifo(pipe)
     folder.mkdir()
     link.symlink_to(readable)
     nowhere.symlink_to(tmp_path / "missing")

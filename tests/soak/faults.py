@@ -7,14 +7,13 @@ import json
 import os
 import random
 import re
-import resource
 import select
 import shutil
 import socket
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -148,20 +147,21 @@ def descendants(program: int) -> list[psutil.Process]:
         return []
 
 
-def send(process: psutil.Process, number: int) -> None:
+def attempt(fault: Callable[[], None]) -> None:
+    """Do this to a process, which may have ended."""
     with contextlib.suppress(psutil.Error):
-        process.send_signal(number)
+        fault()
 
 
 @contextlib.contextmanager
 def no_more_memory(process: psutil.Process) -> Iterator[None]:
     """What the process has it keeps; it gets no more."""
     with contextlib.suppress(psutil.Error, OSError):
-        _, hard = resource.prlimit(process.pid, resource.RLIMIT_AS)
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (process.memory_info().vms, hard))
+        _, hard = process.rlimit(psutil.RLIMIT_AS)
+        process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms, hard))
     yield
     with contextlib.suppress(psutil.Error, OSError):
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (hard, hard))
+        process.rlimit(psutil.RLIMIT_AS, (hard, hard))
 
 
 @contextlib.contextmanager

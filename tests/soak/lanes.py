@@ -213,14 +213,14 @@ class Lane:
         name, model = self.chance.choice(models) if models else ("small", None)
         match fault:
             case Fault.MODEL_KILLED if model:
-                faults.send(model, signal.SIGKILL)
+                faults.attempt(model.kill)
             case Fault.MODEL_HUNG if model:
-                faults.send(model, signal.SIGSTOP)
+                faults.attempt(model.suspend)
             case Fault.OUT_OF_MEMORY if model:
                 return faults.no_more_memory(model)
             case Fault.HELPER_KILLED:
                 for helper in faults.helper_processes(self._pid):
-                    faults.send(helper, signal.SIGKILL)
+                    faults.attempt(helper.kill)
             case Fault.SERVER_KILLED | Fault.SERVER_GARBAGE | Fault.SERVER_REFUSES:
                 return self.server.disturbed_by(fault)
             case Fault.DISK_FULL:
@@ -230,7 +230,7 @@ class Lane:
             case Fault.FILE_REPLACED:
                 replaced = self.place.with_another_model(name)
                 if model:
-                    faults.send(model, signal.SIGKILL)  # so that it is loaded again
+                    faults.attempt(model.kill)  # so that it is loaded again
                 return replaced
         return nullcontext()
 
@@ -266,7 +266,7 @@ class Lane:
             self.report.count(HANGS, 1, f"{self.name}: not done after {LONGEST:.0f} s without faults")
             self._kill_program()
         for child in self._children:
-            faults.send(child, signal.SIGCONT)  # what the soak itself has stopped cannot end by itself
+            faults.attempt(child.resume)  # what the soak itself has stopped cannot end by itself
         if self.program.stdin:
             with contextlib.suppress(OSError):
                 self.program.stdin.close()

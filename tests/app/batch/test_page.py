@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -346,14 +347,15 @@ def test_answers_are_graded_again_and_a_grading_that_is_stopped_changes_nothing(
 def test_other_large_models_run_one_after_another_and_where_one_is_missing_the_chat_keeps_its_own(
     page, actions, qtbot, problem_file, loader
 ):
-    loader.missing = "/models/Big-32B.gguf"
+    smaller, loader.missing = (str(Path("/models", f"Big-{size}.gguf")) for size in ("14B", "32B"))
+    larges = ["", smaller, loader.missing, ""]
     preview(page, qtbot, problem_file, "small")
-    page.preview.show_larges(["/models/Big-14B.gguf", loader.missing])
+    page.preview.show_larges([smaller, loader.missing])
     with qtbot.waitSignal(actions.failed) as failure:
         page.preview.start.click()
     assert "Big-32B.gguf is not there" in str(failure.args[0])
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
-    assert loader.larges == ["", "/models/Big-14B.gguf", "/models/Big-32B.gguf", ""], "at last the chat's own again"
+    assert loader.larges == larges, "at last the chat's own again"
     assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
     assert page.session.progress.to_run("chosen, Big-32B") == 6
     loader.missing = ""

@@ -27,6 +27,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.words.labels import placement_facts
 from tests.app.models.conftest import own_copy
+from tests.systems import posix_only
 
 pytestmark = pytest.mark.slow
 GIB = 2**30
@@ -104,6 +105,7 @@ def test_the_pairs_of_a_machine_without_a_gpu_are_told_and_the_demo_pair_offered
     assert not tab.demo.isVisibleTo(page), "it is in use"
 
 
+@posix_only("a program that is a shell script")
 @pytest.mark.skipif(has_gpu_backend(), reason="this build can use a GPU")
 def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(make_page, tmp_path, monkeypatch, qtbot):
     program = tmp_path / "bin" / "nvidia-smi"

@@ -21,6 +21,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.paths import Paths
 from tests.core.models.hub_server import running_hub
 from tests.patience import PATIENCE
+from tests.systems import user_in
 
 REPOSITORY = "tiny/demo-GGUF"
 DEMO = ("--small", "demo", "--large", "demo")
@@ -93,11 +94,16 @@ def baton(capsys, monkeypatch):
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
+def user(tmp_path, monkeypatch):
+    """The folders of a person, also for programs that a test starts; nothing is in them yet."""
+    return user_in(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def config(user):
     """The configuration file of a person who has nothing else in that folder; it is not there yet."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    file = tmp_path / "baton" / "config.toml"
-    file.parent.mkdir()
+    file = user.config / "config.toml"
+    file.parent.mkdir(parents=True)
     return file
 
 
@@ -146,7 +152,7 @@ def refused(baton):
 def program_of(*arguments: str, **environment: str) -> CompletedProcess[str]:
     """Run Python with these arguments."""
     command, variables = [sys.executable, *arguments], os.environ | environment
-    return run(command, env=variables, capture_output=True, text=True, timeout=PATIENCE)
+    return run(command, env=variables, capture_output=True, encoding="utf-8", timeout=PATIENCE)
 
 
 def commands_of(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

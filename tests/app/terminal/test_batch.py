@@ -198,7 +198,8 @@ def test_results_that_cannot_be_written_are_written_later(tmp_path, refused, say
 def test_results_are_in_the_home_folder_or_in_one_of_this_folder(tmp_path, say, monkeypatch):
     """A shell leaves the tilde of --out=~/results as it is, and the configuration file knows no shell."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("HOME", "USERPROFILE"):  # the latter on Windows
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     written(tmp_path / "p.csv", "problem,answer\n1 + 1?,2\n")
     run = ("batch", "run", ".", "--arm", "small", "-n", "4", "--no-history")
     say(*run, "--out=~/results")
@@ -233,7 +234,7 @@ def test_a_damaged_batch_is_reported_from_what_can_be_read_and_left_as_it_is(tmp
 
 
 def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
-    tmp_path, baton, say, refused, monkeypatch
+    tmp_path, user, baton, say, refused, monkeypatch
 ):
     monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton", "random"))
     out = tmp_path / "out"
@@ -245,9 +246,11 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
     assert [row.split("  ")[0] for row in table] == ["Small only", "Large only", "Keywords", "Random as Keywords"]
     other = refused("evidence", "--limit", "1", "--out", str(out))
     assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other
-    taken = written(tmp_path / "taken", "a file, where a folder should be")
-    full = baton(*line, "--cost", "2", XDG_CACHE_HOME=taken)
+    user.cache.parent.mkdir(parents=True)
+    taken = written(user.cache, "a file, where a folder should be")
+    full = baton(*line, "--cost", "2")
     assert (full.returncode, taken in full.stderr.splitlines()[-1]) == (1, True)
+    user.cache.unlink()
     done = say(*line, "--cost", "2")
     assert "Accuracy of 2 problems, 1 seed; times of 2 at a cost of 1:2" in done
     header, *rows = done[-6:]

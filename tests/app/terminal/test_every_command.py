@@ -32,12 +32,14 @@ from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode, closed_pipes_named
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.version import version
 from tests.app.terminal.conftest import REPOSITORY, Keyboard, commands_of, program_of
 from tests.core.models.hub_server import running_hub
 from tests.fakes.faulty_server import FaultyServer, stream
 from tests.patience import PATIENCE
+from tests.systems import posix_only, user_in
 
 PROBLEM = DemoProblem(60_836)
 
@@ -185,10 +187,10 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
     (folder / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "baton" / "models").mkdir(parents=True)
-    shutil.copy(SMALL_MODEL, folder / "baton" / "models")
     with pytest.MonkeyPatch.context() as patch:
-        live_in(folder, patch)
+        models = live_in(folder, patch).models
+        models.mkdir(parents=True)
+        shutil.copy(SMALL_MODEL, models)
         (folder / "trace.jsonl").write_text(output_of("solve", PROBLEM.question, "--json"), encoding="utf-8")
         output_of("batch", "run", "problems.jsonl", "--arm", "small", "--arm", "baton", "-o", "results")
         with open_history() as store:
@@ -209,20 +211,19 @@ def services():
 def line(home, services, tmp_path, monkeypatch):
     """Makes the arguments of a line of the table, in a copy of that folder."""
     folder = Path(shutil.copytree(home, tmp_path / "home"))
-    live_in(folder, monkeypatch)
+    models = live_in(folder, monkeypatch).models
     monkeypatch.setenv("HF_ENDPOINT", services["hub"])
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     output_of("servers", "add", "office", services["server"])
     entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
-    values = {**services, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)}
+    values = {**services, "model": (models / SMALL_MODEL.name).as_posix()}
     values |= {entry["kind"]: entry["id"][:8] for entry in entries} | {"deleted": "gone"}
     return lambda name, arguments: [*name.split(), *shlex.split(arguments.format_map(values))]
 
 
-def live_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    for kind in ("CONFIG", "DATA", "CACHE"):
-        patch.setenv(f"XDG_{kind}_HOME", str(folder))
+def live_in(folder: Path, patch: pytest.MonkeyPatch) -> Paths:
     patch.chdir(folder)
+    return user_in(folder, patch)
 
 
 def output_of(*arguments: str) -> str:
@@ -389,7 +390,7 @@ class InterruptedOutput(io.StringIO):
 def test_a_real_process_ends_silently_on_a_closed_pipe():
     with closed_pipe() as pipe:
         command = [sys.executable, "-m", "baton_reasoning.app.cli", "settings"]
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, encoding="utf-8", timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (ExitCode.CLOSED_PIPE, "")
 
 
@@ -414,7 +415,7 @@ def test_a_configuration_that_is_broken_or_missing_is_named_and_a_wrong_value_is
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
+@posix_only("links without a permission")
 def test_missing_packages_are_named(tmp_path):
     """In a process that finds all packages but these: it starts without site-packages, and has links instead."""
     for path in Path(site.getsitepackages()[0]).iterdir():

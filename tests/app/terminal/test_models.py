@@ -45,7 +45,8 @@ URL = "https://office:8080"
 
 @pytest.fixture(autouse=True)
 def nothing_else(paths, monkeypatch):
-    monkeypatch.setenv("HOME", str(paths.models.parent / "home"))
+    for variable in ("HOME", "USERPROFILE"):  # the latter on Windows
+        monkeypatch.setenv(variable, str(paths.models.parent / "home"))
     for variable in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "HF_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -277,7 +278,7 @@ def test_the_endpoint_answers_until_it_is_interrupted():
     """As a real process, asked by the `openai` package."""
     problem = next(held_out_problems(seed=11))
     words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stderr
         try:
             found = next(filter(None, (re.search(r"http://\S+/v1", line) for line in process.stderr)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 
 import pytest
@@ -109,24 +110,24 @@ def test_small_only_needs_no_large_model(say):
     assert not any(step.startswith("◆") for step in steps)
 
 
-def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path, baton):
-    solve, folder = ("solve", PROBLEM.question, "--policy", "every-step"), {"XDG_CACHE_HOME": str(tmp_path)}
-    first = baton(*solve, **folder).stderr
-    measured = (tmp_path / "baton" / "model_costs.json").read_bytes()
-    second = baton(*solve, **folder).stderr
+def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(user, baton):
+    solve = ("solve", PROBLEM.question, "--policy", "every-step")
+    first = baton(*solve).stderr
+    measured = user.model_costs.read_bytes()
+    second = baton(*solve).stderr
     assert ("Large alone about " in first, "Large alone about " in second) == (False, True)
     assert "; the large model alone would have taken about " in first
-    assert (tmp_path / "baton" / "model_costs.json").read_bytes() == measured
-    assert "Large alone" not in baton(*solve, "--json", **folder).stderr
+    assert user.model_costs.read_bytes() == measured
+    assert "Large alone" not in baton(*solve, "--json").stderr
 
 
-def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(tmp_path, traced):
+def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(user, traced):
     chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadOptions(context=700))
     chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))
-    save_preferences(chosen, tmp_path / "baton" / "models.json")
+    save_preferences(chosen, user.model_preferences)
 
     def small_card(*options):
-        return traced("--max-tokens", "2", *options, XDG_CONFIG_HOME=str(tmp_path)).started.small
+        return traced("--max-tokens", "2", *options).started.small
 
     assert (small_card().context, small_card().overrides.temperature) == (700, 0.25)
     assert small_card("--context", "600").context == 600
@@ -181,21 +182,21 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal():
     assert headings == ["── Small alone", "── Both", "── Large alone", "── The answer is 12085"]
 
 
-def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton, say, monkeypatch):
+def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(user, tmp_path, baton, say, monkeypatch):
     """And without room it runs on its tiny models."""
     monkeypatch.delenv(costly.SWITCH)
     monkeypatch.setattr(costly, "RATIO", 2)
     monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     few = ("--limit", "1", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"))
-    say("batch", "run", str(READY_PROBLEMS), *DEMO, *few, **cache)
+    say("batch", "run", str(READY_PROBLEMS), *DEMO, *few)
     assert list(tmp_path.rglob("*.gguf")) == [], "a batch runs on the tiny models"
-    first = baton("demo", **cache)
+    first = baton("demo")
     assert (first.returncode, costly.MAKING in first.stderr) == (0, True), first.stderr
-    again = baton("solve", PROBLEM.question, "--context", "1024", **cache)
+    again = baton("solve", PROBLEM.question, "--context", "1024")
     assert (again.returncode, costly.MAKING in again.stderr) == (0, False), again.stderr
     assert len(list(tmp_path.rglob("*.gguf"))) == 2
-    (tmp_path / "taken").write_text("a file, where a folder should be", encoding="utf-8")
-    done = baton("demo", XDG_CACHE_HOME=str(tmp_path / "taken"))
+    shutil.rmtree(user.cache)
+    user.cache.write_text("a file, where a folder should be", encoding="utf-8")
+    done = baton("demo")
     assert done.returncode == 0, done.stderr
     assert "The demo runs on its tiny models, which are equally fast" in done.stderr

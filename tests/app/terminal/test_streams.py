@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
-import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from select import select
 
@@ -32,6 +29,7 @@ from baton_reasoning.core.thinking.interruptions import Control
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, REPOSITORY, demo_marks, program_of
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, stream, token
 from tests.patience import PATIENCE
+from tests.systems import NEEDS_POSIX, posix_only, user_in
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +63,17 @@ sys.exit(main())
 class Terminal:
     """`baton` as a person sits before it: its three streams are a pseudo-terminal, which is its controlling one."""
 
+    process: subprocess.Popen[bytes]
+    screen = ""
+    _ours: int
+
     def __init__(self, *arguments: str, **environment: str) -> None:
+        if sys.platform == "win32":
+            pytest.skip(NEEDS_POSIX.format("pseudo-terminals"))
+        import fcntl
+        import pty
+        import termios
+
         self._ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "baton_reasoning", *arguments],
@@ -77,7 +85,6 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
-        self.screen = ""
 
     def __enter__(self):
         return self
@@ -128,22 +135,22 @@ class Terminal:
 
 
 def _session(process: psutil.Process) -> int:
-    try:
-        return os.getsid(process.pid)
-    except ProcessLookupError:  # it has ended
-        return 0
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError):  # it has ended
+            return os.getsid(process.pid)
+    return 0
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """No settings, models or history of a person; and a folder for temporary files, which must be empty at the end."""
-    for name in ("CONFIG", "DATA", "CACHE"):
-        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path))
+    user_in(tmp_path, monkeypatch)
     for name in ("HF_HOME", "HF_HUB_CACHE", "HF_TOKEN", "LLAMA_CACHE"):
         monkeypatch.delenv(name, raising=False)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
+    for name in ("TMPDIR", "TEMP", "TMP"):  # the last two on Windows
+        monkeypatch.setenv(name, str(temporary))
     yield tmp_path
     assert list(temporary.iterdir()) == []
 
@@ -180,6 +187,7 @@ def test_output_in_any_encoding_keeps_the_authors_apart_and_json_loses_nothing(m
     assert first["conversation"][0]["content"].startswith("Größe 漢")
 
 
+@posix_only("a shell, /dev/full and closed streams")
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
@@ -293,19 +301,22 @@ def test_a_download_that_is_stopped_keeps_what_it_has(hub, folder):
     assert 0 < part.stat().st_size <= 60_000
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_while_an_answer_is_written(number, code):
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGKILL", -9)])
+def test_while_an_answer_is_written(name, code):
     with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
-        os.kill(terminal.process.pid, number)
+        terminal.process.send_signal(signal.Signals[name])
         terminal.ended_cleanly(code)
-        assert ("ended by: stopped" in terminal.screen) is (number != signal.SIGKILL)
+        assert ("ended by: stopped" in terminal.screen) is (name != "SIGKILL")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), pytest.param("SIGHUP", 129, marks=posix_only("SIGHUP"))]
+)
 @pytest.mark.parametrize("is_batch", [False, True])
-def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number, code, is_batch, monkeypatch):
+def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(name, code, is_batch, monkeypatch):
     """In a batch one Ctrl+C more finishes the answers that are under way."""
+    number = signal.Signals[name]
     monkeypatch.setattr("baton_reasoning.app.terminal.streams._received", signal.SIGINT)  # and is that again later
     control, finished = Control(), threading.Event()
     with interruptible():
@@ -355,7 +366,9 @@ def held_server():
 def batch_under_way(server: HeldServer, out: Path, count: int = 4):
     """A batch of so many answers, two of which are under way."""
     problems = out.with_suffix(".jsonl")
-    problems.write_text("\n".join(json.dumps({"problem": f"{n} + {4 - n}", "answer": "4"}) for n in range(count)))
+    problems.write_text(
+        "\n".join(json.dumps({"problem": f"{n} + {4 - n}", "answer": "4"}) for n in range(count)), encoding="utf-8"
+    )
     options = ("--arm", "small", "--small", server.url, "--parallel", "2", "--out", str(out), "--no-history")
     with Terminal("batch", "run", str(problems), *options) as terminal:
         server.wait_for_two_answers()
@@ -387,16 +400,16 @@ def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(hel
     assert (answers(out, "resume"), held_server.questions) == (["4"] * count, [1] * count)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_the_second_ctrl_c_or_any_other_signal_stops_them_and_they_are_written_anew(held_server, folder, number, code):
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_the_second_ctrl_c_or_any_other_signal_stops_them_and_they_are_written_anew(held_server, folder, name, code):
     out = folder / "out"
     with batch_under_way(held_server, out) as terminal:
-        if number == signal.SIGINT:
+        if name == "SIGINT":
             terminal.press(CTRL_C)
             terminal.wait_for("Finishing 2 answers.")
-        os.kill(terminal.process.pid, number)
+        terminal.process.send_signal(signal.Signals[name])
         terminal.ended_cleanly(code)
-    assert ("Finishing" in terminal.screen) is (number == signal.SIGINT)
+    assert ("Finishing" in terminal.screen) is (name == "SIGINT")
     assert "Stopping. Summing up what is done." in terminal.screen
     assert answers(out, "report") == [""] * 4
     held_server.let_go.set()

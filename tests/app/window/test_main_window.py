@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -35,6 +34,7 @@ from baton_reasoning.core.settings import ColourScheme
 from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
+from tests.systems import user_in
 
 
 @pytest.mark.slow
@@ -60,15 +60,13 @@ print({label.font().family() for label in words}, {label.palette().window().colo
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux")
-def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_runs(tmp_path):
+def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_runs(tmp_path, monkeypatch):
     """Until then Qt tells no widget that exists already of another font or other colours."""
-    config = tmp_path / "config" / "baton"
-    config.mkdir(parents=True)
-    (config / "settings.json").write_text('{"appearance": {"look": "dark"}}', encoding="utf-8")
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(config.parent)}
+    file = user_in(tmp_path, monkeypatch).settings
+    file.parent.mkdir(parents=True)
+    file.write_text('{"appearance": {"look": "dark"}}', encoding="utf-8")
     command = [sys.executable, "-c", FIRST_WINDOW]
-    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert shown.split("\n")[0] == f"{{'Inter'}} {{'{DARK.background}'}}"
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 from huggingface_hub.utils import _headers
 
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet
@@ -17,6 +17,7 @@ from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileEr
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import HubAccess
 from tests.core.batch.counting import texts
+from tests.systems import is_wine
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NOWHERE = "http://127.0.0.1:9"
@@ -55,6 +56,8 @@ def hub(tmp_path, monkeypatch):
             pass
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    if is_wine():  # its links lead nowhere; a person without the right to make them has none either
+        monkeypatch.setattr(file_download, "are_symlinks_supported", lambda _: False)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

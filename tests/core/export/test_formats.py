@@ -35,6 +35,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, save
 from tests.fakes import mixed
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
+from tests.systems import posix_only
 
 SIGNED = ("small", "●"), ("large", "◆")
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
@@ -274,7 +275,7 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path], "no unfinished file is left"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="links need rights on Windows, and it has no devices")
+@posix_only("links without a permission, and devices")
 def test_an_export_to_a_link_replaces_what_it_names_and_one_to_a_device_is_written_to_it(tmp_path):
     path, link, device = tmp_path / "notes.md", tmp_path / "link.md", tmp_path / "device.md"
     link.symlink_to(path)

@@ -36,6 +36,7 @@ from tests.core.store.made import a_run, claim, concluded, recorder_of, save, st
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.valued import RESCUED, values_of
 from tests.patience import PATIENCE
+from tests.systems import posix_only
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
@@ -336,6 +337,7 @@ def test_a_value_that_cannot_be_read_and_a_place_that_cannot_be_used_are_said(us
         Store.open(tmp_path / "folder")
 
 
+@posix_only("permissions of files")
 def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(path):
     for _ in range(2):
         with Store.open(path) as store:
@@ -346,6 +348,7 @@ def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(path):
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+@posix_only("files that are deleted while they are open")
 def test_a_store_that_is_deleted_while_it_is_open_is_noticed_at_the_next_change(path):
     store = Store.open(path)
     shutil.rmtree(path.parent)

@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from multiprocessing.connection import Connection
+from typing import Any
 
+import psutil
 import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Notice, Session, Token, WriteItem
@@ -46,14 +48,20 @@ def narrow_pipe(monkeypatch):
     spawn = multiprocessing.get_context("spawn")
     make = spawn.Pipe
 
-    def narrow(duplex: bool = True) -> tuple[Connection, Connection]:
+    def narrow(duplex: bool = True) -> tuple[Any, Any]:
         ours, theirs = make(duplex)
-        if duplex and os.name == "posix":
+        if duplex and sys.platform != "win32":
             with socket.socket(fileno=os.dup(theirs.fileno())) as end:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that the system has
         return ours, theirs
 
     monkeypatch.setattr(spawn, "Pipe", narrow)
+
+
+def process_of(engine: LocalEngine) -> psutil.Process:
+    """To kill it or to stop it, on every system in the same way."""
+    assert engine.process.pid, "None would be this process"
+    return psutil.Process(engine.process.pid)
 
 
 def at_token(number: int, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object], texts: int = 1) -> None:

@@ -1,8 +1,6 @@
 """What a model's process makes of many texts: snapshots of recurrent models, branches, drafts, and runs at once."""
 
-import os
 import random
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +37,7 @@ from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.steps import split
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.drafting import ConstantLength
-from tests.core.engines.local.conftest import GREEDY, check_cache, ids, likeliest, write
+from tests.core.engines.local.conftest import GREEDY, check_cache, ids, likeliest, process_of, write
 from tests.core.models import gguf_builder
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -237,8 +235,7 @@ def test_a_cancelled_session_ends_its_branches_and_a_process_that_dies_loses_non
     for item in session.write_branches([Branch([], seed, LIMIT) for seed in range(100)]):
         items.append(item)
         if len(items) == 5:
-            assert pair.small.process.pid
-            os.kill(pair.small.process.pid, signal.SIGKILL)
+            process_of(pair.small).kill()
     assert sorted(item.branch for item in items if isinstance(item, Continuation)) == list(range(100))
     assert any(isinstance(item, Notice) for item in items)
     session.close()

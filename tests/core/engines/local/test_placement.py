@@ -34,6 +34,7 @@ from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 from tests.patience import PATIENCE
+from tests.systems import posix_only
 
 MIB, GIB = 2**20, 2**30
 
@@ -130,6 +131,7 @@ attention a CPU reads no more than a chunk at once, whatever the batch."""
 
 
 @pytest.mark.slow
+@posix_only("a limit to memory")
 def test_a_batch_that_memory_cannot_hold_is_made_smaller_by_itself(smollm2, tmp_path):
     script = tmp_path / "little_memory.py"
     script.write_text(LITTLE_MEMORY)

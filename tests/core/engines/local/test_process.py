@@ -33,9 +33,10 @@ from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
-from tests.core.engines.local.conftest import GREEDY, at_token, ids, notices, text_read, write
+from tests.core.engines.local.conftest import GREEDY, at_token, ids, notices, process_of, text_read, write
 from tests.fakes.early_death import EXIT_CODE, DiesWhenUnpickled, untaken_ends_stay_open
 from tests.patience import PATIENCE
+from tests.systems import posix_only
 
 pytestmark = pytest.mark.slow
 
@@ -58,15 +59,21 @@ def short_patience(monkeypatch):
     monkeypatch.setattr(model_process, "LOOK_EVERY", 0.1)
 
 
-def send(engine: LocalEngine, number: int) -> int:
-    pid = engine.process.pid
-    assert pid is not None
-    os.kill(pid, number)
-    return pid
+def kill(engine: LocalEngine) -> None:
+    process_of(engine).kill()
+
+
+def suspend(engine: LocalEngine) -> None:
+    process_of(engine).suspend()
+
+
+def crash(engine: LocalEngine) -> None:
+    """As a failed assertion of ggml does."""
+    process_of(engine).send_signal(signal.SIGSEGV)
 
 
 def death_of(engine: LocalEngine) -> EngineLost:
-    send(engine, signal.SIGKILL)
+    kill(engine)
     with pytest.raises(EngineLost) as lost:
         engine.tokenize("x")
     return lost.value
@@ -84,7 +91,7 @@ def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_e
     session = engine.open(QUESTION, GREEDY)
     for _ in range(3):
         assert len(ids(write(session, Body(), limit=30, stop_after=3))) == 3
-        send(engine, signal.SIGKILL)
+        kill(engine)
     assert len(ids(write(session, Body(), limit=3, stop_after=2))) == 2
     with pytest.raises(ContextFull):
         session.read([Part(" word" * 600, Author.INSERTED)])
@@ -108,9 +115,9 @@ def garble_a_reply(_):
     [
         (garble_a_request, "UnpicklingError"),
         (garble_a_reply, "killed"),
-        (partial(send, number=signal.SIGSEGV), "stopped with signal 11 ("),  # as a failed assertion of ggml does
-        (partial(send, number=signal.SIGKILL), "was killed from outside"),
-        (partial(send, number=signal.SIGSTOP), "stopped responding"),
+        pytest.param(crash, "stopped with signal 11 (", marks=posix_only("signals that end a process")),
+        (kill, "was killed from outside"),
+        (suspend, "stopped responding"),
     ],
 )
 def test_no_fault_leaves_a_write_waiting_or_changes_its_text(engine, monkeypatch, fault, words):
@@ -132,7 +139,7 @@ def test_a_death_loses_none_of_the_texts_under_way(monkeypatch):
         return list(session.write([], LONG, seed=number))
 
     with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=4, threads=1))) as together:
-        at_token(3, monkeypatch, lambda: send(together, signal.SIGKILL), texts=4)
+        at_token(3, monkeypatch, lambda: kill(together), texts=4)
         with ThreadPoolExecutor(4) as pool:
             texts = list(pool.map(written, range(4)))
     assert all(isinstance(items[-1], End) for items in texts)
@@ -144,7 +151,8 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine):
     with pytest.raises(EngineLost, match="killed from outside") as lost:  # noqa: PT012  it dies in a loop
         for _ in session.write([], 30, 1):
             if engine.process.pid != killed:  # what it has sent before its death still arrives
-                killed = send(engine, signal.SIGKILL)
+                killed = engine.process.pid
+                kill(engine)
     assert "Load the model again" in lost.value.advice
     assert engine.is_lost
 
@@ -221,7 +229,7 @@ def test_stop_ends_a_write_and_an_opening_though_the_process_hangs_and_a_second_
             session.cancel()
 
     def hang() -> None:
-        send(engine, signal.SIGSTOP)
+        suspend(engine)
         pool.submit(keep_cancelling)
 
     with ThreadPoolExecutor(1) as pool:
@@ -289,7 +297,8 @@ def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
     """Without the watchdog, which would kill it after a while."""
     monkeypatch.setattr(model_process, "LOOK_EVERY", 60.0)
     engine = LocalEngine(SMALL_MODEL, OPTIONS)
-    pid = send(engine, signal.SIGSTOP)
+    process = process_of(engine)
+    process.suspend()
     threads = [threading.Thread(target=engine.close, daemon=True)]
     if is_sending:  # more than the pipe takes, so that the lock is held
         telling = Tokenize(1, "x" * 2**22, False)
@@ -302,9 +311,9 @@ def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
         thread.join(PATIENCE)
     is_over = not any(thread.is_alive() for thread in threads)
     if not is_over:
-        os.kill(pid, signal.SIGKILL)
+        process.kill()
     assert is_over
-    assert not psutil.pid_exists(pid)
+    assert not process.is_running()
 
 
 def test_a_log_that_somebody_reads_stays_and_is_no_error(monkeypatch):
@@ -330,11 +339,12 @@ def test_a_process_that_is_silent_without_being_stopped_is_killed_later(engine, 
     monkeypatch.setattr(psutil, "STATUS_TRACING_STOP", "of another system")
     monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 0.3)
     monkeypatch.setattr(model_process, "SILENCE", 0.6)
-    pid = send(engine, signal.SIGSTOP)
+    process = process_of(engine)
+    process.suspend()
     try:
-        psutil.Process(pid).wait(PATIENCE)
+        process.wait(PATIENCE)
     except psutil.TimeoutExpired:
-        os.kill(pid, signal.SIGKILL)
+        process.kill()
         raise
     assert engine.open(QUESTION, GREEDY).prompt_tokens, "it was started again"
 
@@ -447,7 +457,7 @@ def test_a_model_that_hangs_while_it_loads_is_ended_in_a_sentence(smollm2):
     def stop(_: float) -> None:
         for child in multiprocessing.active_children():
             if child.name == f"baton {smollm2.name}" and child.pid:
-                os.kill(child.pid, signal.SIGSTOP)
+                psutil.Process(child.pid).suspend()
 
     with pytest.raises(EngineError, match=r"could not be loaded: .* stopped responding"):
         LocalEngine(smollm2, OPTIONS, on_progress=stop)
@@ -459,7 +469,7 @@ def test_an_architecture_that_llama_cpp_does_not_know_is_named(copied):
         LocalEngine(copied, OPTIONS)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is open keeps its name")
+@posix_only("files that are open and have no name")
 def test_loading_tells_how_far_it_is_and_leaves_no_log_behind_if_the_program_is_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     told, logs = list[float](), list[Path]()
@@ -510,10 +520,13 @@ def replace_and_kill(engine: LocalEngine, file: Path) -> None:
     other = file.with_name("other.gguf")
     other.write_bytes(LARGE_MODEL.read_bytes())
     other.replace(file)
-    send(engine, signal.SIGKILL)
+    kill(engine)
 
 
-@pytest.mark.parametrize("fault", [overwrite, replace_and_kill])
+AN_OPEN_FILE_IS_REPLACED = posix_only("files that are replaced while they are open")
+
+
+@pytest.mark.parametrize("fault", [overwrite, pytest.param(replace_and_kill, marks=AN_OPEN_FILE_IS_REPLACED)])
 def test_a_file_that_is_changed_in_use_is_reported_instead_of_read(copied, monkeypatch, fault):
     with closing(LocalEngine(copied, OPTIONS)) as engine:
         at_token(3, monkeypatch, partial(fault, engine, copied))
@@ -523,6 +536,7 @@ def test_a_file_that_is_changed_in_use_is_reported_instead_of_read(copied, monke
         assert len(ids(written)) < 100
 
 
+@AN_OPEN_FILE_IS_REPLACED
 def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(copied):
     """It may have been damaged when it was loaded; a checksum would be of the other file."""
     other = copied.with_name("other.gguf")
