@@ -36,8 +36,13 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 Algebra = Callable[[str, str], Verdict]
 """Compares two expressions, expected and given, both tidy."""
 
+_SUBSTANCE = re.compile(r"(?:[A-Z][a-z]?\d*)*[A-Z][a-z]?\d+(?:[A-Z][a-z]?\d*)*")
+"""A chemical formula such as `C2H6`."""
+_QUOTED = re.compile("“.*”", re.DOTALL)
 _LONGEST_UNIT = 60
-_UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$")
+_UNIT_AT_END = re.compile(
+    r"(?:(?<=[\d})°])\s*|(?<=\\pi)\s+)(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA-Z/ ]*(?:\^\s*\{?\d\}?)?$|\s*°$"
+)
 _BEGINS = re.compile(r"-?\d+(?:\.\d+)?(?= [^\W\d_])")
 _NOTHING = re.compile(
     r"none|nothing|no (?!solution|root|value|real)[a-z]{3,}(?: left| at all| remaining)?", re.IGNORECASE
@@ -48,10 +53,17 @@ _RANGE = re.compile(rf"{_NUMBER.pattern}\s*(?:-|to)\s*{_NUMBER.pattern}(?:\s*-\s
 
 def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
     """Compare two answers, by algebra only where text, letters, words, numbers or lists do not decide."""
+    if _QUOTED.fullmatch(given.strip()):
+        return Verdict.of(None, How.EXACT, "The text states several values.")
     decided = compare_exact(expected, given)
     if decided.outcome is Outcome.CORRECT:
         return decided
     return _compare_options(expected, given, algebra) or _compare_values(tidy(expected), tidy(given), algebra)
+
+
+def quoted(text: str) -> str:
+    """Quote what a text says instead of an answer where it does not decide; `compare` leaves that unscored."""
+    return f"“{text}”"
 
 
 def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
@@ -121,7 +133,10 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
     if right is not None and right.base is not None and right.digits == normalise(given):
         return Verdict.of(True, How.NUMERIC, f"{shortened(given)} has the digits of {shortened(expected)}.")
     if right is None:
-        return None
+        decimal = _quantity(with_decimal_point(expected), given)
+        return (
+            _numeric_verdict(True, expected, given) if decimal and number and same_quantity(decimal, number) else None
+        )
     if not right.value and _NOTHING.fullmatch(tidy(given)):
         return _numeric_verdict(True, expected, given)
     if number is None or GROUPED_BY_POINTS.search(given):
@@ -149,6 +164,8 @@ def _same_text(one: str, other: str) -> bool:
     if normalise(one) == normalise(other):
         return True
     one, other = tidy(one), tidy(other)
+    if _SUBSTANCE.fullmatch(plain := re.sub(r"[_\s{}]", "", one)):
+        return plain == re.sub(r"[_\s{}]", "", other)
     return normalise(without_name(one, other)) == normalise(without_name(other, one))
 
 

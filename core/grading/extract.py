@@ -9,10 +9,21 @@ from __future__ import annotations
 import re
 
 from baton_reasoning.core.grading.compare import LETTERS, choice_letter, read_option
+from baton_reasoning.core.grading.competing import left_open
 from baton_reasoning.core.grading.conclusion import answer_in_conclusion
 from baton_reasoning.core.grading.normal import tidy
-from baton_reasoning.core.grading.running_text import answer_at_start
-from baton_reasoning.core.grading.sentence import CONTRAST, TAKES_BACK, without_claims
+from baton_reasoning.core.grading.numbers import read_quantity
+from baton_reasoning.core.grading.running_text import answer_at_start, without_formulas
+from baton_reasoning.core.grading.sentence import (
+    CONTRAST,
+    STATES,
+    TAKES_BACK,
+    Wanted,
+    has_value,
+    split_sentences,
+    stated,
+    without_claims,
+)
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
@@ -35,7 +46,7 @@ _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
 _SUBJECT = (
     r"(?:final\s+answers?|(?:correct|right|best|final)\s+(?:answer|option|choice|one)|answers?"
-    r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?)|\bans)"
+    r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?(?!\s+of\s+\W?\d))|\bans)"
 )
 _VERB = (
     r"(?:[=:]|(?<![a-z])(?:is|are|was|equals|becomes|will\s+be|would\s+be|must\s+be|should\s+be|has\s+to\s+be"
@@ -50,10 +61,14 @@ _PHRASE = re.compile(
     r"|(?:\b(?:die\s+)?(?:Antwort|Lösung|Ergebnis)|\b(?:la\s+)?(?:réponse|respuesta|risposta)|\b(?:a\s+)?resposta"
     r"|\bответ)"
     r"(?:\s+(?:finale?|final|correcta?|richtige))?[*_]*\s*(?::|=|[-–—]|(?:ist|lautet|est|es|è|é)\b)[\s:*_]*(?=\S)"
-    r"|(?:答案|答え|答)[是为為は:：]+[\s:*_]*(?=\S)"
+    r"|(?:答案|答え|答|正解)[是为為は:：]+[\s:*_]*(?=\S)"
     r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?:[-=]{3,}\s*)?(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )
+# An intermediate result is introduced like an answer: "The total is 42. So each gets 7."
+_RESULT = re.compile(r"(?:the|our|my|this)\s+(?:solutions?|results?|totals?)\b", re.IGNORECASE)
+_ITEM = re.compile(r"^[ \t]*[-•*][ \t]+", re.MULTILINE)
+_ITEMS = re.compile(r"(?:[ \t]*[-•*][ \t]+.+(?:\n|$))+")
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]*")
 _NOT = r"(?:\b(?:not|cannot|never)\b|n['’]t\b)"
 _UNSURE = (
@@ -97,7 +112,7 @@ _CHOSEN = (
     re.compile(r"(?i:option|opción|opção|opzione|choice)\s+\(?(?P<letter>[a-j])(?:\)|[.,;]?$|[.,;]\s)"),
     re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b"),
     re.compile(
-        r"(?:\b(?i:leaves|leaving|left\s+with|(?:must|has\s+to|should|can\s+only)\s+be|it\s+is|it['’]s|goes?\s+with"
+        r"(?:\b(?i:leaves|leaving|left\s+with|(?:must|has\s+to|should|can\s+only)\s+be|it\s+is|it['’]s|goes?\s+with|corresponds\s+to"
         r"|going\s+with)(?:\s+only)?\s+|[选選][择択]?肢?[はが是为為:：\s]*)[*_(\[]*(?P<letter>[A-J])[)\]*_]*(?=[.,;!。，で]|\s*$)",
         re.MULTILINE,
     ),
@@ -136,7 +151,11 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     answer = _marked_answer(text, expected)
     if answer or not finished:
         return answer
-    return answer_in_conclusion(_without_denials(text), expected)
+    answer = answer_in_conclusion(_without_denials(text), expected)
+    last_line = text.strip().rpartition("\n")[2][-_LONGEST_SENTENCE:]
+    if answer or not expected or _DENIED.search(last_line) or _NOT_THE_ANSWER.search(last_line):
+        return answer
+    return left_open(last_line, expected)
 
 
 def last_boxed(text: str) -> str | None:
@@ -186,10 +205,10 @@ def _marked_answer(text: str, expected: str | None = None) -> str | None:
         if "answer" not in boxed.lower() or len(boxed) > _LONGEST_SENTENCE:
             return boxed
         said = tidy(boxed)  # `\boxed{\text{The answer is } 18}`
-        return _after_phrase(said) or _LABELLED.sub("", said, count=1)
+        return _after_phrase(said, expected) or _LABELLED.sub("", said, count=1)
     if tagged := _TAGGED.findall(text) or _HASHES.findall(text):
         return answer_at_start(tagged[-1])
-    return _after_phrase(_without_denials(text))
+    return _after_phrase(_without_denials(text), expected)
 
 
 def _without_denials(text: str) -> str:
@@ -217,10 +236,22 @@ def _affirmed(sentence: re.Match[str]) -> str:
     return before if _PHRASE.search(before) else ""
 
 
-def _after_phrase(text: str) -> str | None:
-    for phrase in reversed(list(_PHRASE.finditer(text))[-_MOST_PHRASES:]):
-        rest = text[phrase.end() :]
-        if _NO_ANSWER.match(rest) is None and (answer := answer_at_start(rest)) is not None:
+def _after_phrase(text: str, expected: str | None = None) -> str | None:
+    phrases = reversed(list(_PHRASE.finditer(text))[-_MOST_PHRASES:])
+    for phrase in sorted(phrases, key=lambda phrase: _RESULT.match(phrase.group()) is not None):
+        rest = text[phrase.end() :].strip()
+        items = _ITEMS.match(rest)
+        goes_on = len(split_sentences(rest)) > 1 or ("\n" in rest and not items)
+        if _NO_ANSWER.match(rest) or (goes_on and _RESULT.match(phrase.group())):
+            continue
+        if items and Wanted.of(expected) is Wanted.LIST:
+            return ", ".join(filter(None, map(answer_at_start, _ITEM.split(items.group())[1:])))
+        sentence = split_sentences(rest.partition("\n")[0])[0]
+        answer = answer_at_start(rest)
+        is_below = "\n" in phrase.group() and STATES.search(without_formulas(sentence))
+        if read_quantity(expected or "") and (is_below or not has_value(answer or "")):
+            answer = stated(sentence, expected) or answer
+        if answer:
             return answer
     return None
 

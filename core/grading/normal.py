@@ -50,6 +50,9 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"[−–]", "-"),
         (r"×|\\cdot(?![a-zA-Z])|·|⋅", r"\\times "),
         (r"(?<=\d)\s*[xX]\s*(?=10\s*\^)", r"\\times "),
+        (r"(?<=\d) and (?:a|one) half\b", " 1/2"),
+        (r"(?<=\d) and (?:a|one) quarter\b", " 1/4"),
+        (r"(?<=\d) and three quarters\b", " 3/4"),
         (r"\\log_\{?e\}?(?![a-zA-Z])", r"\\ln "),
         (r"÷|\\div(?![a-zA-Z])", "/"),
         (r"(?<=[\w)}])\s*\*\s*(?=[\w(\\])", r"\\times "),
@@ -91,6 +94,7 @@ _NAMED = re.compile(
     r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z](?:, ?[a-z])*\))?|\([a-z](?:, ?[a-z])+\))"
     r"\s*(?:=|≈|\\in(?![a-z]))\s*(?P<value>[^=]+)"
 )
+_NAMED_AFTER = re.compile(r"([\d.,]+) = ([a-zA-Z])")
 _EVENT = re.compile(r"(?:P|Pr|E)\s*\(.*\)")  # `P(at least one red) = 2/3`
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_\w|_\{\w+\})?(?:\([a-z]\))?")
 _LISTED = re.compile(r",|\s(?:and|or)\s")
@@ -149,7 +153,7 @@ def is_words(text: str) -> bool:
 
 def without_name(text: str, other: str) -> str:
     r"""Return the value in `x = 5`, `x \in [0,1]` or `x = 2 + 3 = 5` unless `other` has another name. Both are tidy."""
-    text = _without_approximation(text, other)
+    text = _NAMED_AFTER.sub(r"\2 = \1", _without_approximation(text, other))
     parts = _EQUALS.split(text)
     if len(parts) > 2:
         if _LISTED.search(text):
@@ -182,7 +186,7 @@ def _without_approximation(text: str, other: str) -> str:
 _LONGEST_NAME = 4
 """Words; what is longer is prose."""
 VERDICTS = {"yes": True, "true": True, "no": False, "false": False}
-_NEGATIONS = frozenset("not no never neither nor or isn't than except".split())
+_NEGATIONS = frozenset("not no never neither nor or isn't than except second third".split())
 _ARTICLES = re.compile(
     r"^(?:(?:the|a|an|it|this|is|answer|therefore|so|thus|hence|by|to|on|in|at),?\s+)+", re.IGNORECASE
 )
@@ -191,7 +195,8 @@ _GENERIC = frozenset(
     "function number integer triangle angle solution solutions quadrilateral direction person one curve graph polygon "
     "line shape".split()
 )
-_GOES_ON = re.compile(r"^(?:is|was|has|had|will|wins?|won|are|were|that|which|who)\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"^(?:is|was|has|had|will|wins?|won|did|comes|finishes|are|were|that|which|who)\b", re.IGNORECASE)
+_LABEL = re.compile(r"(?<!\\)\b[a-zA-Z]{2,}:\s")
 _COMMAND = re.compile(r"\\[a-zA-Z]+|\\begin\{[a-z]+\}|\\end\{[a-z]+\}")
 _WORD = re.compile(r"(?<![\\\w])[a-zA-Z]{3,}(?![\w(])")
 OTHER_WORDS = re.compile(r"[^\W\d_]*[^\W\d_a-zA-Z\u0370-\u03ff\u2100-\u214f][^\W\d_]*")
@@ -226,7 +231,7 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     if right == said:
         return _verdict(True, expected, given)
     if right in VERDICTS:
-        first, last = said.partition(" ")[0].strip(",."), said.rpartition(" is ")[2]
+        first, last = said.partition(" ")[0].strip(",.!"), said.rpartition(" is ")[2]
         said_so = first if first in VERDICTS else last
         same = VERDICTS.get(said_so) is VERDICTS[right]
         return _verdict(same, expected, given) if said_so in VERDICTS else _in_doubt(expected, given)
@@ -249,10 +254,10 @@ def no_value(text: str) -> str | None:
 
 def is_prose(text: str) -> bool:
     """Tell whether a tidy answer has words that belong to no formula. A unit at its end is no prose."""
-    if len(OTHER_WORDS.findall(text)) > 1:
+    if len(OTHER_WORDS.findall(text)) > 1 or _LABEL.search(text):
         return True
     words = [word for word in _WORD.findall(_COMMAND.sub(" ", text)) if word.lower() not in _FUNCTIONS]
-    return len(words) > 1 or (len(words) == 1 and is_words(text) and text.lower() == words[0].lower() and len(text) > 3)
+    return len(words) > 1 or any(len(word) > 3 for word in words)
 
 
 def _means(right: str, said: str) -> bool:
@@ -263,13 +268,9 @@ def _means(right: str, said: str) -> bool:
     if said.startswith(right):
         rest = said[len(right) :].strip()
         return rest in _GENERIC or _GOES_ON.match(rest) is not None
-    return (
-        re.fullmatch(
-            rf"(?:[\w'’,]+ ){{0,20}}(?:is|are|was|were|falls? on|be|called|named)(?: the| an?)? {re.escape(right)}",
-            said,
-        )
-        is not None
-    )
+    verb = r"(?:\w+['’]s|is|are|was|were|falls? on|be|called|named|fac(?:es|ing)|ist|est|es|è|é)(?: now| therefore)?"
+    named = re.fullmatch(rf"(?:[\w'’,]+ ){{0,20}}?{verb}(?: the| an?)? {re.escape(right)}(?: (?P<noun>\w+))?", said)
+    return named is not None and (named["noun"] is None or named["noun"] in _GENERIC)
 
 
 def _plain(text: str) -> str:
@@ -296,25 +297,28 @@ _UNITS = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {word: 20 + 10 * at for at, word in enumerate(_TENS)}
+_SMALL |= {"twice": 2, "thrice": 3}
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 """Words that multiply the number before them."""
 _ORDINALS = "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
 _PARTS = {"half": 2, "halves": 2, "quarter": 4, "twentieth": 20, "hundredth": 100}
 _PARTS |= {word: value for value, word in enumerate(_ORDINALS, 3)}
+_MIXED = re.compile(r"(?P<whole>.+?) and (?P<part>(?:a|one|two|three) \w+)(?: (?P<scale>million|billion|trillion))?")
 _MOST_WORDS_IN_NUMBER = 12
 
 
 def read_number_words(text: str) -> Fraction | None:
     """Read a number in words, in any case and with or without hyphens; None if it is anything else."""
-    mixed = re.fullmatch(r"(?P<whole>.+?) and (?P<part>(?:a|one|two|three) \w+)", text.lower().strip())
+    mixed = _MIXED.fullmatch(text.lower().strip())
     if mixed is not None and (part := read_number_words(mixed["part"])) is not None and part < 1:
         whole = read_number_words(mixed["whole"])
-        return None if whole is None else whole + part
+        return None if whole is None else (whole + part) * SCALES.get(mixed["scale"], 1)
     words = [word for word in text.lower().replace("-", " ").split() if word != "and"]
     if not words:
         return None
-    if words == ["half"]:
-        return Fraction(1, 2)
+    if words[0] == "half" and len(words) != 2:
+        number = _cardinal(words[1:]) if words[1:] else 1
+        return None if number is None else Fraction(number, 2)
     last = words[-1] if words[-1] in _PARTS else words[-1].removesuffix("s")
     if last in _PARTS and len(words) > 1:
         top = 1 if words[:-1] == ["a"] else _cardinal(words[:-1])

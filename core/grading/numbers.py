@@ -164,7 +164,7 @@ def read_unit(text: str) -> Unit | None:
 
 def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
     """Split into words with their powers, and what follows from the next number on."""
-    if not text[0].isspace() and not re.match(r"[%°$€£¢/]|[a-zA-Z]{2}|[^\W\da-zA-Z]", text):
+    if not text[0].isspace() and not re.match(r"[%°$€£¢/]|[a-zA-Z]{2}|h\s?\d|[^\W\da-zA-Z]", text):
         return None
     words: list[tuple[str, int]] = []
     at = 0

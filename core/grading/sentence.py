@@ -22,7 +22,6 @@ from baton_reasoning.core.grading.running_text import (
     formulas_in,
     inside,
     outside_formulas,
-    plain_words,
     quantity_at,
     trimmed,
 )
@@ -91,37 +90,43 @@ _ASIDE = re.compile(
     r"|(?:\w+\s+)?\d+\s+of\s+(?:which|whom|them))\b|\s*[(（](?=[^()]{8})"
 )
 # A clause that comes before it: "With 6 sides and an apothem of 5 cm, …".
-_INTRODUCTION = re.compile(
-    r"^\W*(?:if|when|with|without|after|before|for|had|were|since|because|as|given|out\s+of|of|although|though"
-    r"|while|whereas|at"
-    r"|in|on|by|from|to|unlike|instead|compared|among|between|during|once|until|using|\w+ing|wenn|nach|mit|bei|si"
-    r"|après|avec|con"
-    r"|para|pela|dopo)\b[^,]*,(?!\d)\s+",
-    re.IGNORECASE,
+_BEGINS_ASIDE = (
+    r"^\W*(?:so\s+)?(?:if|when|with|without|after|before|for|had|were|since|because|as|given|out\s+of|of|although|though"
+    r"|while|whereas|at|in|on|by|from|to|unlike|instead|compared|among|between|during|once|until|using|which|who"
+    r"|\w+ing|wenn|nach|mit|bei|si|après|avec|con|para|pela|pour|dopo)\b"
 )
+_INTRODUCTION = re.compile(rf"{_BEGINS_ASIDE}[^,]*,(?!\d)\s+", re.IGNORECASE)
+IS_ASIDE = re.compile(_BEGINS_ASIDE, re.IGNORECASE)
+"""Matches a clause that only says when, why or with what."""
 # What somebody else says, what is only imagined, and what is said to be wrong.
 _CLAIM = re.compile(
-    r"(?:^\W*|\b(?!(?:I|we|which|problem|question|text|statement|table)\b)[\w.]+\s+)"
+    r"(?:^\W*|\b(?!(?:I|we|the|this|which|that|would|problem|question|text|statement|table)\b)[\w.]+\s+)"
     r"(?:claims?|claimed|says?|said|thinks?|thought|believes?|argues?|insists?|guess(?:es|ed)"
     r"|suggests?|suggested|lists|wrote|writes)\b"
     r"|\b(?:mistaken|wrong|incorrect|popular|naive|tempting)\s+(?:answer|result|solution|guess)\b"
-    r"|\b(?:wrong|false|incorrect|mistaken?)\s+(?:to\s+(?:say|think|assume|conclude)|that)\b|\baccording\s+to\b"
+    r"|\b(?:wrong|false|incorrect|mistaken?)\s+(?:to\s+(?:say|think|assume|conclude)|that)\b"
+    r"|(?<!I )\bwould\s+(?:say|think|guess)\b"
+    r"|\baccording\s+to\b(?!\s+(?:the|this|our)\s+(?:table|text|problem|formula|rule|law|theorem|definition)\b)"
     r"|\bwould(?:\s+only|n['’]t)?\b(?=.*\b(?:if|had|were|without|unless)\b)"
     r"|^\W*(?:had|were|if|without|unless|suppose|imagine|assuming)\b.*\bwould\b",
     re.IGNORECASE,
 )
 # What is said about an answer after it was given.
 _REMARK = re.compile(
-    r"^\s*\(|^\W*(?:(?:this|that|it|which)\s+(?:makes\s+sense|matches|agrees"
+    r"^\s*\(|^\W*(?:that['’]s\s+because|(?:this|that|it|which)\s+(?:makes\s+sense|matches|agrees"
     r"|is\s+(?:correct|consistent|plausible|reasonable|because|why))"
-    r"|check\b|note\b|verif|for\s+comparison|in\s+comparison|as\s+a\s+check|it\s+does\s+so)\b",
+    r"|(?:double[- ])?check\b|note\b|verif|(?:for|in)\s+comparison|for\s+(?:example|instance)|as\s+a\s+(?:\w+\s+)?check"
+    r"|it\s+does\s+so|(?:we\s+can|to|let['’]?s|let\s+us)\s+(?:verify|(?:double[- ])?check)\b|proof:|probe:|comprobaci"
+    r"|(?:key|main|fun|formula|reason|explanation|breakdown|tip|remember|follow|example)\b[\w\s-]*:|remember,)",
     re.IGNORECASE,
 )
 _HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|pero|ma|no)\b,?\s+", re.IGNORECASE)
 # Patterns of verbs after which a sentence states its value.
-_VERBS = """
-be, (?:is|are|was|were)(?: at)?, has, have, had, makes?, made, earns?, gets?, needs?, takes?, took, costs?, gives?,
-leaves?, found, equals?(?: to)?, arrives?(?: at)?, left with, total(?:s|ing)?(?: of)?, yields?, obtain, find, pays?,
+_VERBS = r"""
+(?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?,
+made, earns?, gets?, needs?, takes?, took, costs?, gives?,
+leaves?, found, equals?(?: to)?, arrives?(?: at)?, left with, total(?:s|ing)?(?: of|(?=\W*\d)),
+yields?, obtain, find, pays?,
 spends?, saves?, sells?, sold, becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as),
 works? out (?:to|at|as), ends? (?:up )?(?:with|in), brings? home, takes? home, receives?, remains?, owes?, wins?, won,
 scores?, scored, bought, buys?, collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to,
@@ -141,7 +146,7 @@ _CONCLUDES = re.compile(
     r"^\W*(?:so|thus|hence|therefore|consequently|in\s+(?:total|all|conclusion)|altogether)\b", re.IGNORECASE
 )
 TAKES_BACK = (
-    r"\bcorrection\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\blet\s+me\s+(?:correct|fix)\b"
+    r"\b(?:correction|edit)\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\blet\s+me\s+(?:correct|fix)\b"
     r"|\bI\s+(?:made|see)\s+(?:a|an|my)\s+(?:\w+\s+)?(?:mistake|error|slip)\b"
 )
 """A pattern of what takes an answer back, wherever it stands."""
@@ -171,12 +176,32 @@ def stated(line: str, expected: str | None = None) -> str | None:
     for before, sentence in zip(["", *sentences][-2::-1], reversed(sentences), strict=False):
         if _REMARK.search(sentence) or (undecided and not _CONCLUDES.match(sentence)):
             continue
-        sentence = after_consequence(_DENIED.sub("", without_claims(CONTRAST.sub("", sentence))))
+        sentence = after_consequence(said_in_truth(sentence))
         values = _values_of(_statement(sentence, wanted), wanted, sentence)
         if len(values) == 1 and (_CONCLUDES.match(sentence) or not _disagrees(values[0], before, wanted)):
             return values[0]
         undecided = undecided or (trimmed(sentence.rstrip(".")) if values else None)
     return undecided
+
+
+def is_remark(text: str) -> bool:
+    """Tell whether a line or sentence only adds to an answer that was given, and concludes nothing."""
+    return _REMARK.search(text) is not None and not any(_CONCLUDES.match(each) for each in split_sentences(text))
+
+
+def said_in_truth(sentence: str) -> str:
+    """Remove what a sentence denies, what others say and what is only imagined."""
+    return _DENIED.sub("", without_claims(CONTRAST.sub("", sentence)))
+
+
+def concludes(sentence: str) -> bool:
+    """Tell whether a sentence, or a clause of it, draws a conclusion from what stands before it."""
+    return _CONCLUDES.match(sentence) is not None or after_consequence(sentence) != sentence
+
+
+def numbers_stated(sentence: str) -> list[str]:
+    """List the different numbers of a sentence that no preposition subordinates."""
+    return _distinct(_numbers_in(sentence))
 
 
 def _disagrees(value: str, before: str, wanted: Wanted) -> bool:
@@ -193,13 +218,19 @@ def without_claims(sentence: str) -> str:
     return clauses[-1] if len(clauses) > 1 and not _CLAIM.search(clauses[-1]) else ""
 
 
+def last_clause(sentence: str) -> str:
+    """Return what follows the last ", so"; the whole sentence without one."""
+    return sentence[max((so.end() for so in _CONSEQUENCE.finditer(sentence)), default=0) :]
+
+
 def after_consequence(line: str) -> str:
     """Return what follows the last ", so", if there is a value in it."""
-    clause = line[max((so.end() for so in _CONSEQUENCE.finditer(line)), default=0) :]
-    return clause if _has_value(clause) else line
+    clause = last_clause(line)
+    return clause if has_value(clause) else line
 
 
-def _has_value(text: str) -> bool:
+def has_value(text: str) -> bool:
+    """Tell whether there is a number in a text, in digits or words."""
     return _VALUE.search(text) is not None or bool(_numbers_in(text))
 
 
@@ -210,7 +241,7 @@ def split_sentences(line: str) -> list[str]:
 def _statement(sentence: str, wanted: Wanted) -> str:
     """Return the part of a sentence that makes its statement, without what comes before, after and against it."""
     introduction = _INTRODUCTION.match(sentence)
-    if introduction and _has_value(sentence[introduction.end() :]):
+    if introduction and has_value(sentence[introduction.end() :]):
         comma = sentence.rindex(",", 0, introduction.end())
         # "With 20% off she pays 72, that is, 18 less" begins with no introduction.
         if not _ASIDE.match(sentence, comma):
@@ -237,8 +268,9 @@ _AMOUNT = (
     rf"|[-+−]?(?:\\?[$€£]\s?|R(?=\d))?-?(?:{_FRACTIONS}|(?:{_GROUPS}|\d+)?(?:\.\d+"
     rf"|(?<=\d))(?:\s?/\s?\d+)?)\s?(?:\\?%|°)?"
 )
-_NUMBER = re.compile(rf"(?<![A-Za-z0-9.^_{{])(?:{_AMOUNT})(?![A-Za-z0-9^]|[.,]\d)")
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9.^_{{])(?:{_AMOUNT})(?![A-Za-z0-9^π√\\]|[.,]\d)")
 _CLOCK = re.compile(r"\d{1,2}(?::|\s?h\s?)\d\d(?:\s?[ap]\.?m\b\.?)?|\d{1,2}\s?[ap]\.?m\b\.?", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:half|quarter|five|ten|twenty)\s+(?:past|to|after)\b", re.IGNORECASE)
 _HALF_OF_DAY = re.compile(r"\s+(?:in\s+the\s+(?:morning|afternoon|evening)|at\s+night)\b", re.IGNORECASE)
 _RATIO = re.compile(
     r"(?P<first>\d+)\s*(?::|to)\s*(?P<second>\d+)"
@@ -265,6 +297,8 @@ def _values_of(statement: str, wanted: Wanted, sentence: str) -> list[str]:
         case Wanted.DATE:
             return _distinct([date.group() for date in DATE.finditer(statement)])
         case Wanted.TIME:
+            if _PAST.search(statement):
+                return [statement]
             if clocks := _distinct([_with_half(clock) for clock in _CLOCK.finditer(statement)]):
                 return clocks
     if wanted in (Wanted.RATIO, Wanted.TIME) and (found := _RATIO.search(statement)):
@@ -326,9 +360,10 @@ def _numbers_in(text: str) -> list[str]:
     numbers = (numbers or list(_NUMBER.finditer(text)))[-_MOST_VALUES:]
     timeless = [number for number in numbers if ":" not in number.group()]
     direct = [number for number in timeless or numbers if not _OBLIQUE.search(text, 0, number.start())]
-    if some := direct or timeless or numbers:
+    is_none = _NONE.search(text) is not None
+    if some := direct or (not is_none and (timeless or numbers)):
         return [value for number in some if (value := quantity_at(text, *number.span()))]
-    if _NONE.search(text):
+    if is_none:
         return ["none"]
     found: list[str] = []
     end = 0
@@ -376,4 +411,4 @@ def _right_side(formula: str | None) -> str | None:
 
 def _is_unmarked(text: str) -> bool:
     """Tell whether it is a formula without dollar signs: `n(n+1)/2`, `2√6`, `(4, -1)`."""
-    return not plain_words(text) and _UNMARKED_FORMULA.search(text) is not None
+    return not re.search(r"(?<![\\a-zA-Z{])[a-zA-Z]{3}", text) and _UNMARKED_FORMULA.search(text) is not None

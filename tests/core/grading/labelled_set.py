@@ -19,9 +19,9 @@ from baton_reasoning.core.grading.verdict import Outcome
 
 FOLDER = Path(__file__).parents[2] / "data" / "grading"
 PARTS = ("development", "holdout", "second_holdout", "third_holdout", "fourth_holdout")
-PROSE = ("prose", "prose_holdout")
+PROSE = ("prose", "prose_holdout", "second_prose", "second_prose_holdout")
 """Answers full of traps, most of them without a box: corrections, claims of others, several numbers in a sentence. The
-grader was made with the first part; nobody read the second until it was done."""
+grader was made with `prose` and `second_prose`; nobody read the mistakes in the other two."""
 
 
 class Case(BaseModel):

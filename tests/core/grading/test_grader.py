@@ -347,16 +347,54 @@ def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_r
     assert [standing.outcome for standing in found] == outcomes
 
 
+@pytest.mark.parametrize(
+    ("expected", "text", "outcome"),
+    [
+        # What is said first is the answer, and what follows only adds to it
+        ("18", "She has 18 pens, and her brother has 6.", CORRECT),
+        ("18", "18. Because 3 boxes hold 6 each, the shop sells 9 of them.", CORRECT),
+        ("18", "She has 18 pens.\n\nTo verify, 18 + 6 = 24.", CORRECT),
+        ("18", "She has 18 pens.\n\n| pens | pencils |\n|---|---|\n| 18 | 6 |", CORRECT),
+        ("18", "There are **18** pens (**3** boxes of **6**).", CORRECT),
+        ("3", "It takes 3 hours. In minutes this is 180 minutes.", CORRECT),
+        ("3, 5", "The numbers are 3 and 5: their sum is 8.", CORRECT),
+        ("{3, 5}", "The solutions are:\n- x = 3\n- x = 5", CORRECT),
+        # Several statements compete
+        ("18", "18 of the pens work. The other 6 are dry.", UNSCORED),
+        ("18", "She sold 18 pens, so the remaining 6 are hers.", UNSCORED),
+        ("18", "The mode is **6**, and the median is **18**.", UNSCORED),
+        ("18", "**Pens:** 18\n**Pencils:** 6", UNSCORED),
+        ("Anna", "The winner is Anna.\n\nBen is second.", UNSCORED),
+        ("x > 3", "So x is more than 3.", UNSCORED),
+        ("18", "She has 18 pens, right?", UNSCORED),
+        ("18", "Ben thinks it is 18, and that is so.", UNSCORED),
+        # The expected answer is not among them, or is denied
+        ("18", "16 of the pens work. The other 6 are dry.", WRONG),
+        ("18", "The answer is not 18.", WRONG),
+        ("18", "**Final answer:**", WRONG),
+        # An intermediate result is no answer, and a sentence after "Answer:" is read
+        ("7", "The total is 42. So each of the 6 children gets 7.", CORRECT),
+        ("18", "Answer: She has 18 pens.", CORRECT),
+        ("18", "Answer\n\nThe sum of the first 3 numbers is 18.", CORRECT),
+        ("18", "It's 18!", CORRECT),
+        ("18", "The unknown number is 18.", CORRECT),
+        ("18", "According to the table, she has 18 pens.", CORRECT),
+        ("True", "The claim is true. All squares are rectangles.", CORRECT),
+    ],
+)
+def test_a_text_is_wrong_only_if_what_it_states_cannot_be_the_expected_answer(grader, expected, text, outcome):
+    assert grader.grade(expected, extract_answer(text, expected)).outcome is outcome
+
+
 # The grader agrees with people, but for these: it leaves them in doubt, or takes the wrong number
 
 KNOWN = {
     "development": [("3R^2", UNSCORED)],
-    "holdout": [("64.50", UNSCORED), (r"\text{hyperbola}", UNSCORED)],
+    "holdout": [("42", UNSCORED), ("64.50", UNSCORED), (r"\text{hyperbola}", UNSCORED)],
     "second_holdout": [
-        *(("10", UNSCORED), (r"\langle 2, -3, 1 \rangle", WRONG)),
-        *((r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED)),
+        *((r"\langle 2, -3, 1 \rangle", WRONG), (r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED)),
     ],
-    "third_holdout": [],
+    "third_holdout": [("60", UNSCORED)],
     "fourth_holdout": [("42", UNSCORED)],
 }
 
@@ -368,7 +406,13 @@ def test_the_grader_agrees_with_people(part):
     assert not [each for each in graded if each.answer is None and each.case.kind != "none"]
 
 
-@pytest.mark.parametrize(("part", "counts"), [("prose", (0, 2, 29, 40)), ("prose_holdout", (1, 6, 5, 10))])
+@pytest.mark.parametrize(
+    ("part", "counts"),
+    [
+        *(("prose", (0, 0, 20, 67)), ("prose_holdout", (2, 3, 5, 16))),
+        *(("second_prose", (0, 0, 7, 7)), ("second_prose_holdout", (0, 3, 14, 8))),
+    ],
+)
 def test_in_prose_the_grader_would_rather_leave_an_answer_unscored_than_err(part, counts):
     """Counted are false right, false wrong, right but unscored, and wrong but unscored."""
     graded = Counter((each.case.outcome, each.outcome) for each in graded_by_baton(read_cases(part), PATIENCE))
