@@ -168,7 +168,8 @@ def test_the_window_shows_at_once_and_keeps_what_is_asked_while_the_history_is_o
     assert last_exchange(window).trace.events == []
     may_open.set()
     qtbot.waitUntil(lambda: window.session.ready and names(window) == [FISH])
-    assert window._store.runs.trace(last_exchange(window).id).events == last_exchange(window).trace.events
+    exchange = last_exchange(window)
+    qtbot.waitUntil(lambda: window._store.runs.trace(exchange.id).events == exchange.trace.events)
 
 
 def test_a_window_that_is_closed_while_the_history_is_opened_closes_it(make_window):
