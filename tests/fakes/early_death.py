@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from multiprocessing.connection import Connection
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def untaken_ends_stay_open() -> Iterator[None]:
     make = spawn.Pipe
     with ExitStack() as kept, pytest.MonkeyPatch.context() as patched:
 
-        def kept_open(duplex: bool = True) -> tuple[Connection, Connection]:
+        def kept_open(duplex: bool = True) -> tuple[Any, Any]:
             ours, theirs = make(duplex)
             if os.name == "posix":
                 kept.enter_context(closing(Connection(os.dup(theirs.fileno()))))
