@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
-from baton_reasoning.core.engines.base import End, Judgement, Message, Session, Stop, WriteItem
+from baton_reasoning.core.engines.base import End, Judgement, Message, Session, Stop, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import engine as local_engine
 from baton_reasoning.core.engines.local import messages, placement, worker
@@ -146,13 +146,22 @@ def test_a_death_loses_none_of_the_texts_under_way(monkeypatch):
     assert all(len(notices(items)) == 1 for items in texts)
 
 
-def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine):
-    session, killed = engine.open(QUESTION, GREEDY), 0
-    with pytest.raises(EngineLost, match="killed from outside") as lost:  # noqa: PT012  it dies in a loop
-        for _ in session.write([], 30, 1):
-            if engine.process.pid != killed:  # what it has sent before its death still arrives
-                killed = engine.process.pid
-                kill(engine)
+def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine, monkeypatch):
+    session, killed, receive = engine.open(QUESTION, GREEDY), set[int | None](), messages.receive
+
+    def receive_and_kill(connection):
+        """Kill each process over its first token, in the thread that reads it: no text is over then."""
+        message = receive(connection)
+        has_tokens = isinstance(message, list) and any(isinstance(item, Token) for _, item in message)
+        if has_tokens and engine.process.pid not in killed:
+            killed.add(engine.process.pid)
+            kill(engine)
+        return message
+
+    monkeypatch.setattr(messages, "receive", receive_and_kill)
+    with pytest.raises(EngineLost, match="killed from outside") as lost:
+        list(session.write([], LONG, 1))
+    assert len(killed) > 1
     assert "Load the model again" in lost.value.advice
     assert engine.is_lost
 
