@@ -52,9 +52,9 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 AT_EXIT = """
-import atexit, os, signal, sys
+import atexit, signal, sys
 from baton_reasoning.app.cli import main
-atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+atexit.register(lambda: signal.raise_signal(signal.SIGINT))
 sys.argv = ["baton", "--version"]
 sys.exit(main())
 """
