@@ -57,6 +57,10 @@ class Row(NamedTuple):
     """Takes seconds, so that closed pipes and Ctrl+C are tried by `make test-long` alone."""
 
 
+OF_POSIX = {
+    "x --small ~no_such_user/x --large demo": "there is no such user",
+    "x --cues /dev/zero": "larger than 256 MiB",
+}
 ROWS = {
     "solve": Row(
         f"'{PROBLEM.question}' -n 500",
@@ -67,10 +71,8 @@ ROWS = {
             "x --small demo --large offise": "no file, model or server called offise",
             "x --small bartowski/Qwen-GGUF": "write hf:bartowski/Qwen-GGUF",
             "x --large https://huggingface.co/a/b/resolve/main/c.gguf": "Write hf:a/b:QUANT",
-            "x --small ~no_such_user/x --large demo": "there is no such user",
             "x -q --small demo": "--small is given, and --large is not",
             "x -q --large demo": "--large is given, and --small is not",
-            "x --cues /dev/zero": "larger than 256 MiB",
             "x --cues results/report.md": "cue list cannot be read",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
@@ -78,7 +80,8 @@ ROWS = {
             "x --set nonsense=1": "names no setting",
             "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",
             "'  '": "There is no problem",
-        },
+        }
+        | (OF_POSIX if os.name == "posix" else {}),
         runs_models=True,
     ),
     "batch run": Row(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import signal
 import sys
@@ -305,7 +304,7 @@ def test_takeovers_of_a_batch_are_valued_by_cue_also_after_ctrl_c(baton, say, ba
 
     def interrupt(_: str) -> None:
         if small.written == 600:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     value = ("batch", "value", batch[:8], "--arm", "both", "--k", "8")
     small.before_token = interrupt

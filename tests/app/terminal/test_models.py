@@ -288,9 +288,10 @@ def test_the_endpoint_answers_until_it_is_interrupted():
                     model="baton", messages=[{"role": "user", "content": problem.question}], seed=1
                 )
             assert extract_answer(response.choices[0].message.content or "") == problem.answer
-            process.send_signal(signal.SIGINT)
-            assert process.stderr.read() == "baton: Stopped.\n"
-            assert process.wait() == 130
+            if sys.platform != "win32":  # where a program cannot interrupt another one alone
+                process.send_signal(signal.SIGINT)
+                assert process.stderr.read() == "baton: Stopped.\n"
+                assert process.wait() == 130
         finally:
             process.kill()
 

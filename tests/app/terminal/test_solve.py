@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import sys
 
 import pytest
@@ -16,6 +15,7 @@ from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, demo_marks, program_of
 from tests.fakes.faulty_server import FaultyServer, error, stream
+from tests.systems import user_in
 
 pytestmark = pytest.mark.slow
 
@@ -182,11 +182,12 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal():
     assert headings == ["── Small alone", "── Both", "── Large alone", "── The answer is 12085"]
 
 
-def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(user, tmp_path, baton, say, monkeypatch):
+def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(tmp_path, baton, say, monkeypatch):
     """And without room it runs on its tiny models."""
     monkeypatch.delenv(costly.SWITCH)
     monkeypatch.setattr(costly, "RATIO", 2)
     monkeypatch.setattr(costly, "BLOCK", costly.Shape(feed_forward=256))
+    user_in(tmp_path, monkeypatch)
     few = ("--limit", "1", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"))
     say("batch", "run", str(READY_PROBLEMS), *DEMO, *few)
     assert list(tmp_path.rglob("*.gguf")) == [], "a batch runs on the tiny models"
@@ -195,8 +196,9 @@ def test_the_demo_makes_its_files_once_for_answers_that_are_waited_for(user, tmp
     again = baton("solve", PROBLEM.question, "--context", "1024")
     assert (again.returncode, costly.MAKING in again.stderr) == (0, False), again.stderr
     assert len(list(tmp_path.rglob("*.gguf"))) == 2
-    shutil.rmtree(user.cache)
-    user.cache.write_text("a file, where a folder should be", encoding="utf-8")
+    taken = user_in(tmp_path / "taken", monkeypatch).cache
+    taken.parent.mkdir(parents=True)
+    taken.write_text("a file, where a folder should be", encoding="utf-8")
     done = baton("demo")
     assert done.returncode == 0, done.stderr
     assert "The demo runs on its tiny models, which are equally fast" in done.stderr

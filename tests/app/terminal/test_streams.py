@@ -52,9 +52,9 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 """
 AT_EXIT = """
-import atexit, os, signal, sys
+import atexit, signal, sys
 from baton_reasoning.app.cli import main
-atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
+atexit.register(lambda: signal.raise_signal(signal.SIGINT))
 sys.argv = ["baton", "--version"]
 sys.exit(main())
 """
@@ -173,6 +173,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
     return written
 
 
+@posix_only("pipes in another encoding than UTF-8")
 def test_output_in_any_encoding_keeps_the_authors_apart_and_json_loses_nothing(monkeypatch):
     for encoding in ("ascii", "cp1252"):
         written = encoded(monkeypatch, encoding)
@@ -207,14 +208,15 @@ def test_bytes_that_are_not_text_are_refused_in_a_pipe_and_a_problem_like_any_ot
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x80"), "ascii"))
     done = baton("solve", "-")
     assert (done.returncode, "not text in UTF-8" in done.stderr) == (2, True)
-    assert baton("solve", os.fsdecode(b"a\x80b"), *SHORT).returncode == 3
+    assert baton("solve", "a\udc80b", *SHORT).returncode == 3
 
 
 def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(baton):
     for no_color, is_coloured in (("", True), ("1", False)):
         colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
         done = baton("solve", "1+1?", *SHORT, "--steps", **colours)
-        assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
+        blue = re.search(r"\x1b\[(38;5;33|94)m", done.stdout)  # the latter as a console of Windows knows it
+        assert bool(blue) is is_coloured
 
 
 def test_a_dumb_terminal_gets_no_escapes_and_nothing_after_the_scoreboard_of_the_demo():
