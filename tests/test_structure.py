@@ -74,7 +74,7 @@ def test_files_import_each_other_in_one_direction():
 
 def test_only_servers_and_the_hub_are_spoken_to():
     speaking = importing(SPEAKS)
-    assert {str(Path(file).parent) for file in speaking} == {"core/engines/remote", "core/models"}
+    assert {Path(file).parent.as_posix() for file in speaking} == {"core/engines/remote", "core/models"}
     hub = {file for file in speaking if file.startswith("core/models/")}
     assert hub == {"core/models/hub.py", "core/models/download.py"}
 

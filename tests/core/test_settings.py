@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -25,10 +26,11 @@ from tests.systems import posix_only
 def test_what_was_saved_is_loaded_without_anything_unfinished_and_stays_if_the_next_save_fails(tmp_path):
     file = SettingsFile(tmp_path / "deep" / "settings.json")
     file.save(Settings())
-    chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small="/models/small.gguf"))
+    small = str(Path("/models/small.gguf"))
+    chosen = Settings(appearance=Appearance(look=ColourScheme.DARK), models=ModelChoice(small=small))
     file.save(chosen)
     assert file.load() == chosen
-    assert json.loads(file.path.read_text())["models"]["small"] == "/models/small.gguf"
+    assert json.loads(file.path.read_text())["models"]["small"] == small
     with a_full_disk(100), pytest.raises(SettingsError, match="could not be saved"):
         file.save(Settings())
     assert file.load() == chosen

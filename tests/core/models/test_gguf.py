@@ -195,7 +195,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(tmp_path, content, liken
 
 def test_a_file_that_is_not_there_or_cut_inside_its_last_padding(tmp_path):
     path = tmp_path / "model.gguf"
-    assert "model.gguf cannot be read: No such file or directory." in refusal(path)
+    assert refusal(path).startswith("model.gguf cannot be read: "), "in the words of the system"
     path.write_bytes(gguf_bytes(tensors=[TensorSpec("token_embd.weight", (3,))])[:-20])
     header = read_header(path)
     assert (header.tensor_bytes, header.parameters) == (12, 3), "the padding after the last tensor may be missing"

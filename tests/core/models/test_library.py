@@ -195,7 +195,7 @@ def test_a_model_that_the_trash_does_not_take_stays_and_can_be_deleted(tmp_path,
     ("text", "source"),
     [
         ("demo:large", DemoModel.LARGE),
-        ("models/large.gguf", LocalFile(Path("models/large.gguf"))),
+        (str(Path("models/large.gguf")), LocalFile(Path("models/large.gguf"))),
         ("hf:Qwen/Qwen3-8B-GGUF:Q4_K_M", HubFile("Qwen/Qwen3-8B-GGUF", "Q4_K_M")),
         ("http://one:8080,https://two", ServerUrls(("http://one:8080", "https://two"))),
     ],

@@ -1,7 +1,6 @@
 """Kills, full disks, damage, newer and older files, two programs at once, and data that cannot be written."""
 
 import multiprocessing
-import os
 import random
 import re
 import shutil
@@ -112,7 +111,7 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path):
 def test_a_program_is_known_by_its_number_and_its_start(path, monkeypatch):
     ended, me = run_in_subprocess(this_process, seconds=PATIENCE), this_process()
     number, born, place = me.split("@")
-    another = f"{os.getppid()}@{born}@{place}"
+    another = f"{psutil.Process().ppid()}@{born}@{place}"
     with closing(Database(path)) as database, database.reading() as connection:
         assert is_alive(connection, me)
         assert not any(is_alive(connection, each) for each in (ended, "", another, f"{number}@0@{place}"))
