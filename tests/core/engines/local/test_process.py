@@ -195,8 +195,9 @@ def test_a_death_that_cannot_be_explained_still_ends_the_requests_that_wait(engi
 )
 def test_each_system_says_in_its_own_way_how_a_process_ended(platform, code, line, words, monkeypatch):
     monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(signal, "SIGKILL", 9, raising=False)
     if platform == "win32":
-        monkeypatch.delattr(signal, "SIGKILL", raising=False)
+        monkeypatch.delattr(signal, "SIGKILL")
     dead = Mock(has_other_files=False, _was_silent=0.0)
     dead.name, dead._process.exitcode = "m.gguf", code
     dead._closing.locked.return_value, dead._last_line.return_value = False, line
