@@ -2,13 +2,13 @@
 
 import gc
 import sqlite3
-import sys
 import threading
 import weakref
 from contextlib import closing
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QInputDialog, QMenu
 
 from baton_reasoning.app.chat.sidebar import PAGE, ROW, day_name
 from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.toolkit import controls
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, StoreError
 from baton_reasoning.core.paths import Paths
@@ -362,9 +363,8 @@ def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot)
 
 
 def test_a_mac_deletes_with_backspace_for_its_keyboard_has_no_other_key(make_window, monkeypatch, qtbot):
-    with monkeypatch.context() as on_a_mac:
-        on_a_mac.setattr(sys, "platform", "darwin")
-        window = make_window()
+    monkeypatch.setattr(controls, "sys", SimpleNamespace(platform="darwin"))
+    window = make_window()
     answer_to(window, qtbot, "2 + 2?")
     qtbot.waitUntil(lambda: "2 + 2?" in names(window))
     choose(window, "2 + 2?")

@@ -23,7 +23,7 @@ from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts
-from baton_reasoning.core.words.numbers import parameter_count
+from baton_reasoning.core.words.numbers import parameter_count, short_path
 from tests.app.conftest import drop
 from tests.app.models.conftest import REPOSITORY, own_copy
 
@@ -89,7 +89,7 @@ def test_a_dropped_file_is_added_where_it_lies_chosen_and_left_out_again(page, s
     assert len(names_on(page)) == 4, "what was loaded by its path is listed, too"
     assert page.files.chosen == [model], "it stays chosen"
     forget = page.access.folders.findChildren(IconButton)[0]
-    assert str(copy) in forget.accessibleName()
+    assert short_path(copy) in forget.accessibleName()
     with qtbot.waitSignal(page.controller.inventory_changed):
         forget.click()
     assert names_on(page) == ["large.gguf", "mine.gguf", "small.gguf"]
