@@ -246,8 +246,8 @@ def test_damaged_pages_cost_only_what_stands_on_them(path, long_history):
         assert [each.exchange for each in store.conversations.search("399 apples")] == ["e399"]
         (batch,) = store.batches.all()
         assert batch.done == 100
-        # The row above the page is reached through it alone, and a page may hold old copies of rows that have moved.
-        assert batch.problems + lost.count(b'"Problem') >= 99
+        on_the_page = lost.count(b'"Problem')  # what SQLite has moved elsewhere too, and the row above is lost with it
+        assert 99 - on_the_page <= batch.problems < 100
         store.conversations.put("c", ASKED).result()
     (aside,) = path.parent.glob("*-damaged-*.sqlite")
     assert {each.name for each in path.parent.iterdir()} == {aside.name, path.name}
@@ -269,7 +269,7 @@ def test_a_damaged_file_that_another_program_has_open_is_never_renamed(path, lon
     with Store.open(path) as running:
         running.conversations.put("new", ASKED).result()
         with_damaged_pages(path.read_bytes(), path, EXCHANGES[0])
-        with pytest.raises(StoreError, match=r"another Baton may have it open|cannot be renamed: .* Close every other"):
+        with pytest.raises(StoreError, match="another Baton may have it open|other program that has it open"):
             Store.open(path)
         with Store.open_to_read(path) as store:
             assert "could be read" in store.notices[0]
