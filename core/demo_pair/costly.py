@@ -238,6 +238,9 @@ class SparseFile:
                 self._write(file)
             if not self.is_whole:  # another window may have made it meanwhile, and loaded it
                 part.replace(self.path)
+        except PermissionError:
+            if not self.is_whole:  # Windows replaces no file that another window, which has just made it, reads
+                raise
         finally:
             part.unlink(missing_ok=True)
         return self.path

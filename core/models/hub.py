@@ -228,7 +228,7 @@ class Hub:
         if self.access.offline:
             advice = f"Untick “Offline” ({download.IN_WINDOW})."
             raise DownloadError(f"{what} needs the Hub, and Baton is set to offline.", advice)
-        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
         try:
             yield
@@ -239,7 +239,10 @@ class Hub:
             gated = answer.headers.get("X-Error-Code") == "GatedRepo"
             status = 403 if gated else answer.status_code
             raise download.refused(what, status, answer.reason_phrase, bool(self.access.token), page) from error
-        except (FileNotFoundError, ConnectionError) as error:  # huggingface_hub gave up, and has it not in its cache
+        except (
+            LocalEntryNotFoundError,
+            ConnectionError,
+        ) as error:  # not in its cache either
             raise download.unreachable(self.access.endpoint, "it does not answer") from error
         except OSError as error:
             raise DownloadError(f"{what} cannot be stored: {error.strerror or error}.", "Free disk space.") from error

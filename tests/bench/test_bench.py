@@ -40,9 +40,10 @@ def test_a_larger_shape_keeps_the_text(tmp_path):
 
 def test_only_the_figures_that_were_measured_are_replaced(tmp_path):
     page = tmp_path / "speed.md"
-    page.write_text("\n".join(["# Speed", *HEAD, "| P1 | old | | 1 |", "| P3 | kept | | 3 |", "", "The end.\n"]))
+    before = ["# Speed", *HEAD, "| P1 | old | | 1 |", "| P3 | kept | | 3 |", "", "The end.\n"]
+    page.write_text("\n".join(before), encoding="utf-8")
     write([at_least("P1", "new", 0.97, [0.9, 0.95, 1.0]), Row("P2", "first", "", "2")], page)
-    assert page.read_text().split("\n") == [
+    assert page.read_text(encoding="utf-8").split("\n") == [
         "# Speed",
         *HEAD,
         "| P1 | new | ≥ 0.97 | 0.950 (0.900–1.000); **missed** |",

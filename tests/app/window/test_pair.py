@@ -31,6 +31,7 @@ from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
+from baton_reasoning.core.words.numbers import short_path
 from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
 from tests.core.store.made import an_exported_run
 from tests.fakes.scripted import ScriptedEngine
@@ -137,11 +138,11 @@ def test_models_are_offered_by_any_part_of_their_name_and_servers_understood_by_
     completer = dialog.edits[LARGE].completer()
     assert (completer.completionCount(), completer.currentCompletion()) == (1, str(qwen))
     assert [dialog.offered.item(row).text() for row in range(5)] == [
-        f"Phi-4.gguf · {tmp_path}",
-        f"Qwen3-14B.gguf · {tmp_path}",
+        f"Phi-4.gguf · {short_path(tmp_path)}",
+        f"Qwen3-14B.gguf · {short_path(tmp_path)}",
         "http://office:8080",
         "lab · http://lab:8080",
-        f"Other.gguf · {tmp_path}",
+        f"Other.gguf · {short_path(tmp_path)}",
     ]
     for edit in dialog.edits.values():
         edit.setText("lab")

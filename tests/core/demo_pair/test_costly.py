@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -197,6 +198,17 @@ def test_many_that_make_it_at_once_end_with_one_whole_file(file):
 
     with ThreadPoolExecutor(makers) as pool:
         assert all(made.result() for made in [pool.submit(make) for _ in range(makers)])
+    assert [path.name for path in file.path.parent.iterdir()] == ["large.gguf"]
+
+
+def test_a_file_that_another_program_made_and_reads_is_taken_where_windows_refuses_to_replace_it(file, monkeypatch):
+    def refused(part: Path, target: Path) -> None:
+        shutil.copyfile(part, target)
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(Path, "replace", refused)
+    assert file.make() == file.path
+    assert file.is_whole
     assert [path.name for path in file.path.parent.iterdir()] == ["large.gguf"]
 
 

@@ -269,7 +269,7 @@ def test_a_damaged_file_that_another_program_has_open_is_never_renamed(path, lon
     with Store.open(path) as running:
         running.conversations.put("new", ASKED).result()
         with_damaged_pages(path.read_bytes(), path, EXCHANGES[0])
-        with pytest.raises(StoreError, match="another Baton may have it open|other program that has it open"):
+        with pytest.raises(StoreError, match=r"another Baton may have it open|other program that has it open"):
             Store.open(path)
         with Store.open_to_read(path) as store:
             assert "could be read" in store.notices[0]
