@@ -1,4 +1,4 @@
-"""Renders a conversation by a model's chat template, in a child process with limits on time and memory.
+"""Renders a conversation by a model's chat template, in a child process with limits on time and, where it can, memory.
 
 A template comes from a model file or a server, so it may loop for ever or build gigabytes of text, and can raise
 any Python error. The child runs it in Jinja's immutable sandbox; the parent kills the child at the time limit, and

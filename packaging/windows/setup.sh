@@ -80,6 +80,8 @@ llama() {
   cp "$windows"/build/bin/*.dll /usr/lib/gcc/$mingw/*-posix/{libgcc_s_seh-1,libstdc++-6}.dll \
     /usr/$mingw/lib/libwinpthread-1.dll "$site/llama_cpp/lib/"
   cp "$source/PKG-INFO" "$site/llama_cpp_python-$version.dist-info/METADATA"
+  mkdir "$site/llama_cpp_python-$version.dist-info/licenses"
+  cp "$source/LICENSE.md" "$site/llama_cpp_python-$version.dist-info/licenses/"
   : >"$site/llama_cpp_python-$version.dist-info/RECORD"
 }
 

@@ -7,6 +7,7 @@ import json
 import queue
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -367,6 +368,8 @@ class HttpConnection:
         try:
             # Not SSLSocket.shutdown: it would remove the TLS state while another thread is reading.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            if sys.platform == "win32":  # where only this wakes a thread that waits for bytes
+                socket.close(self._socket.detach())
         except OSError:
             self._socket = None  # it was closed already
 

@@ -175,7 +175,7 @@ def test_a_death_that_cannot_be_explained_still_ends_the_requests_that_wait(engi
     session = engine.open(QUESTION, GREEDY)
     at_token(3, monkeypatch, engine.process._process.kill)
     with ThreadPoolExecutor(1) as pool:
-        (notice,) = notices(pool.submit(list, session.write([], 30, 1)).result(PATIENCE))
+        (notice,) = notices(pool.submit(list, session.write([], LONG, 1)).result(PATIENCE))
     assert "ended. It was started again" in notice
 
 
