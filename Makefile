@@ -36,7 +36,7 @@ test: setup-tests ## Run all tests but the long ones; set-up is included
 test-long: setup-tests ## Run the tests that need size rather than logic
 	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"
 
-# 25 minutes of set-up the first time, of which most is downloads and compiling (packaging/windows/README.md).
+# The first time, Windows is set up: five minutes on two idle cores (packaging/windows/README.md).
 test-windows: setup-tests ## Run all tests on a Windows Python, under Wine: WHAT="tests/core -x"
 	@packaging/windows/setup.sh
 	@QT_QPA_PLATFORM=offscreen packaging/windows/python.sh -m pytest $(parallel) -rs $(WHAT)

@@ -30,12 +30,8 @@ def _hold() -> Callable[[], object]:
         request(CONTINUOUS | SYSTEM_REQUIRED)
         return lambda: request(CONTINUOUS)
     if sys.platform == "darwin":
-        command = [
-            "/usr/bin/caffeinate",
-            "-i",
-            "-w",
-            str(os.getpid()),
-        ]  # ends with this program, even if that is killed
+        # It ends with this program, even if that is killed.
+        command = ["/usr/bin/caffeinate", "-i", "-w", str(os.getpid())]
         try:
             child = subprocess.Popen(command, env={}, start_new_session=True)  # which Ctrl+C does not reach
         except OSError:

@@ -18,11 +18,6 @@ def posix_only(what: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(sys.platform == "win32", reason=NEEDS_POSIX.format(what))
 
 
-def lost_under_wine(what: str) -> pytest.MarkDecorator:
-    """Skip a test under Wine, which lacks this, while Windows has it."""
-    return pytest.mark.skipif(is_wine(), reason=f"lost under Wine: {what}")
-
-
 def is_wine() -> bool:
     return sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")
 
