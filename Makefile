@@ -34,7 +34,7 @@ test: setup-tests ## Run all tests but the long ones; set-up is included
 # Hundreds of problems, the commands of the docs, every size of window with every theme, all policies on real models,
 # wheels, and 1,000 draws of each randomised test instead of 20.
 test-long: setup-tests ## Run the tests that need size rather than logic
-	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"
+	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -o faulthandler_timeout=3600 -m "long or scaled or hypothesis"
 
 # The first time, Windows is set up: five minutes on two idle cores (packaging/windows/README.md).
 test-windows: setup-tests ## Run all tests on a Windows Python, under Wine: WHAT="tests/core -x"

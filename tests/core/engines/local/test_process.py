@@ -312,11 +312,11 @@ def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
     threads = [threading.Thread(target=engine.close, daemon=True)]
     if is_sending:  # more than the pipe takes, so that the lock is held
         telling = Tokenize(1, "x" * 2**22, False)
-        threads.insert(0, threading.Thread(target=engine.process.tell, args=(telling,), daemon=True))
-    for thread in threads:
-        thread.start()
-        while is_sending and not engine.process._lock.locked():
+        threads.append(threading.Thread(target=engine.process.tell, args=(telling,), daemon=True))
+        threads[1].start()
+        while not engine.process._lock.locked():
             threading.Event().wait(0.01)
+    threads[0].start()
     for thread in threads:
         thread.join(PATIENCE)
     is_over = not any(thread.is_alive() for thread in threads)
