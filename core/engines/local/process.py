@@ -154,7 +154,8 @@ class ModelProcess:
             return
         self._kill()
         self._receiver.join()
-        self._connection.close()
+        with self._lock:  # else a message under way could go to the pipe that gets this one's file descriptor next
+            self._connection.close()
         self._remove_log()
 
     # -----------------------------------------------------------------------------------------------------------------

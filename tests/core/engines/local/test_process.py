@@ -326,6 +326,17 @@ def test_closing_ends_a_process_that_hangs(is_sending, monkeypatch):
     assert not process.is_running()
 
 
+def test_a_pipe_is_closed_between_two_messages_since_the_next_pipe_may_get_its_file_descriptor(monkeypatch):
+    """A Cancel that three sessions had for a dead process went to the one that was being started, once in ten."""
+    engine = LocalEngine(SMALL_MODEL, OPTIONS)
+    process, held = engine.process, list[bool]()
+    monkeypatch.setattr(process._connection, "close", lambda: held.append(process._lock.locked()))
+    engine.close()
+    monkeypatch.undo()
+    process._connection.close()
+    assert held == [True]
+
+
 def test_a_log_that_somebody_reads_stays_and_is_no_error(monkeypatch):
     """As a virus scanner on Windows, where a file that is open cannot be deleted."""
 
