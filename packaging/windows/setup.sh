@@ -82,7 +82,8 @@ llama() {
   cp "$source/PKG-INFO" "$site/llama_cpp_python-$version.dist-info/METADATA"
   mkdir "$site/llama_cpp_python-$version.dist-info/licenses"
   cp "$source/LICENSE.md" "$site/llama_cpp_python-$version.dist-info/licenses/"
-  : >"$site/llama_cpp_python-$version.dist-info/RECORD"
+  printf '%s,,\n' "llama_cpp_python-$version.dist-info/licenses/LICENSE.md" \
+    >"$site/llama_cpp_python-$version.dist-info/RECORD" # by which the tests find the licence
 }
 
 shims() { .venv/bin/python $here/shims.py "$drive/python" "$windows/shims" >>"$log" 2>&1; }

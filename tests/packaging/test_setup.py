@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tests.systems import posix_only
+
+pytestmark = [pytest.mark.slow, posix_only("the shell and its tools")]
 
 ROOT = Path(__file__).parents[2]
 COPIED = "packaging/setup.sh packaging/setup packaging/lock packaging/test-models.txt resources/set_up.txt".split()

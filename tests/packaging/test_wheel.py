@@ -6,7 +6,6 @@ import site
 import subprocess
 import sys
 import tarfile
-import venv
 from email.parser import Parser
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from baton_reasoning.core.demo_pair import held_out_problems
 from baton_reasoning.core.version import version
 
+venv = pytest.importorskip("venv", reason="a Python that is embedded in programs has none")
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]

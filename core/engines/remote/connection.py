@@ -329,6 +329,11 @@ class HttpConnection:
         except httpx2.HTTPError as error:
             self.refuse_if_halted()
             raise from_transport(error, self.host) from error
+        except OSError as error:  # httpcore looks at the socket, which `cut` has just closed on Windows
+            if not self._is_cut:
+                raise
+            self.refuse_if_halted()
+            raise from_transport(httpx2.ReadError("cut"), self.host) from error
 
     def _body(self, response: httpx2.Response) -> bytes:
         body = bytearray()

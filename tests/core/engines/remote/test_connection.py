@@ -103,6 +103,15 @@ def test_a_cut_ends_one_request_and_a_halt_all(connection):
     assert "data" in connection.ask("/v1/models")
 
 
+def test_an_error_of_a_socket_that_a_cut_has_closed_is_the_cut_and_any_other_is_not(connection):
+    """On Windows httpcore may look at the socket between its closing and its end."""
+    for end, raised in ((lambda: None, OSError), (connection.cut, EngineLost)):
+        connection.forget_cut()
+        with pytest.raises(raised), connection.request("/v1/models", None):  # noqa: PT012  as a thread reads
+            end()
+            raise OSError(10038, "not a socket")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_answer_that_could_not_be_read_for_any_reason_is_not_taken_for_a_complete_one(connection):
     def read(_):
