@@ -587,10 +587,10 @@ class Driver:
         """Report that the text up to here is final: what waits, and a closing tag that is not complete, are not."""
         if self._on_settled is None:
             return
-        passage, end = self._passage, self.text.before_tag
+        passage, end = self._passage, self.text.position
         if passage and (passage.waits or passage.to_boundary):
             end = min(end, passage.start if passage.waits else self.text.step_start)
-        self._report_settled(end)
+        self._report_settled(self.text.before_tag(end))
 
     def _report_settled(self, end: int) -> None:
         if self._on_settled and end > self._settled:

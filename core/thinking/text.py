@@ -161,16 +161,18 @@ class Text:
         self._decoder, self.inside_character = Utf8Decoder(), False
         return text, sum(part.author.is_model for part in gone)
 
-    @property
-    def before_tag(self) -> int:
-        """Return where a closing tag that is not complete yet may begin; the end of the text if there is none."""
-        if not self.is_open:
-            return self.position
-        tail = self.body.text[-max(map(len, self.closing_tags)) :]
+    def before_tag(self, end: int) -> int:
+        """Return where a closing tag begins that the first `end` characters may hold a part of; `end` if there is none.
+
+        What follows may be discarded: a tag that is complete may be none again, and the other way round.
+        """
+        if not self.closing_tags or (self.answer_start is not None and end >= self.answer_start):
+            return end
+        tail = self.body.text[max(0, end - max(map(len, self.closing_tags))) : end]
         for length in range(len(tail), 0, -1):
             if any(tag.startswith(tail[-length:]) for tag in self.closing_tags):
-                return self.position - length
-        return self.position
+                return end - length
+        return end
 
     def close_thinking(self) -> str:
         """End the thinking if the text has just completed a closing tag; returns the tag, or "".

@@ -138,7 +138,8 @@ def test_completions_put_the_prompt_as_a_message_and_return_one_text(client):
 
 
 @pytest.mark.scaled
-@pytest.mark.parametrize("seed", range(size(1, long=30)))
+# In the eighth a token within a closing tag that was complete is discarded again.
+@pytest.mark.parametrize("seed", sorted({8, *range(size(1, long=30))}))
 def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed):
     world = World(seed, tagged=True, drawn=True)
     arms = {

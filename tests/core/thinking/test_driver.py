@@ -137,7 +137,7 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
 TOKENS = ["One", " two.", "\n", "\n\n", ".\n\n  So", " \n", "<", "</think>", "`", "</thi", "nk>"]
 WRITTEN = st.tuples(st.sampled_from(TOKENS), st.sampled_from((SMALL, LARGE, Author.INSERTED)))
 STATE = (
-    "step_start last_step_start steps_ended at_boundary within_step step_begun kept answer_start closed_by before_tag "
+    "step_start last_step_start steps_ended at_boundary within_step step_begun kept answer_start closed_by "
     "rewritable_from repeats_step large_share"
 ).split()
 
@@ -161,6 +161,7 @@ def test_a_text_that_was_cut_is_as_one_that_is_taken_up(changes):
         again = Text(["</think>"], text.body.parts)
         for name in STATE:
             assert getattr(text, name) == getattr(again, name), name
+        assert text.before_tag(text.position) == again.before_tag(again.position)
 
 
 @pytest.mark.parametrize("request_", [Discard(), Judge("?", ("A",)), Trial(1, LARGE, start=0), TakeOver(9, RANDOM)])
