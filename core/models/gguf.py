@@ -141,7 +141,8 @@ def read_header(path: Path) -> GgufHeader:
         head_count=heads,
         vocabulary_size=vocabulary_size,
         vocabulary_hash=vocabulary_hash,
-        add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", False),
+        # llama.cpp's default (llama_vocab::impl::load): SentencePiece models of the Llama 2 kind have the prefix.
+        add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", keys.get("tokenizer.ggml.model", "") == "llama"),
         chat_template=keys.get("tokenizer.chat_template", ""),
         supports_truncation=supports_truncation(architecture, numbers),
     )
