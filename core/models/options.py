@@ -321,7 +321,7 @@ class ModelOverrides(BaseModel):
     effort: Effort = Field(
         Effort.DEFAULT, title="Reasoning effort", description="Of models whose chat template has one, as gpt-oss."
     )
-    opening: str = Field("", title="Opening tag")
+    opening: str = Field("", title="Opening tag", description="Exactly as it writes it; \\n is a newline.")
     closing: str = Field("", title="Closing tag")
     cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
 
@@ -343,7 +343,7 @@ class ModelOverrides(BaseModel):
         if self.tags is TagSource.NONE:
             return None
         if self.tags is TagSource.OTHER and self.opening and self.closing:
-            return ThinkingTags(self.opening, self.closing)
+            return ThinkingTags(self.opening.replace("\\n", "\n"), self.closing.replace("\\n", "\n"))
         return of_template
 
 
