@@ -84,6 +84,8 @@ class ModelDialog(QDialog):
         path, choice = self._model.header.path, self._overrides
         self.writing.show_value(choice)
         hidden: set[Any] = set() if choice.tags is TagSource.OTHER else {("opening",), ("closing",)}
+        if "reasoning_effort" not in self._model.header.chat_template:
+            hidden.add(("effort",))
         self.writing.show_only(lambda field: field not in hidden)
         facts = list(facts_of(self._model, self._controller.inventory.models))
         if card := self._controller.loaded.get(path):

@@ -218,6 +218,8 @@ def own_facts(own: ModelOverrides) -> Iterator[Fact]:
     """Yield what a person set for this model alone."""
     if text := sampling_text(own):
         yield "Own sampling", text
+    if own.reasoning_effort:
+        yield "Reasoning effort", own.reasoning_effort
     if own.tags is not TagSource.TEMPLATE:
         yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
     if own.cue_list:
