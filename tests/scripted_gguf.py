@@ -1,13 +1,14 @@
 """Writes GGUF models of one layer that have a real tokenizer, any chat template, and say what they are told to.
 
-The attention and the feed-forward layer are zero, so that each token alone decides the next one: a chain of tokens, each
-of which may occur once.
+The attention and the feed-forward layer are zero, so that each token alone decides the next one: a chain of tokens,
+each of which may occur once.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def write_scripted(path: Path, tokenizer: Mapping[str, Any], template: str, text
     embedding = np.random.default_rng(0).standard_normal((len(vocabulary), WIDTH), dtype=np.float32)
     embedding /= np.sqrt((embedding**2).mean(axis=1, keepdims=True))
     output = np.zeros_like(embedding)
-    for one, following in zip(chain, chain[1:], strict=False):
+    for one, following in pairwise(chain):
         output[following] += embedding[one]
     norms = np.ones(3 * WIDTH, dtype=np.float32)
     with path.open("r+b") as file:

@@ -103,11 +103,15 @@ def _rendered(conversation: Conversation, template: str, variables: dict[str, An
 
 
 def _without_tools(template: str, variables: dict[str, Any]) -> str:
-    """Render with no tools, as transformers says it; or, where a template cannot read that, as llama.cpp does."""
+    """Render with no tools, as transformers says it; or, where a template cannot read that, as llama.cpp does.
+
+    `functions` and `datetime` are what FireFunction's template reads.
+    """
     try:
         return render_template(template, {**variables, "tools": None})
     except EngineRefused:
-        return render_template(template, variables)
+        now = datetime.now().astimezone().strftime("%b %d %Y %H:%M:%S GMT")
+        return render_template(template, {**variables, "functions": "", "datetime": now})
 
 
 def _merged(conversation: Conversation) -> Conversation:
