@@ -110,7 +110,7 @@ def _without_tools(template: str, variables: dict[str, Any]) -> str:
     try:
         return render_template(template, {**variables, "tools": None})
     except EngineRefused:
-        now = datetime.now().astimezone().strftime("%b %d %Y %H:%M:%S GMT")
+        now = datetime.now().astimezone().strftime("%b %d %Y")
         return render_template(template, {**variables, "functions": "", "datetime": now})
 
 

@@ -62,7 +62,7 @@ def test_each_template_is_rendered_as_llama_cpp_renders_it_but_for_the_opening_o
 
 def undated(prompt):
     """Two templates tell the date, which llama.cpp also gives to those that have one of their own."""
-    return re.sub(r"\d\d [A-Z][a-z]{2} 20\d\d|[A-Z][a-z]{2} \d\d 20\d\d \d\d:\d\d:\d\d GMT", "DATE", prompt)
+    return re.sub(r"\d\d [A-Z][a-z]{2} 20\d\d|[A-Z][a-z]{2} \d\d 20\d\d", "DATE", prompt)
 
 
 def differences(name, template, path):
