@@ -48,7 +48,8 @@ def serve(
     """
     try:
         from baton_reasoning.core.serve.access import AccessRules, origins
-        from baton_reasoning.core.serve.api import Endpoint, EndpointServer
+        from baton_reasoning.core.serve.api import Endpoint
+        from baton_reasoning.core.serve.server import EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     key = "" if serve_key_env is None else take_key(serve_key_env)
