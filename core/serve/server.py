@@ -1,10 +1,12 @@
-"""The socket of the endpoint, and the process."""
+"""The socket of the endpoint, its addresses, and the process."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 
+import psutil
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -41,10 +43,11 @@ class EndpointServer:
         return port
 
     @property
-    def url(self) -> str:
-        """The base URL for clients."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/v1"
+    def urls(self) -> list[str]:
+        """The base URLs for clients: one, or if it listens on all addresses of this machine, one for each."""
+        is_everywhere = self._socket.getsockname()[0] in ("0.0.0.0", "::")
+        hosts = _addresses(self._socket.family) if is_everywhere else [self.host]
+        return [f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1" for host in hosts]
 
     def serve(self, application: ASGIApp, on_ready: Callable[[], object], on_stop: Callable[[], object]) -> None:
         """Answer requests; return after `stop`, raise KeyboardInterrupt after Ctrl+C.
@@ -64,6 +67,15 @@ class EndpointServer:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _addresses(family: int) -> Iterator[str]:
+    """Yield the addresses of this machine at which it can be reached, without those that need an interface's name."""
+    running = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    for name, addresses in psutil.net_if_addrs().items():
+        for each in addresses if name in running else ():
+            if each.family == family and not ip_address(each.address).is_link_local:
+                yield each.address
 
 
 class _Server(uvicorn.Server):

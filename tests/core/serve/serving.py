@@ -42,7 +42,7 @@ def serving(pair, arms=None, parallel=1, rules=LOCAL_ONLY):
 
 
 def client_of(server):
-    return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+    return openai.OpenAI(base_url=server.urls[0], api_key="none", max_retries=0)
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def test_null_the_default_and_what_changes_nothing_are_accepted_as_a_field_left_
         for path, kind, needed, harmless in (chat, completions):
             nulls = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None)
             for fields in (nulls, kind.model_validate(needed).model_dump(), harmless):
-                assert httpx2.post(f"{server.url}/{path}", json=fields | needed).status_code == 200
+                assert httpx2.post(f"{server.urls[0]}/{path}", json=fields | needed).status_code == 200
 
 
 # Refusals
@@ -347,10 +347,10 @@ def test_without_the_key_nothing_is_answered_also_to_a_page_whose_origin_is_allo
     assert refused(rules, authorization="bearer  secret ") is None
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), rules=rules) as server:
         wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-        preflight = httpx2.options(f"{server.url}/chat/completions", headers={"Origin": page, **wanted})
+        preflight = httpx2.options(f"{server.urls[0]}/chat/completions", headers={"Origin": page, **wanted})
         assert preflight.headers["access-control-allow-headers"] == "authorization"
-        keyless = httpx2.get(f"{server.url}/models", headers={"Origin": page})
-        answered = httpx2.get(f"{server.url}/models", headers={"Origin": page, "Authorization": "Bearer secret"})
+        keyless = httpx2.get(f"{server.urls[0]}/models", headers={"Origin": page})
+        answered = httpx2.get(f"{server.urls[0]}/models", headers={"Origin": page, "Authorization": "Bearer secret"})
     assert [response.status_code for response in (preflight, keyless, answered)] == [200, 401, 200]
     assert {each.headers["access-control-allow-origin"] for each in (preflight, keyless, answered)} == {page}
 
