@@ -4,5 +4,5 @@ access.py  who may ask: key, Host and Origin
 schema.py  requests and responses, as OpenAI defines them, with authorship in an extension field
 stream.py  one run in a thread, as an asynchronous stream of text
 api.py     the routes
-server.py  the socket and the process
+server.py  the socket, and limits for connections
 """

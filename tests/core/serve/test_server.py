@@ -1,7 +1,8 @@
-"""The socket of the endpoint and its addresses."""
+"""The socket of the endpoint, its addresses, and clients that keep it waiting; asked through real sockets."""
 
 import socket
-from contextlib import closing
+import threading
+from contextlib import ExitStack, closing, contextmanager
 from types import SimpleNamespace
 
 import httpx2
@@ -12,8 +13,9 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.serve.access import AccessRules
 from baton_reasoning.core.serve.server import EndpointServer
-from tests.core.serve.serving import LOCAL_ONLY, SMALL_TEXT, serving
+from tests.core.serve.serving import ENDLESS, LOCAL_ONLY, SMALL_TEXT, ask, client_of, long_winded, serving
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +73,90 @@ def test_with_a_key_the_endpoint_may_be_called_by_any_name():
             assert (answered.status_code, httpx2.get(url, headers=by_another_name).status_code) == (200, 401)
     with serving(ENGINES, rules=LOCAL_ONLY) as server:
         assert httpx2.get(f"{server.urls[0]}/models", headers=by_another_name).status_code == 403
+
+
+# Clients that keep it waiting
+
+LIMITS = "baton_reasoning.core.serve.server"
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HALF_A_HEADER = b"GET /health HTTP/1.1\r\nHost: local"
+HALF_A_BODY = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+WHEN_READ = b"Expect: 100-continue\r\n"
+FOR_EVER = b'{"model": "small", "stream": true, "messages": [{"role": "user", "content": "long"}]}'
+STREAM = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
+
+
+@contextmanager
+def connection(server, sent=b"", buffer=None):
+    with socket.socket() as client:
+        client.settimeout(PATIENCE)
+        if buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.connect((server.host, server.port))
+        client.sendall(sent)
+        yield client
+
+
+def is_closed(client):
+    """Wait until the server closes the connection, and return whether it did so without a response."""
+    try:
+        return client.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def status_of(client):
+    return int(client.recv(12).removeprefix(b"HTTP/1.1 "))
+
+
+def test_connections_without_a_whole_request_keep_nobody_out(monkeypatch):
+    monkeypatch.setattr(f"{LIMITS}.MAX_CONNECTIONS", 4)
+    with serving(ENGINES) as server, ExitStack() as opened:
+        kinds = (b"", HALF_A_HEADER, HALF_A_BODY)
+        silent = [opened.enter_context(connection(server, kinds[number % 3])) for number in range(40)]
+        with connection(server, HEALTH) as client:
+            assert status_of(client) == 200
+        assert all(map(is_closed, silent[:-4])), "the others stay open as long as there is room"
+
+
+def test_a_request_beyond_as_many_that_are_being_answered_is_refused_and_they_go_on(monkeypatch):
+    monkeypatch.setattr(f"{LIMITS}.MAX_CONNECTIONS", 1)
+    small = long_winded(begun := threading.Event())
+    with serving(Pair(small), ENDLESS) as server, connection(server, STREAM % (len(FOR_EVER), FOR_EVER)) as first:
+        begun.wait()
+        for _ in range(2):
+            with connection(server, HEALTH) as client:
+                assert status_of(client) == 503
+        assert status_of(first) == 200
+
+
+@pytest.mark.parametrize("before", [b"", HEALTH], ids=["at first", "after another request"])
+@pytest.mark.parametrize("sent", [HALF_A_HEADER[:1], HALF_A_HEADER])
+def test_a_connection_on_which_the_header_is_not_completed_is_closed(monkeypatch, before, sent):
+    monkeypatch.setattr(f"{LIMITS}.CLIENT_SECONDS", 0.1)
+    with serving(ENGINES) as server, connection(server, before) as client:
+        answer = b""
+        while before and b"ok" not in answer:
+            answer += client.recv(1 << 12)
+        client.sendall(sent)
+        assert is_closed(client)
+
+
+def test_a_client_that_does_not_read_its_answer_frees_its_place(monkeypatch):
+    monkeypatch.setattr(f"{LIMITS}.CLIENT_SECONDS", 0.1)
+    small = long_winded(begun := threading.Event())
+    with (
+        serving(Pair(small), ENDLESS) as server,
+        connection(server, STREAM % (len(FOR_EVER), FOR_EVER), buffer=1 << 12),
+        client_of(server) as client,
+    ):
+        begun.wait()
+        assert ask(client, timeout=PATIENCE).choices[0].finish_reason == "stop"
+
+
+def test_a_server_that_stops_does_not_wait_for_the_rest_of_a_request(capfd):
+    with serving(ENGINES) as server, connection(server, HALF_A_BODY.replace(b"Host", WHEN_READ + b"Host")) as client:
+        assert client.recv(1 << 12).startswith(b"HTTP/1.1 100")
+        server.stop()
+        assert is_closed(client)
+    assert capfd.readouterr().err == ""
