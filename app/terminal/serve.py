@@ -62,4 +62,5 @@ def serve(
         refuse_impossible(arms, pair)
         endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
         ready = f"Serving {', '.join(ARMS)} at {', '.join(server.urls)}. Ctrl+C stops it."
-        server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
+        application = endpoint.application(rules, remark if loading.verbose else None)
+        server.serve(application, lambda: remark(ready), endpoint.stop)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -20,13 +20,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve import schema
 from baton_reasoning.core.serve.access import AccessRules, access
+from baton_reasoning.core.serve.request_log import RequestLog
 from baton_reasoning.core.serve.schema import Refusal, ResponseShape
 from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
@@ -58,9 +59,9 @@ class Endpoint:
         self._stopping = False
         self._created = int(time.time())
 
-    def application(self, rules: AccessRules) -> Starlette:
-        """Make the ASGI application."""
-        return Starlette(
+    def application(self, rules: AccessRules, log: Callable[[str], object] | None = None) -> ASGIApp:
+        """Make the ASGI application. `log` gets a line for each request."""
+        application = Starlette(
             routes=[
                 Route("/health", self.health),
                 Route("/v1/models", self.models),
@@ -71,6 +72,7 @@ class Endpoint:
             middleware=access(rules),
             exception_handlers={HTTPException: _error_response, Refusal: _error_response},
         )
+        return RequestLog(application, log) if log else application
 
     def stop(self) -> None:
         """End the runs at their next token, and begin no other; their requests are answered with status 503.
@@ -112,6 +114,7 @@ class Endpoint:
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
         stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
+        request.state.arm, request.state.run = body.model, stream  # for the log
         shape = kind(body.model, stream)
         wants_usage = body.stream_options.include_usage
         texts = self._texts(stream)

@@ -277,7 +277,7 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypa
 def test_the_endpoint_answers_until_it_is_interrupted():
     """As a real process, asked by the `openai` package."""
     problem = next(held_out_problems(seed=11))
-    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0"]
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0", "-v"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stderr
         try:
@@ -290,7 +290,10 @@ def test_the_endpoint_answers_until_it_is_interrupted():
             assert extract_answer(response.choices[0].message.content or "") == problem.answer
             if sys.platform != "win32":  # where a program cannot interrupt another one alone
                 process.send_signal(signal.SIGINT)
-                assert process.stderr.read() == "baton: Stopped.\n"
+                asked, answered, stopped = process.stderr.read().splitlines()
+                assert asked.startswith("baton: GET /v1/models: 200, ")
+                assert re.fullmatch(r"baton: POST \S+: 200, \S+ s, baton, \d+ \+ \d+ tokens, end of text", answered)
+                assert stopped == "baton: Stopped."
                 assert process.wait() == 130
         finally:
             process.kill()

@@ -25,11 +25,11 @@ def settings(base=PLAIN):
 
 
 @contextmanager
-def serving(pair, arms=None, parallel=1, rules=LOCAL_ONLY):
+def serving(pair, arms=None, parallel=1, rules=LOCAL_ONLY, log=None):
     server = EndpointServer("127.0.0.1", 0)
     endpoint = Endpoint(pair, arms or settings(), parallel)
     listening = threading.Event()
-    what = (endpoint.application(rules), listening.set, endpoint.stop)
+    what = (endpoint.application(rules, log), listening.set, endpoint.stop)
     thread = threading.Thread(target=server.serve, args=what)
     thread.start()
     listening.wait()
