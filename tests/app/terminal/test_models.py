@@ -30,6 +30,7 @@ from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
+from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.app.terminal.conftest import REPOSITORY, Keyboard
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, stream
@@ -306,4 +307,4 @@ def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(
         monkeypatch.delitem(sys.modules, name)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "serve" in project["optional-dependencies"]
-    assert f'pip install "{project["name"]}[serve]"' in refused("serve")
+    assert f"-m pip install {shell_command([project['name'] + '[serve]'])}" in refused("serve")
