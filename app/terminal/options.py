@@ -216,7 +216,12 @@ class LoadingOptions:
         ),
     ] = None
     verbose: Annotated[
-        bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
+        bool,
+        option(
+            "-v",
+            expert=True,
+            help="Say on which device each model was loaded, with what memory; serve also logs each request.",
+        ),
     ] = False
 
 

@@ -30,6 +30,7 @@ from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
+from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.app.terminal.conftest import REPOSITORY, Keyboard
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, stream
@@ -277,7 +278,7 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypa
 def test_the_endpoint_answers_until_it_is_interrupted():
     """As a real process, asked by the `openai` package."""
     problem = next(held_out_problems(seed=11))
-    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0"]
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0", "-v"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stderr
         try:
@@ -290,7 +291,10 @@ def test_the_endpoint_answers_until_it_is_interrupted():
             assert extract_answer(response.choices[0].message.content or "") == problem.answer
             if sys.platform != "win32":  # where a program cannot interrupt another one alone
                 process.send_signal(signal.SIGINT)
-                assert process.stderr.read() == "baton: Stopped.\n"
+                asked, answered, stopped = process.stderr.read().splitlines()
+                assert asked.startswith("baton: GET /v1/models: 200, ")
+                assert re.fullmatch(r"baton: POST \S+: 200, \S+ s, baton, \d+ \+ \d+ tokens, end of text", answered)
+                assert stopped == "baton: Stopped."
                 assert process.wait() == 130
         finally:
             process.kill()
@@ -303,4 +307,4 @@ def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(
         monkeypatch.delitem(sys.modules, name)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "serve" in project["optional-dependencies"]
-    assert f'pip install "{project["name"]}[serve]"' in refused("serve")
+    assert f"-m pip install {shell_command([project['name'] + '[serve]'])}" in refused("serve")
