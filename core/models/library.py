@@ -114,18 +114,19 @@ def _llama_cpp_cache(home: Path) -> Path:
 
 
 def _gguf_files(folder: Path) -> Iterator[Path]:
-    """Yield the files to read, in order of path; of a model in several files, the first that is there."""
-    if folder.is_file():
+    """Yield the files to read, in order of path; of a model in several files, the first that is there.
+
+    What cannot be reached is left out, where `Path.is_file` and `Path.exists` would raise PermissionError.
+    """
+    if os.path.isfile(folder):  # noqa: PTH113
         yield folder
-    if not folder.is_dir():
-        return
     for where, folders, files in os.walk(folder):
         here = Path(where)
         level = len(here.relative_to(folder).parts)
         folders[:] = sorted(folders) if level < DEEPEST_LEVEL else []
         groups: set[str] = set()
         for path in (here / name for name in sorted(files)):
-            if path.suffix.lower() != ".gguf" or not path.exists():
+            if path.suffix.lower() != ".gguf" or not os.path.exists(path):  # noqa: PTH110
                 continue
             group = shard_group(path)
             if group is None or group not in groups:

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
@@ -43,7 +44,7 @@ from baton_reasoning.core.models.options import (
     server_urls,
 )
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
-from tests.systems import posix_only
+from tests.systems import posix_only, unreadable
 
 
 def write_named(path, name):
@@ -92,6 +93,20 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     (pipe,) = scanned(tmp_path).broken
     assert pipe.path == tmp_path / "pipe.gguf"
     assert "is not a file" in pipe.reason
+
+
+@posix_only("permissions of folders")
+def test_what_lies_below_a_folder_that_cannot_be_read_is_passed_over(tmp_path):
+    locked = tmp_path / "locked"
+    hidden = write_gguf(locked / "models" / "m.gguf")
+    with TemporaryDirectory() as other:  # root's `tmp_path` is for root alone
+        links = Path(other)
+        links.chmod(0o755)
+        (links / "a.gguf").symlink_to(hidden)
+        write_gguf(links / "b.gguf")
+        with unreadable(locked):
+            found = scanned(locked, locked / "models", hidden, links)
+    assert ([model.header.path.name for model in found.models], found.broken) == (["b.gguf"], ())
 
 
 def test_parts_count_once(tmp_path):
