@@ -120,7 +120,7 @@ _LARGE = option(
     type=MODEL,
     metavar="MODEL",
     help="GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port[,…], or a name (baton models pairs, baton servers "
-    "list).",
+    "list; qwen3:8b of Ollama's).",
 )
 _YES = option("-y", help="Download missing models without asking.")
 

@@ -33,6 +33,7 @@ from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.app.terminal.conftest import REPOSITORY, Keyboard
+from tests.core.models.ollama_store import put_model
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
@@ -82,6 +83,28 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, trash, 
     say("models", "get", MODEL)
     say("models", "rm", MODEL, "--yes", "--for-good")
     assert not file.exists()
+
+
+def test_a_model_of_ollama_is_listed_by_its_name_runs_by_it_and_stays(paths, say, baton, refused, trash):
+    store = paths.models.parent / "home" / ".ollama" / "models"
+    blob = put_model(store, "registry.ollama.ai/library/qwen3/8b", SMALL_MODEL.read_bytes())
+    broken = put_model(store, "hf.co/owner/m/1b", b"gone")
+    (row,) = (row for row in map(json.loads, say("models", "list", "--json")) if row["folder"] == "Ollama")
+    assert (row["name"], row["file"]) == ("qwen3:8b", str(blob))
+    listed = baton("models", "list")
+    assert "qwen3:8b" in {line.split()[0] for line in listed.stdout.splitlines()}
+    assert "hf.co/owner/m:1b is not a GGUF file" in listed.stderr
+    solved = baton("solve", PROBLEM, "--small", "qwen3:8b", "--large", "demo", "--policy", "never", "-n", "5")
+    assert solved.returncode == 3, solved.stderr
+    SettingsFile(paths.settings).save(Settings(models=ModelChoice(small=LocalFile(blob), large=LocalFile(SMALL_MODEL))))
+    assert f"As chosen in the window: qwen3:8b and {SMALL_MODEL}" in baton("solve", "1+1?", "-n", "5").stderr
+    for way in ((), ("--yes",), ("--yes", "--for-good")):
+        assert "qwen3:8b belongs to Ollama" in refused("models", "rm", "qwen3:8b", *way)
+    assert (blob.read_bytes(), list(trash.iterdir())) == (SMALL_MODEL.read_bytes(), [])
+    broken.unlink()
+    sentence = refused("solve", PROBLEM, "--small", "hf.co/owner/m:1b", "--large", "demo")
+    assert sentence.startswith("baton: Ollama's hf.co/owner/m:1b cannot be used: a file cannot be read (")
+    assert "#hf.co/owner/m:1b" in sentence
 
 
 def test_an_address_that_is_no_hub_is_one_sentence(refused):
