@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import platform
+import sys
 import tomllib
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+
+from baton_reasoning.core.text import shell_command
 
 DISTRIBUTION = "baton-reasoning"
 """What the package index and pip call Baton; the commands are `baton` and `baton-window`."""
@@ -14,8 +18,16 @@ BINDING = "llama-cpp-python"
 
 
 def how_to_install(extra: str) -> str:
-    """Say how to install the optional packages of one of Baton's extras."""
-    return f'In the environment that Baton is installed in, run: pip install "{DISTRIBUTION}[{extra}]"'
+    """Say how to install the optional packages of one of Baton's extras, in the environment that Baton runs in.
+
+    It names pip where there is one: environments of uv have none, those of pipx in some versions.
+    """
+    pip = (
+        (sys.executable, "-m", "pip", "install")
+        if find_spec("pip")
+        else ("uv", "pip", "install", "--python", sys.executable)
+    )
+    return f"Run: {shell_command((*pip, f'{DISTRIBUTION}[{extra}]'))}"
 
 
 @cache

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
@@ -72,6 +73,8 @@ def peak_memory() -> int:
 def nobodys_folders(tmp_path_factory, monkeypatch):
     """What a person chose on this machine, for single models say, makes no difference to a test."""
     user_in(tmp_path_factory.getbasetemp() / "nobody", monkeypatch)
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
+    monkeypatch.setattr("baton_reasoning.core.models.ollama.SERVICE_STORE", Path("/nobody"))
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,19 @@ def user_in(folder: Path, patch: pytest.MonkeyPatch) -> Paths:
     for name, value in user_folders(folder).items():
         patch.setenv(name, value)
     return Paths.of_user()
+
+
+@contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Let nobody read a folder, on POSIX; root, who may read everything, is somebody else meanwhile."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    folder.chmod(0)
+    if is_root := os.geteuid() == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)

@@ -81,7 +81,7 @@ def test_only_servers_and_the_hub_are_spoken_to():
 
 def test_only_serve_can_open_a_port():
     """connection.py names socket's errors and options; display.py looks whether an X server answers."""
-    served = {f"core/serve/{name}.py" for name in ("api", "stream")}
+    served = {f"core/serve/{name}.py" for name in ("api", "server", "stream")}
     assert importing(LISTENS) == {*served, "core/engines/remote/connection.py", "app/display.py"}
     for file in ("core/engines/remote/connection.py", "app/display.py"):
         text = (ROOT / file).read_text(encoding="utf-8")

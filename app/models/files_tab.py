@@ -19,6 +19,7 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import BrokenFile, LocalModel
+from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import file_source
 from baton_reasoning.core.table import NOTHING, Column
 from baton_reasoning.core.words.authors import SIGN
@@ -70,7 +71,7 @@ class FilesTab(QWidget):
     def _reload(self) -> None:
         chosen = [path_of(entry) for entry in self.chosen]
         inventory = self._controller.inventory
-        models = sorted(inventory.models, key=lambda model: path_of(model).name.lower())
+        models = sorted(inventory.models, key=lambda model: shown_name(path_of(model)).lower())
         self.entries = [*models, *inventory.broken]
         self._show(chosen)
         self._judge()
@@ -98,7 +99,7 @@ class FilesTab(QWidget):
         if wanted := [path for path in paths if path in self._wanted or path.parent in self._wanted]:
             chosen, self._wanted = wanted, ()
         tips = [entry.reason if isinstance(entry, BrokenFile) else str(path_of(entry)) for entry in self.entries]
-        cells = [(path_of(entry).name, *self._facts(entry)) for entry in self.entries]
+        cells = [(shown_name(path_of(entry)), *self._facts(entry)) for entry in self.entries]
         self.table.show_rows(cells, tips, [row for row, path in enumerate(paths) if path in chosen])
 
     def _facts(self, entry: LibraryEntry) -> tuple[str, str, str]:
@@ -116,8 +117,8 @@ class FilesTab(QWidget):
         for each in (*self.use.values(), self.settings, self.folder):
             each.setVisible(one is not None)
         self.use_pair.setVisible(len(models) == 2 and not broken)
-        self.delete.setVisible(one is not None and one.can_be_deleted)
-        self.hint.setText(f"✗ {broken[0]}" if broken else HINT)
+        self.delete.setVisible(one is not None and not one.why_kept)
+        self.hint.setText(f"✗ {broken[0]}" if broken else (one and one.why_kept) or HINT)
 
     @property
     def _models(self) -> list[LocalModel]:
@@ -146,7 +147,7 @@ class FilesTab(QWidget):
 
     def _delete(self) -> None:
         for model in self._models:
-            if model.can_be_deleted:
+            if not model.why_kept:
                 self._controller.delete(model)
 
 

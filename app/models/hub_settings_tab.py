@@ -15,7 +15,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import ENDPOINT
 from baton_reasoning.core.words.numbers import short_path
 
-OTHERS = "Models of LM Studio, llama.cpp and the Hugging Face cache are found as well."
+OTHERS = "Models of Ollama, LM Studio, llama.cpp and the Hugging Face cache are found as well."
 
 
 class HubSettingsTab(QWidget):

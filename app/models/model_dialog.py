@@ -16,6 +16,7 @@ from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.words.labels import Fact, placement_facts
 from baton_reasoning.core.words.numbers import parameter_count, short_path
@@ -29,7 +30,7 @@ class ModelDialog(QDialog):
 
     def __init__(self, model: LocalModel, controller: ModelsController, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle(model.header.path.name)
+        self.setWindowTitle(shown_name(model.header.path))
         self._model = model
         self._controller = controller
         header = model.header
@@ -84,6 +85,8 @@ class ModelDialog(QDialog):
         path, choice = self._model.header.path, self._overrides
         self.writing.show_value(choice)
         hidden: set[Any] = set() if choice.tags is TagSource.OTHER else {("opening",), ("closing",)}
+        if "reasoning_effort" not in self._model.header.chat_template:
+            hidden.add(("effort",))
         self.writing.show_only(lambda field: field not in hidden)
         facts = list(facts_of(self._model, self._controller.inventory.models))
         if card := self._controller.loaded.get(path):
@@ -119,7 +122,7 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     yield "Trained context", f"{header.context_length:,} tokens" if header.context_length else "not said"
     yield "Vocabulary", f"{header.vocabulary_size:,} tokens"
     sharing = dict.fromkeys(
-        other.header.path.name
+        shown_name(other.header.path)
         for other in others
         if other.header.vocabulary_hash == header.vocabulary_hash and other.header.path != header.path
     )

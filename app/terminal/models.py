@@ -12,7 +12,7 @@ from baton_reasoning.app.terminal.command_line import as_json, command_group, op
 from baton_reasoning.app.terminal.output import Field, listing, progress, write
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
-from baton_reasoning.core.errors import DownloadError, SettingsError
+from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, catalog_models
@@ -40,15 +40,15 @@ _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/
 
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """Return the model that a text names: a file, an address, or a name of a server or the catalogue.
+    """Return the model that a text names: a file, an address, or a name of a server, the catalogue or Ollama's store.
 
-    Raises SettingsError.
+    Raises SettingsError, ModelFileError.
     """
     if address := KnownServers(Paths.of_user().servers).address_of(text.strip()):
         return parse_source(address)
     if page := _HUB_URL.fullmatch(text.strip()):
         raise SettingsError(f"{text} is a file on the Hub, not a server.", f"Write hf:{page[1]}:QUANT.")
-    source = parse_source(text, demo)
+    source = library.source_named(text, demo)
     if not isinstance(source, LocalFile) or source.path.exists():
         return source
     if model := catalog_models().get(text.strip().lower()):
@@ -104,7 +104,7 @@ def fetch(manifest: DownloadManifest) -> Path:
 
 
 MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
-    Field("name", lambda model: model.header.name, "model"),
+    Field("name", lambda model: model.name, "model"),
     Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
     Field("quantisation", lambda model: model.header.quantisation, "quantisation"),
     Field("bytes", lambda model: model.header.file_bytes, "size", in_gib, True),
@@ -143,7 +143,7 @@ def models() -> None:
 @models.command("list")
 @as_json
 def list_models(json: bool) -> None:
-    """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
+    """List the models in Baton's folder and in those of Ollama, LM Studio, llama.cpp and Hugging Face."""
     found = _inventory()
     listing(found.models, MODEL_FIELDS, json, "There is no model yet. To find some: baton models pairs")
     for broken in found.broken:
@@ -206,6 +206,8 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
     NAME is a file, hf:OWNER/NAME[:QUANT], or a name of `baton models pairs`.
     """
     model = _model(name)
+    if model.why_kept:
+        raise ModelFileError(model.why_kept)
     file, freed = short_path(model.header.shards[0]), in_gib(model.header.file_bytes)
     question = f"Delete {file} ({freed}) for good?" if for_good else f"Move {file} ({freed}) to the trash?"
     if not yes and not confirmed(question):

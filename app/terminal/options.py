@@ -120,7 +120,7 @@ _LARGE = option(
     type=MODEL,
     metavar="MODEL",
     help="GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port[,…], or a name (baton models pairs, baton servers "
-    "list).",
+    "list; qwen3:8b of Ollama's).",
 )
 _YES = option("-y", help="Download missing models without asking.")
 
@@ -216,7 +216,12 @@ class LoadingOptions:
         ),
     ] = None
     verbose: Annotated[
-        bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
+        bool,
+        option(
+            "-v",
+            expert=True,
+            help="Say on which device each model was loaded, with what memory; serve also logs each request.",
+        ),
     ] = False
 
 

@@ -18,6 +18,8 @@ from baton_reasoning.core.engines.open import EngineFactory, open_engine, share_
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.fit import estimate, fit_together
 from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.library import text_of
+from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import (
     DemoModel,
     HubFile,
@@ -75,7 +77,7 @@ def _open_model(
     path = local_path(source)
     if path is None:
         return open_engine(source, factory)
-    with progress(f"Loading {path.name}") as line:
+    with progress(f"Loading {shown_name(path)}") as line:
         local = partial(local_choices, loading, parallel, context)
         engine = open_engine(source, replace(factory, local=local, on_progress=line.show))
     describe(engine.card, loading.verbose)
@@ -108,7 +110,7 @@ def open_pair(
     small = needs.small or (needs.drafts and bool(models.texts[0]))
     sources = [_on_disk(source, models.yes) if source else None for source in models.sources(small, needs.large)]
     if not models.are_given:
-        names = " and ".join(str(source) for source in sources if source)
+        names = " and ".join(text_of(source) for source in sources if source)
         remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
     files = [path for source in sources if source and (path := local_path(source))]
     is_costly = costly_demo and any(isinstance(source, DemoModel) for source in sources)

@@ -24,7 +24,7 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @option("--port", type=click.IntRange(0, 65_535), default=8000, help="Port to listen on; 0 picks a free one [8000].")
 @option("--parallel", type=options.AT_LEAST_ONE, default=1, help="Requests answered at once; others wait [1].")
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
-@option("--allow-host", multiple=True, metavar="NAME", help="Host name by which clients may call the endpoint.")
+@option("--allow-host", multiple=True, metavar="NAME", help="Host name by which clients may call it without a key.")
 @option("--allow-origin", multiple=True, metavar="ORIGIN", help="Origin of a web page that may call it from a browser.")
 @options.run_options
 @options.model_options
@@ -48,7 +48,8 @@ def serve(
     """
     try:
         from baton_reasoning.core.serve.access import AccessRules, origins
-        from baton_reasoning.core.serve.api import Endpoint, EndpointServer
+        from baton_reasoning.core.serve.api import Endpoint
+        from baton_reasoning.core.serve.server import EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     key = "" if serve_key_env is None else take_key(serve_key_env)
@@ -60,5 +61,6 @@ def serve(
     ):
         refuse_impossible(arms, pair)
         endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
-        ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."
-        server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
+        ready = f"Serving {', '.join(ARMS)} at {', '.join(server.urls)}. Ctrl+C stops it."
+        application = endpoint.application(rules, remark if loading.verbose else None)
+        server.serve(application, lambda: remark(ready), endpoint.stop)

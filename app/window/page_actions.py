@@ -31,6 +31,7 @@ from baton_reasoning.core.errors import (
 )
 from baton_reasoning.core.files import file_name, read_text
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.ollama import is_blob, shown_name
 from baton_reasoning.core.models.options import ModelSource, file_source, load_preferences, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
@@ -209,7 +210,7 @@ class PageActions(QObject):
         from baton_reasoning.core.batch.reading.problems import SUPPORTED, can_hold_problems
 
         self._bar.resolve(Cause.PROBLEMS)
-        models = [file for file in files if file.suffix.lower() == ".gguf"]
+        models = [file for file in files if file.suffix.lower() == ".gguf" or is_blob(file)]
         first = next((file for file in files if can_hold_problems(file)), files[0])
         others = [file.name for file in files if file not in (models or [first])]
         left_out = f"Not opened: {some_of(others, 3)}. " if others else ""
@@ -299,14 +300,15 @@ class PageActions(QObject):
         if len(headers) == 1:
             source = file_source(headers[0].path)
             self.say(
-                f"{left_out}{headers[0].path.name} is a model.",
+                f"{left_out}{shown_name(headers[0].path)} is a model.",
                 ("Use as small", partial(self.use_model, Author.SMALL, source)),
                 ("Use as large", partial(self.use_model, Author.LARGE, source)),
             )
             return
         small, large = (each.path for each in sorted(headers, key=lambda each: (each.parameters, each.file_bytes)))
         self.say(
-            f"{left_out}{SIGN[Author.SMALL]} {small.name} and {SIGN[Author.LARGE]} {large.name} can be a pair.",
+            f"{left_out}{SIGN[Author.SMALL]} {shown_name(small)} and "
+            f"{SIGN[Author.LARGE]} {shown_name(large)} can be a pair.",
             ("Use as pair", partial(self.use_pair, small, large)),
         )
 

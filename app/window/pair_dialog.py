@@ -19,6 +19,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.library import source_named, text_of
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
 from baton_reasoning.core.words.authors import SIGN
@@ -132,7 +133,7 @@ class PairDialog(QDialog):
         """Prepare the field of a model; return it with its name and its buttons."""
         edit, message, model = self.edits[author], self.messages[author], f"{author.value} model"
         if (source := self._choice.get(author)) is not DEMO_OF[author]:  # whose field is empty
-            edit.setText(str(source))
+            edit.setText(text_of(source))
         edit.setMinimumWidth(240)
         edit.textEdited.connect(lambda _: self._pause.start())  # Qt emits it before textChanged
         edit.editingFinished.connect(self._pause.stop)
@@ -208,7 +209,7 @@ class PairDialog(QDialog):
         """Return what a field names. Raises SettingsError."""
         text = self.edits[author].text().strip()
         path = QUrl(text).toLocalFile() if text.startswith("file:") else text
-        return parse_source(self._servers.address_of(path) or path, DEMO_OF[author])
+        return source_named(self._servers.address_of(path) or path, DEMO_OF[author])
 
 
 def pair_warning(small: ModelSource, large: ModelSource) -> str:
@@ -255,4 +256,4 @@ def offered_models(chosen: Settings, servers: dict[str, str], here: Iterable[str
     for text in dict.fromkeys((*in_use, *recent, *servers, *here)):
         source = parse_source(text)
         folder = short_path(source.path.parent) if isinstance(source, LocalFile) else ""
-        yield text, " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder)))
+        yield text_of(source), " · ".join(filter(None, (servers.get(text, ""), source_name(source), folder)))

@@ -44,6 +44,12 @@ class Part(NamedTuple):
     """Characters of this part up to the end of the tag."""
 
 
+class OwnTag(str):
+    """The tag that closes the thinking, as the model that reads it writes it: in a text, the only control token."""
+
+    __slots__ = ()
+
+
 class HasText(Protocol):
     """A token, with the text that it completes."""
 
@@ -109,8 +115,9 @@ def rendered_runs(
     """Render the body as one model reads it: runs of ids of its own vocabulary, and texts that it has to tokenise.
 
     Neighbouring foreign parts join into one text, so that they are tokenised together. The closing of thinking
-    is read as the model's own tag, if it has one; a model without tags reads what stands there. Ids beyond
-    `vocabulary_size`, which a faulty server may send, are not passed on: their text is tokenised.
+    is read as the model's own tag, if it has one, and stands by itself: elsewhere the same words are just a text. A
+    model without tags reads what stands there. Ids beyond `vocabulary_size`, which a faulty server may send, are not
+    passed on: their text is tokenised.
     """
 
     def own(part: Part) -> bool:
@@ -118,32 +125,39 @@ def rendered_runs(
             return False
         return vocabulary_size is None or 0 <= part.id < vocabulary_size
 
+    def kind(part: Part) -> tuple[bool, bool]:
+        is_own = own(part)
+        return is_own, not is_own and bool(part.closing_tag and closing_tag)
+
     runs: list[tuple[int, ...] | str] = []
-    for is_own, group in groupby(_with_own_tag(parts, closing_tag), own):
+    for (is_own, is_tag), group in groupby(_with_own_tag(parts, closing_tag, own), kind):
         if is_own:
             runs.append(tuple(part.id for part in group if part.id is not None))
         elif foreign := "".join(part.text for part in group):
-            runs.append(foreign)
+            runs.append(OwnTag(foreign) if is_tag else foreign)
     return runs
 
 
-def _with_own_tag(parts: Sequence[Part], closing_tag: str) -> Sequence[Part]:
-    """Replace the tag that closes the thinking by a model's own, if it has one. The tag is a text, unless it begins a
-    token and is the model's own."""
+def _with_own_tag(parts: Sequence[Part], closing_tag: str, own: Callable[[Part], bool]) -> Sequence[Part]:
+    """Replace the tag that closes the thinking by a model's own, if it has one: a part of its own without id.
+
+    What has the model's own ids stays, if the tag begins a token.
+    """
     end = next((number for number, part in enumerate(parts, 1) if part.closing_tag), 0)
     if not end:
         return parts
     last, start, text = parts[end - 1], end - 1, parts[end - 1].text
     begins = last.closed_at - len(last.closing_tag)
-    if begins == 0 and closing_tag in ("", last.closing_tag):
+    if begins == 0 and (not closing_tag or (closing_tag == last.closing_tag and own(last))):
         return parts
     # What stands before the tag in its first token may be a character that earlier tokens began.
     while begins < 0 or (begins and start and not parts[start - 1].text):
         start -= 1
         text = parts[start].text + text
         begins += len(parts[start].text)
-    own = text[:begins] + (closing_tag or last.closing_tag) + text[begins + len(last.closing_tag) :]
-    return [*parts[:start], Part(own, last.author), *parts[end:]]
+    tag = Part(closing_tag or last.closing_tag, last.author, closing_tag=closing_tag)
+    before, after = (Part(each, last.author) for each in (text[:begins], text[begins + len(last.closing_tag) :]))
+    return [*parts[:start], before, tag, after, *parts[end:]]
 
 
 def parts_before(parts: Sequence[Part], length: int) -> list[Part]:

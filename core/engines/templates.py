@@ -16,9 +16,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.child_process import Child, NoAnswer, TimeLimit, limit_resource
+from baton_reasoning.core.engines.control_tokens import PromptPiece
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.text import replace_lone_surrogates
 
@@ -28,8 +29,10 @@ if TYPE_CHECKING:  # the child imports this module too, and starts sooner withou
     from baton_reasoning.core.engines.base import Conversation
     from baton_reasoning.core.models.options import ThinkingTags
 
-SWITCH = "enable_thinking"
-"""The variable by which most templates turn the thinking on or off: those of Qwen3, SmolLM3, GLM and others."""
+SWITCHES = ("enable_thinking", "thinking")
+"""The variables by which templates turn the thinking on or off: Qwen3, GLM and most others; DeepSeek, Granite, Kimi."""
+NO_THINK = "/no_think"
+"""What turns it off in the system prompt of Nemotron Nano v2, whose template has no variable for it."""
 MOST_REPEATS = 4
 """Repeats of each message in a prompt; otherwise a short template could multiply a long question."""
 LONGEST_PROMPT = 4 * 2**20
@@ -42,24 +45,18 @@ _MARK = "\ue000{}\ue001"  # private-use characters, which have no meaning in a t
 _REMEDY = "Look for another conversion of the model, or choose a file with its chat template."
 
 
-class PromptPiece(NamedTuple):
-    """A part of a prompt. Control tokens are recognised in a template's own text only."""
-
-    text: str
-    from_template: bool
-
-
-def has_switch(template: str) -> bool:
-    """Tell whether the template can turn the thinking off."""
-    return SWITCH in template
-
-
 def render_prompt(
-    conversation: Conversation, template: str, bos: str, eos: str, thinking: ThinkingTags | None, thinks: bool = True
+    conversation: Conversation,
+    template: str,
+    bos: str,
+    eos: str,
+    thinking: ThinkingTags | None,
+    thinks: bool = True,
+    effort: str = "",
 ) -> list[PromptPiece]:
     """Render the prompt up to where the model writes, with the generation prompt and the opening of thinking.
 
-    `thinks`: False sets the template's switch to off and opens no thinking.
+    `thinks`: False sets the template's switch to off and opens no thinking. `effort`: see `ModelOverrides`.
     Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
     the template has no place for is put at the start of the first question, as the makers of such models advise.
     Raises EngineRefused if the template cannot be rendered within the limits.
@@ -67,29 +64,54 @@ def render_prompt(
     if not template:
         text = "".join(f"{message.content}\n\n" for message in conversation)
         return [PromptPiece(bos, True), PromptPiece(text, False)]
-    text = _rendered(conversation, template, bos, eos, thinks)
+    variables = {"bos_token": bos, "eos_token": eos, **turned(thinks, effort)}
+    word = NO_THINK if not thinks and NO_THINK in template else ""
+    text = _rendered(conversation, template, variables, word)
     if not text and conversation[0].role == "system":
         conversation = _merged(conversation)
-        text = _rendered(conversation, template, bos, eos, thinks)
-    if thinking and thinks and not text.rstrip().endswith(thinking.opening):
-        text += f"{thinking.opening}\n"
+        text = _rendered(conversation, template, variables, word)
+    if thinking and thinks and not text.rstrip().endswith(thinking.opening.strip()):
+        text += thinking.opening
     return _fill_in(text, conversation)
 
 
-def _rendered(conversation: Conversation, template: str, bos: str, eos: str, thinks: bool) -> str:
-    """Render the template with a mark for each message; "" if it has no place for the system prompt."""
+def turned(thinks: bool, effort: str = "") -> dict[str, Any]:
+    """Return the variables that turn the thinking of a template on or off."""
+    return dict.fromkeys(SWITCHES, thinks) | ({"reasoning_effort": effort} if effort else {})
+
+
+def _rendered(conversation: Conversation, template: str, variables: dict[str, Any], word: str) -> str:
+    """Render the template with a mark for each message; "" if it has no place for the system prompt.
+
+    `word`: what the template is to find in the system prompt besides; it takes it out again.
+    """
     marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
-    variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
-    variables[SWITCH] = thinks
+    if word and conversation[0].role == "system":
+        marked[0]["content"] += f" {word}"
+    elif word:
+        marked.insert(0, {"role": "system", "content": word})
+    variables = {"messages": marked, "add_generation_prompt": True, **variables}
     if conversation[0].role != "system":
-        return render_template(template, variables)
+        return _without_tools(template, variables)
     try:
-        text = render_template(template, variables)
+        text = _without_tools(template, variables)
     except EngineRefused:
         return ""  # such as “System role not supported”; any other error comes again without a system prompt
     head, mark, _ = text.partition(_MARK.format(0))
     # A template that never speaks of a system would show the prompt as what another role has said.
     return text if mark and ("system" in template or "system" in head.lower()) else ""
+
+
+def _without_tools(template: str, variables: dict[str, Any]) -> str:
+    """Render with no tools, as transformers says it; or, where a template cannot read that, as llama.cpp does.
+
+    `functions` and `datetime` are what FireFunction's template reads.
+    """
+    try:
+        return render_template(template, {**variables, "tools": None})
+    except EngineRefused:
+        now = datetime.now().astimezone().strftime("%b %d %Y")
+        return render_template(template, {**variables, "functions": "", "datetime": now})
 
 
 def _merged(conversation: Conversation) -> Conversation:
@@ -169,13 +191,25 @@ def _limited_text(template: str, variables: Mapping[str, Any]) -> str:
 def _compiled(template: str) -> jinja2.Template:
     """Compile a template: milliseconds, and every session of a model has the same one."""
     import jinja2
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.nodes import Node
+    from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """`{% generation %}`, by which transformers marks for training what the model wrote: its content as it is."""
+
+        tags = {"generation"}  # noqa: RUF012  as the base class has it
+
+        def parse(self, parser: Parser) -> Node | list[Node]:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
     def raise_exception(reason: str) -> str:
         raise jinja2.TemplateError(reason)
 
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
     )
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)

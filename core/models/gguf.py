@@ -27,6 +27,7 @@ from baton_reasoning.core.models.gguf_format import (
     read_raw,
     shards_of,
 )
+from baton_reasoning.core.models.ollama import OWN_ARCHITECTURES, offer, shown_name
 from baton_reasoning.core.models.options import ThinkingTags, tags_in
 
 MAX_BLOCKS = 10_000
@@ -126,7 +127,7 @@ def read_header(path: Path) -> GgufHeader:
         shards=shards,
         file_bytes=sum(raw.data_end for raw in raws),
         architecture=architecture,
-        name=keys.get("general.name", "") or path.stem,
+        name=keys.get("general.name", "") or shown_name(path.with_suffix("")),
         quantisation=_quantisation(keys.get("general.file_type", -1), tensors),
         licence=keys.get("general.license", ""),
         parameters=parameters,
@@ -141,7 +142,8 @@ def read_header(path: Path) -> GgufHeader:
         head_count=heads,
         vocabulary_size=vocabulary_size,
         vocabulary_hash=vocabulary_hash,
-        add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", False),
+        # llama.cpp's default (llama_vocab::impl::load): SentencePiece models of the Llama 2 kind have the prefix.
+        add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", keys.get("tokenizer.ggml.model", "") == "llama"),
         chat_template=keys.get("tokenizer.chat_template", ""),
         supports_truncation=supports_truncation(architecture, numbers),
     )
@@ -162,14 +164,21 @@ def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
 def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> None:
     if architecture in NOT_WRITERS:
         raise ModelFileError(
-            f"{path.name} is a {architecture} model, a kind that cannot write text step by step.",
+            f"{shown_name(path)} is a {architecture} model, a kind that cannot write text step by step.",
             "Choose a text model.",
         )
+    if architecture in OWN_ARCHITECTURES:
+        raise ModelFileError(
+            f"{shown_name(path)} has the architecture {architecture}, which only Ollama loads.",
+            offer(path) or "Choose another conversion of the model.",
+        )
     if not architecture:
-        raise ModelFileError(f"{path.name} does not name its architecture.", "Choose another conversion of the model.")
+        raise ModelFileError(
+            f"{shown_name(path)} does not name its architecture.", "Choose another conversion of the model."
+        )
     if not tensors:
         raise ModelFileError(
-            f"{path.name} holds only a vocabulary: it has no tensors.",
+            f"{shown_name(path)} holds only a vocabulary: it has no tensors.",
             "Choose the file with the model itself.",
         )
 
@@ -196,7 +205,7 @@ def _vocabulary(keys: Keys) -> tuple[int, str]:
     """Return the size and the hash of a model's vocabulary. Raises ModelFileError if the file has none."""
     count, tokens = _strings(keys.values.get("tokenizer.ggml.tokens"))
     if not count:
-        raise ModelFileError(f"{keys.path.name} has no vocabulary.", "Choose another conversion of the model.")
+        raise ModelFileError(f"{shown_name(keys.path)} has no vocabulary.", "Choose another conversion of the model.")
     _, merges = _strings(keys.values.get("tokenizer.ggml.merges"))
     digest = hashlib.sha256()
     for part in (
@@ -248,7 +257,7 @@ def _blocks(architecture: str, keys: Keys, tensors: Iterable[Tensor], heads: int
     """Derive what each block keeps in memory, as llama.cpp does for each architecture."""
     count = keys.get("block_count", 0)
     if count > MAX_BLOCKS:
-        raise ModelFileError(f"{keys.path.name} is damaged: it claims {count:,} blocks.", "Download it again.")
+        raise ModelFileError(f"{shown_name(keys.path)} is damaged: it claims {count:,} blocks.", "Download it again.")
     numbers = keys.all_wholes()
     sizes = _tensor_bytes_by_block(tensors, count)
     kv_heads = _kv_heads(architecture, keys, count, heads)

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple, NoReturn, TypeVar
 
 from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.ollama import shown_name
 
 
 class TensorType(NamedTuple):
@@ -166,7 +167,7 @@ def read_raw(path: Path) -> RawHeader:
             return _Reader(path, file, status.st_size).read()
     except OSError as error:
         raise ModelFileError(
-            f"{path.name} cannot be read: {error.strerror or error}.",
+            f"{shown_name(path)} cannot be read: {error.strerror or error}.",
             "Check that the file is still there and that you may read it.",
         ) from error
 
@@ -204,7 +205,7 @@ class _Reader:
         head = self.file.read(512)
         if head[:4] != b"GGUF":
             raise ModelFileError(
-                f"{self.path.name} is not a GGUF file: it {_looks_like(head)}.",
+                f"{shown_name(self.path)} is not a GGUF file: it {_looks_like(head)}.",
                 "Choose a model in GGUF format, or download the file again.",
             )
         self.buffer += head
@@ -212,7 +213,8 @@ class _Reader:
         version = self._u32()
         if version not in SUPPORTED_VERSIONS:
             raise ModelFileError(
-                f"{self.path.name} has GGUF version {version}, and versions 2 and 3 (little-endian) can be loaded.",
+                f"{shown_name(self.path)} has GGUF version {version}, "
+                "and versions 2 and 3 (little-endian) can be loaded.",
                 "Download a current conversion of the model.",
             )
 
@@ -324,12 +326,12 @@ class _Reader:
 
     def _cut_short(self, needed: int) -> NoReturn:
         raise ModelFileError(
-            f"{self.path.name} is cut short: it has {self.size:,} bytes and its tensors need {needed:,}.",
+            f"{shown_name(self.path)} is cut short: it has {self.size:,} bytes and its tensors need {needed:,}.",
             "The download did not finish: continue it, or download the file again.",
         )
 
     def _broken(self, reason: str) -> NoReturn:
-        raise ModelFileError(f"{self.path.name} is damaged: {reason}.", "Download the file again.")
+        raise ModelFileError(f"{shown_name(self.path)} is damaged: {reason}.", "Download the file again.")
 
 
 def padded(size: int, alignment: int = ALIGNMENT) -> int:
@@ -388,7 +390,7 @@ class Keys:
 
     def _wrong(self, key: str, expected: str) -> ModelFileError:
         return ModelFileError(
-            f"{self.path.name} is damaged: its key “{self.prefix}{key}” is not {expected}.",
+            f"{shown_name(self.path)} is damaged: its key “{self.prefix}{key}” is not {expected}.",
             "Download the file again.",
         )
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.gguf_format import shard_group
+from baton_reasoning.core.models.ollama import find, is_blob, models_in, shown_name, stores
+from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ModelSource, parse_source
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
 
@@ -19,6 +22,7 @@ class FolderOrigin(Enum):
 
     BUILT_IN = "built in"
     OWN = "Baton"
+    OLLAMA = "Ollama"
     LM_STUDIO = "LM Studio"
     LLAMA_CPP = "llama.cpp"
     HUB_CACHE = "Hugging Face cache"
@@ -40,8 +44,19 @@ class LocalModel:
     source: FolderOrigin
 
     @property
-    def can_be_deleted(self) -> bool:
-        return self.source is not FolderOrigin.BUILT_IN
+    def name(self) -> str:
+        """What it calls itself; in Ollama's store what Ollama calls it."""
+        return shown_name(self.header.path) if self.source is FolderOrigin.OLLAMA else self.header.name
+
+    @property
+    def why_kept(self) -> str:
+        """Why Baton does not delete it, as a sentence; “” if it can be deleted."""
+        if self.source is FolderOrigin.BUILT_IN:
+            return f"{self.name} comes with the program and cannot be deleted."
+        if self.source is FolderOrigin.OLLAMA:
+            name = shown_name(self.header.path.resolve())
+            return f"{name} belongs to Ollama, and Baton leaves it alone. To delete it: ollama rm {name}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -65,18 +80,20 @@ def scan(folders: Iterable[Folder]) -> Inventory:
     models: dict[Path, LocalModel] = {}
     broken: dict[Path, BrokenFile] = {}
     for folder in folders:
-        for path in _gguf_files(folder.path):
+        of_ollama = folder.source is FolderOrigin.OLLAMA
+        for path in (file for _, file in models_in(folder.path)) if of_ollama else _gguf_files(folder.path):
             # A file that is reached twice (by a link in the Hub cache, a folder in a folder) counts once.
             real = path.resolve()
             if real in models or real in broken:
                 continue
             try:
                 header = read_header(path)
-                models.setdefault(header.path.resolve(), LocalModel(header, folder.source))
+                origin = FolderOrigin.OLLAMA if is_blob(real) else folder.source  # also where a link leads there
+                models.setdefault(header.path.resolve(), LocalModel(header, origin))
             except ModelFileError as error:
                 broken[real] = BrokenFile(path, str(error))
     return Inventory(
-        tuple(sorted(models.values(), key=lambda model: (model.header.name.lower(), model.header.file_bytes))),
+        tuple(sorted(models.values(), key=lambda model: (model.name.lower(), model.header.file_bytes))),
         tuple(sorted(broken.values(), key=lambda file: file.path)),
     )
 
@@ -94,6 +111,7 @@ def known_folders(
     cache = home / ".cache"
     hub_home = Path(os.environ.get("HF_HOME", cache / "huggingface"))
     return (
+        *(Folder(store, FolderOrigin.OLLAMA) for store in stores(home)),  # first: links to it may lie in the others
         Folder(own, FolderOrigin.OWN),
         Folder(home / ".lmstudio" / "models", FolderOrigin.LM_STUDIO),
         Folder(cache / "lm-studio" / "models", FolderOrigin.LM_STUDIO),
@@ -114,24 +132,54 @@ def _llama_cpp_cache(home: Path) -> Path:
 
 
 def _gguf_files(folder: Path) -> Iterator[Path]:
-    """Yield the files to read, in order of path; of a model in several files, the first that is there."""
-    if folder.is_file():
+    """Yield the files to read, in order of path; of a model in several files, the first that is there.
+
+    What cannot be reached is left out, where `Path.is_file` and `Path.exists` would raise PermissionError.
+    """
+    if os.path.isfile(folder):  # noqa: PTH113
         yield folder
-    if not folder.is_dir():
-        return
     for where, folders, files in os.walk(folder):
         here = Path(where)
         level = len(here.relative_to(folder).parts)
         folders[:] = sorted(folders) if level < DEEPEST_LEVEL else []
         groups: set[str] = set()
         for path in (here / name for name in sorted(files)):
-            if path.suffix.lower() != ".gguf" or not path.exists():
+            if path.suffix.lower() != ".gguf" or not os.path.exists(path):  # noqa: PTH110
                 continue
             group = shard_group(path)
             if group is None or group not in groups:
                 yield path
             if group is not None:
                 groups.add(group)
+
+
+# By name --------------------------------------------------------------------------------------------------------------
+
+
+def source_named(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
+    """Parse a source, as `parse_source` does; the name of a model in Ollama's store stands for its file.
+
+    Raises SettingsError; ModelFileError if Ollama's file cannot be used.
+    """
+    source = parse_source(text, demo)
+    if isinstance(source, DemoModel | HubFile):
+        return source
+    try:
+        file = find(text.strip())
+    except ModelFileError:
+        if isinstance(source, LocalFile):
+            raise
+        return source  # “model:7” is an address, too
+    return LocalFile(file) if file else source
+
+
+def text_of(source: ModelSource) -> str:
+    """Return the text that `source_named` takes for a source: the name of a model in Ollama's store, not its path."""
+    if isinstance(source, LocalFile) and is_blob(source.path):
+        with suppress(ModelFileError):
+            if find(name := shown_name(source.path)) == source.path:
+                return name
+    return str(source)
 
 
 # Deleting -------------------------------------------------------------------------------------------------------------
@@ -152,8 +200,8 @@ def delete_for_good(model: LocalModel) -> None:
 
 def _remove(model: LocalModel, remove: Callable[[Path], object], failed: str, advice: str) -> None:
     header = model.header
-    if not model.can_be_deleted:
-        raise ModelFileError(f"{header.name} comes with the program and cannot be deleted.")
+    if model.why_kept:
+        raise ModelFileError(model.why_kept)
     # In the Hub cache a model is a link; the bytes lie elsewhere. Links first, while what they point to is still there.
     files = {file for shard in header.shards for file in (shard, shard.resolve())}
     for file in sorted(files, key=lambda file: (not file.is_symlink(), file)):

@@ -252,25 +252,46 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingTags:
-    """The texts that open and close the thinking of a model: `<think>` and `</think>` for most."""
+    """The texts that open and close the thinking of a model, exactly as it writes them.
+
+    For most models `<think>`, with a newline behind it, and `</think>`.
+    """
 
     opening: str
     closing: str
 
 
 KNOWN_TAGS = (
-    ThinkingTags("<think>", "</think>"),  # DeepSeek, Qwen, Phi, Nemotron and most others
-    ThinkingTags("[THINK]", "[/THINK]"),  # Magistral
+    ThinkingTags("<think>\n", "</think>"),  # DeepSeek, Qwen, Phi, Nemotron and most others
+    ThinkingTags("[THINK]", "[/THINK]"),  # Magistral, Ministral
     ThinkingTags("<seed:think>", "</seed:think>"),  # Seed-OSS
     ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),  # Command R7B and A
     ThinkingTags("<|channel>thought\n", "<channel|>"),  # Gemma 4
     ThinkingTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),  # gpt-oss
+    ThinkingTags("Here are my reasoning steps:\n", "[BEGIN FINAL RESPONSE]"),  # Apriel
 )
 
 
+R1_TURN = "<｜Assistant｜>"
+"""The first templates of the R1 distills end with it, and name the closing tag alone, to remove earlier thinking."""
+
+
 def tags_in(template: str) -> ThinkingTags | None:
-    """Find the thinking tags that occur in a chat template, or in a prompt rendered with it."""
-    return next((tags for tags in KNOWN_TAGS if tags.opening in template or tags.closing in template), None)
+    """Guess the thinking tags of a chat template, or of a prompt rendered with it, by the opening that it names.
+
+    Whoever renders the template knows better: see `core.engines.template_thinking`.
+    """
+    is_r1 = R1_TURN in template and KNOWN_TAGS[0].closing in template
+    return next((tags for tags in KNOWN_TAGS if tags.opening.strip() in template), KNOWN_TAGS[0] if is_r1 else None)
+
+
+class Effort(Enum):
+    """How much a model is to think, in the words of gpt-oss's chat template."""
+
+    DEFAULT = "default"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
 class TagSource(Enum):
@@ -297,7 +318,10 @@ class ModelOverrides(BaseModel):
     tags: TagSource = Field(
         TagSource.TEMPLATE, title="Thinking tags", description="What opens and closes its thinking."
     )
-    opening: str = Field("", title="Opening tag")
+    effort: Effort = Field(
+        Effort.DEFAULT, title="Reasoning effort", description="Of models whose chat template has one, as gpt-oss."
+    )
+    opening: str = Field("", title="Opening tag", description="Exactly as it writes it; \\n is a newline.")
     closing: str = Field("", title="Closing tag")
     cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
 
@@ -309,12 +333,17 @@ class ModelOverrides(BaseModel):
             run.top_k if self.top_k is None else self.top_k,
         )
 
+    @property
+    def reasoning_effort(self) -> str:
+        """The value of the template's variable of this name; empty: the template's own."""
+        return "" if self.effort is Effort.DEFAULT else self.effort.value
+
     def thinking_tags(self, of_template: ThinkingTags | None) -> ThinkingTags | None:
         """Return the tags to use for a chat template with these tags. An incomplete pair of own tags does not count."""
         if self.tags is TagSource.NONE:
             return None
         if self.tags is TagSource.OTHER and self.opening and self.closing:
-            return ThinkingTags(self.opening, self.closing)
+            return ThinkingTags(self.opening.replace("\\n", "\n"), self.closing.replace("\\n", "\n"))
         return of_template
 
 

@@ -1,7 +1,8 @@
 """Decides who may use the endpoint, by the API key and the Host and Origin headers.
 
 A page in a browser can send requests to a server on the loopback interface, even under a name that it made resolve to
-127.0.0.1 (DNS rebinding). So a foreign Host is refused, and every Origin that was not allowed by name.
+127.0.0.1 (DNS rebinding). So every Origin that was not allowed by name is refused, and a foreign Host unless there is a
+key, which such a page cannot know.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class AccessRules:
     key: str = ""
     """The bearer token; empty: none is asked for."""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
-    """Names under which clients may address the server, besides the loopback names and `host`."""
+    """Names under which clients may address a server without a key, besides the loopback names and `host`."""
     allowed_origins: frozenset[str] = field(default_factory=frozenset)
     """Pages that may call it from a browser: scheme, host and port."""
 
@@ -45,10 +46,10 @@ class AccessRules:
             )
 
     def foreign(self, headers: Headers) -> Refusal | None:
-        """Refuse a request for another host, or from a page that was not allowed; None if it is neither."""
+        """Refuse a request for another host if no key is set, or from a page that was not allowed; else return None."""
         hosts = LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.allowed_hosts)}
-        if (host := _host_name(headers.get("host", ""))) not in hosts:
-            return Refusal(403, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
+        if not self.key and (host := _host_name(headers.get("host", ""))) not in hosts:
+            return Refusal(403, f"The Host {host!r} is not allowed. Allow it with --allow-host, or set a key.")
         origin = headers.get("origin")
         if origin is not None and origin not in self.allowed_origins:
             sentence = f"The Origin {origin!r} is not allowed. Allow it with --allow-origin."

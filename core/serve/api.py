@@ -1,4 +1,4 @@
-"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /v1/completions, /health; the server.
+"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /v1/completions, /health.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-import uvicorn
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,6 +27,7 @@ from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, Set
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve import schema
 from baton_reasoning.core.serve.access import AccessRules, access
+from baton_reasoning.core.serve.request_log import RequestLog
 from baton_reasoning.core.serve.schema import Refusal, ResponseShape
 from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
@@ -60,9 +59,9 @@ class Endpoint:
         self._stopping = False
         self._created = int(time.time())
 
-    def application(self, rules: AccessRules) -> Starlette:
-        """Make the ASGI application."""
-        return Starlette(
+    def application(self, rules: AccessRules, log: Callable[[str], object] | None = None) -> ASGIApp:
+        """Make the ASGI application. `log` gets a line for each request."""
+        application = Starlette(
             routes=[
                 Route("/health", self.health),
                 Route("/v1/models", self.models),
@@ -73,6 +72,7 @@ class Endpoint:
             middleware=access(rules),
             exception_handlers={HTTPException: _error_response, Refusal: _error_response},
         )
+        return RequestLog(application, log) if log else application
 
     def stop(self) -> None:
         """End the runs at their next token, and begin no other; their requests are answered with status 503.
@@ -114,6 +114,7 @@ class Endpoint:
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
         stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
+        request.state.arm, request.state.run = body.model, stream  # for the log
         shape = kind(body.model, stream)
         wants_usage = body.stream_options.include_usage
         texts = self._texts(stream)
@@ -282,72 +283,3 @@ async def _disconnected(request: Request) -> None:
     """Wait until the client goes away. Await it once the body is read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-# The socket and the process
-
-
-SHUTDOWN_SECONDS = 2
-"""Requests that are still being answered have this long after Ctrl+C."""
-
-
-class EndpointServer:
-    """An ASGI application on an address that is bound at once, so that a taken port is an error before models load."""
-
-    def __init__(self, host: str, port: int) -> None:
-        """Bind the address; `port` 0 takes a free one. Raises BatonError if that fails."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Unless the protocol is named, asyncio leaves Nagle's algorithm on, which holds a response back for 40 ms.
-        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        # Elsewhere an address is free again at once; on Windows that option would let two programs share it.
-        is_alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
-        self._socket.setsockopt(socket.SOL_SOCKET, is_alone, 1)
-        try:
-            self._socket.bind((host, port))
-            self._socket.listen()  # clients may connect as soon as `on_ready` has been called
-        except OSError as error:
-            self._socket.close()
-            problem = f"{host}:{port} cannot be used: {error.strerror or error}."
-            raise BatonError(problem, "Choose another port with --port.") from error
-        self.host = host
-        self._server: uvicorn.Server | None = None
-
-    @property
-    def port(self) -> int:
-        port: int = self._socket.getsockname()[1]
-        return port
-
-    @property
-    def url(self) -> str:
-        """The base URL for clients."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/v1"
-
-    def serve(self, application: ASGIApp, on_ready: Callable[[], object], on_stop: Callable[[], object]) -> None:
-        """Answer requests; return after `stop`, raise KeyboardInterrupt after Ctrl+C.
-
-        `on_stop` is called before that, so that requests which are being answered end, too.
-        """
-        config = uvicorn.Config(application, log_level="warning", access_log=False)
-        config.timeout_graceful_shutdown = SHUTDOWN_SECONDS
-        self._server = _Server(config, on_stop)
-        on_ready()
-        self._server.run(sockets=[self._socket])
-
-    def stop(self) -> None:
-        """Stop within `SHUTDOWN_SECONDS`. May be called from any thread."""
-        if self._server:
-            self._server.should_exit = True
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], object]) -> None:
-        super().__init__(config)
-        self._on_stop = on_stop
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_stop()
-        await super().shutdown(sockets)

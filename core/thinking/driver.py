@@ -129,6 +129,8 @@ class Driver:
         finally:
             self._end_write()
         self._report_settled(self.text.position)
+        if remark := self.text.unknown_tag_remark():
+            yield events.Noticed(self.stream.now(), remark)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
     def _until_the_end(self, first: Wish) -> Happens[Ended]:

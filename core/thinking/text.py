@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -12,6 +13,8 @@ from baton_reasoning.core.thinking.steps import Boundary, Splitter, split
 
 LONGEST_REPEATED = 2400
 """Characters at the end of a text in which a step is looked for that is there twice."""
+_TAG_OF_THINKING = re.compile(r"\s*(?:<[^<>/]{0,20}think[^<>]{0,20}>|\[THINK\])", re.IGNORECASE)
+"""What models open their thinking with, if they do it by themselves."""
 Utf8Decoder = partial(codecs.getincrementaldecoder("utf-8"), errors="replace")
 """Makes a decoder of the bytes of tokens, which may split characters. Invalid bytes become U+FFFD."""
 
@@ -160,6 +163,16 @@ class Text:
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder, self.inside_character = Utf8Decoder(), False
         return text, sum(part.author.is_model for part in gone)
+
+    def unknown_tag_remark(self) -> str:
+        """Say that a text of models without thinking tags begins with one all the same; empty if it does not."""
+        found = None if self.closing_tags else _TAG_OF_THINKING.match(self.body.text)
+        if not found:
+            return ""
+        return (
+            f"The text begins with {found.group().strip()}, a tag of thinking that no model's chat template shows. "
+            "Set the model's thinking tags on its page, or choose a file with its own template."
+        )
 
     def before_tag(self, end: int) -> int:
         """Return where a closing tag begins that the first `end` characters may hold a part of; `end` if there is none.

@@ -12,6 +12,7 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import Usage, UsageMeter
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
+from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverrides, ModelSource, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
@@ -149,8 +150,8 @@ def opinion_counts(opinion: Opinion) -> str:
 
 
 def source_name(source: ModelSource) -> str:
-    """Return the name of a file, or the address of anything else."""
-    return source.path.name if isinstance(source, DemoModel | LocalFile) else str(source)
+    """Return the name of a file, in Ollama's store that of the model, or the address of anything else."""
+    return shown_name(source.path) if isinstance(source, DemoModel | LocalFile) else str(source)
 
 
 # Usage of servers
@@ -218,6 +219,8 @@ def own_facts(own: ModelOverrides) -> Iterator[Fact]:
     """Yield what a person set for this model alone."""
     if text := sampling_text(own):
         yield "Own sampling", text
+    if own.reasoning_effort:
+        yield "Reasoning effort", own.reasoning_effort
     if own.tags is not TagSource.TEMPLATE:
         yield "Own tags", f"{own.opening} … {own.closing}" if own.tags is TagSource.OTHER else "none"
     if own.cue_list:

@@ -19,7 +19,14 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerProtocol
 from baton_reasoning.core.engines.remote.openai import CompletionsProtocol
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import NO_OVERRIDES, DemoModel, LoadOptions, ModelOverrides, Sampling
+from baton_reasoning.core.models.options import (
+    KNOWN_TAGS,
+    NO_OVERRIDES,
+    DemoModel,
+    LoadOptions,
+    ModelOverrides,
+    Sampling,
+)
 from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run
 from baton_reasoning.core.thinking.events import TakeoverStarted
 from baton_reasoning.core.thinking.interruptions import Limits
@@ -114,9 +121,9 @@ def test_neither_a_budget_nor_the_lack_of_tags_ends_an_answer_without_thinking_a
 @pytest.mark.parametrize(("template", "switch"), [(QWEN3 + "{# </think> #}", True), (R1 + "{# </think> #}", False)])
 def test_the_card_of_a_file_knows_whether_its_template_has_a_switch(tmp_path, template, switch):
     header = read_header(write_gguf(tmp_path / "m.gguf", values_of_a_llama(tokenizer__chat_template=template)))
-    options = worker_options(header, LoadOptions(), NO_OVERRIDES)
+    options = worker_options(header, LoadOptions())
     card = card_of(header, options, NO_OVERRIDES, DemoModel.SMALL)
-    assert (card.thinking, card.switches_thinking) == (THINK, switch)
+    assert (card.thinking, card.switches_thinking) == (KNOWN_TAGS[0], switch)
 
 
 @pytest.mark.parametrize("is_llama_server", [True, False])
@@ -132,7 +139,7 @@ def test_a_servers_prompt_is_rendered_here_and_can_be_without_thinking(is_llama_
 
     address = ServerAddress("http://server:1")
     protocol = (
-        LlamaServerProtocol(address, asked, None)
+        LlamaServerProtocol(address, asked, RemoteOptions())
         if is_llama_server
         else CompletionsProtocol(address, asked, RemoteOptions(template=template))
     )

@@ -18,6 +18,7 @@ from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
@@ -119,7 +120,7 @@ class ModelSummary(BaseModel):
             context=card.context,
             threads=card.placement.threads if card.placement else 0,
             source=without_password(str(card.source)) if card.source else "",
-            file=card.path.name if card.path else "",
+            file=shown_name(card.path) if card.path else "",
             bytes=card.path.stat().st_size if card.path and card.path.exists() else 0,
             sha256=sha256,
         )

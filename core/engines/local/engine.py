@@ -12,11 +12,13 @@ from weakref import WeakKeyDictionary
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
+from baton_reasoning.core.engines.control_tokens import PromptPiece
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
 from baton_reasoning.core.engines.local.process import ModelProcess, ProcessLost, RestartPolicy, SentRequest
-from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, has_switch, render_prompt
+from baton_reasoning.core.engines.template_thinking import thinking_of
+from baton_reasoning.core.engines.templates import RENDERER, render_prompt
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import (
@@ -62,7 +64,7 @@ class LocalEngine:
         header = read_header(path)
         if options.conflict:
             raise EngineRefused(options.conflict)
-        self._options = worker_options(header, options, overrides)
+        self._options = worker_options(header, options)
         self._loader = ModelLoader(header, self._options)
         self._reloading = threading.Lock()
         self.restarts = RestartPolicy()
@@ -97,7 +99,8 @@ class LocalEngine:
     def render(self, conversation: base.Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
         """By the model's chat template. Raises EngineRefused."""
         loaded, options = self.process.loaded, self._options
-        return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking, thinks))
+        tags, effort = self.card.thinking, self.card.overrides.reasoning_effort
+        return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, tags, thinks, effort))
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
@@ -142,6 +145,7 @@ def card_of(
     header: GgufHeader, options: messages.WorkerOptions, overrides: ModelOverrides, source: ModelSource
 ) -> base.ModelCard:
     """Describe a model by its file and by how it is to be loaded, without its placement."""
+    found = thinking_of(options.template, overrides.reasoning_effort)
     return base.ModelCard(
         name=header.name or header.path.stem,
         vocabulary=header.vocabulary_hash,
@@ -151,8 +155,8 @@ def card_of(
         architecture=header.architecture,
         quantisation=header.quantisation,
         parameters=header.parameters,
-        thinking=options.thinking,
-        switches_thinking=has_switch(options.template),
+        thinking=overrides.thinking_tags(found.tags),
+        switches_thinking=found.is_switched,
         returns_scores=True,
         supports_truncation=options.supports_truncation,
         writes_branches=True,

@@ -79,6 +79,10 @@ class Tokenizer:
             return guarded[len(self._tokenize("\n", special)) :]
         return self._tokenize(text, special)
 
+    def tokenize_beginning(self, text: str, special: bool) -> tuple[int, ...]:
+        """Tokenize the beginning of a prompt, as `tokenize`, with the blank that the tokenizer puts before it."""
+        return self._tokenize(text, special) if text else ()
+
     def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
         data = text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
         capacity = len(data) + 8

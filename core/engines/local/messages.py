@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from baton_reasoning.core.child_process import Connection
 from baton_reasoning.core.engines.base import Continuation, DeviceShare, Judgement, Scores, WriteItem
-from baton_reasoning.core.engines.templates import PromptPiece
-from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
+from baton_reasoning.core.engines.control_tokens import PromptPiece
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 
 Run = tuple[int, ...] | str
-"""Part of a body: ids of the model's own vocabulary, or a text to tokenise."""
+"""Part of a body: ids of the model's own vocabulary, or a text to tokenise, which may be an `OwnTag`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,6 @@ class WorkerOptions:
     space_prefix: bool = False
     """The tokenizer puts a blank before every text (SentencePiece models of the Llama 2 kind)."""
     template: str = ""
-    thinking: ThinkingTags | None = None
 
 
 # To the process --------------------------------------------------------------------------------------------------

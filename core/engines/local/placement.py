@@ -14,12 +14,12 @@ from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.devices import find_devices, has_gpu_backend
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
+from baton_reasoning.core.models.options import LoadOptions
 
 SMALLER_BATCH = 128
 
 
-def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
+def worker_options(header: GgufHeader, options: LoadOptions) -> WorkerOptions:
     context = min(options.context, header.context_length or options.context)
     batch = max(min(options.batch, context), options.parallel)
     return WorkerOptions(
@@ -28,7 +28,6 @@ def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOve
         supports_truncation=header.supports_truncation,
         space_prefix=header.add_space_prefix,
         template=header.chat_template,
-        thinking=overrides.thinking_tags(header.thinking_tags),
     )
 
 

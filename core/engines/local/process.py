@@ -23,6 +23,7 @@ from baton_reasoning.core.child_process import says_something, signals_held, sta
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
+from baton_reasoning.core.models.ollama import offer, shown_name
 from baton_reasoning.core.text import one_line
 from baton_reasoning.core.waiting import taken
 
@@ -91,7 +92,7 @@ class ModelProcess:
     def __init__(self, options: messages.WorkerOptions, on_progress: Callable[[float], object]) -> None:
         """`on_progress` is called at least once a second with the part of the model that has been read, 0 to 1; an
         exception that it raises ends the process."""
-        self.name = Path(options.path).name
+        self.name = shown_name(Path(options.path))
         self._sent: dict[int, SentRequest] = {}
         self._lock = threading.Lock()
         self._closing = threading.Lock()
@@ -247,7 +248,8 @@ class ModelProcess:
                 )
             raise EngineError(
                 f"{self.name} could not be loaded: {one_line(reply.reason)}.",
-                "The file may be damaged, or too new for this llama.cpp: look for a newer version of the program.",
+                offer(Path(options.path))
+                or "The file may be damaged, or too new for this llama.cpp: look for a newer version of the program.",
             )
         assert isinstance(reply, messages.ModelLoaded)
         return reply

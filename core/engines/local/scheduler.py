@@ -7,7 +7,6 @@ decode the next tokens are sampled. A session that was cancelled meanwhile sampl
 from __future__ import annotations
 
 import codecs
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,8 @@ from baton_reasoning.core.engines.base import (
     first_tokens,
     number_at,
 )
+from baton_reasoning.core.engines.body import OwnTag
+from baton_reasoning.core.engines.control_tokens import text_ids
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
@@ -109,7 +110,7 @@ class Scheduler:
             sequence.prompt = self.cache.as_written(sequence.prompt)
         before = sequence.prompt if request.base is None else sequence.text[: request.base]
         text = sequence.text = [*before, *self._ids(request.runs)]
-        target = [*text, *self.llama.tokenize(request.question, False)]
+        target = [*text, *text_ids(request.question, self.llama.tokenize)]
         if len(target) + bool(request.limit) > self.options.load.context:
             reason = f"{len(target)} tokens are more than the context of {self.options.load.context} holds"
             self.reply((request.request, messages.Failed(context_full=True, reason=reason)))
@@ -158,13 +159,11 @@ class Scheduler:
 
     def _ids(self, runs: list[messages.Run]) -> list[int]:
         ids: list[int] = []
-        thinking = self.options.thinking
         for run in runs:
-            if isinstance(run, str):
-                # Only the closing tag may be a control token; a text that spells another is just a text.
-                parts = re.split(f"({re.escape(thinking.closing)})", run) if thinking else [run]
-                for part in parts:
-                    ids += self.llama.tokenize(part, bool(thinking and part == thinking.closing))
+            if isinstance(run, OwnTag):
+                ids += self.llama.tokenize(str(run), True)
+            elif isinstance(run, str):
+                ids += text_ids(run, self.llama.tokenize)
             else:
                 ids += run
         return ids

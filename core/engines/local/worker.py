@@ -12,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from baton_reasoning.core.child_process import Connection
+from baton_reasoning.core.engines.control_tokens import PromptPiece, prompt_ids
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
 from baton_reasoning.core.engines.local.scheduler import Scheduler
-from baton_reasoning.core.engines.templates import PromptPiece
 
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STEP = 300.0
@@ -164,9 +164,7 @@ class Worker:
                 self.replies.append((number, messages.Tokenized(self.llama.tokenize(text, special))))
 
     def _open(self, session: int, prompt: tuple[PromptPiece, ...]) -> None:
-        ids: list[int] = []
-        for piece in prompt:
-            ids += self.llama.tokenize(piece.text, piece.from_template)
+        ids = prompt_ids(prompt, self.llama.tokenize, self.llama.tokenize_beginning)
         if self.llama.adds_bos and ids[:1] != [self.llama.bos_id]:
             ids.insert(0, self.llama.bos_id)
         self.scheduler.open(session, tuple(ids))

@@ -15,15 +15,16 @@ from functools import partial
 from typing import Any
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Stop, Token, first_tokens
+from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_report
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteEngine
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
-from baton_reasoning.core.engines.templates import has_switch, render_prompt
+from baton_reasoning.core.engines.template_thinking import thinking_of
+from baton_reasoning.core.engines.templates import render_prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
-from baton_reasoning.core.models.options import tags_in
 
 LOOKS_FOR_FREE_SLOT = 10
 TRIAL_LENGTH = 32
@@ -36,7 +37,7 @@ class LlamaServerEngine(RemoteEngine):
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
         self._connection.model = routed_model(self.address, ask)
-        found = LlamaServerProtocol(self.address, ask, self.options.template)
+        found = LlamaServerProtocol(self.address, ask, self.options)
         slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
         supports_truncation = found.supports_truncation(ask, has_free_slot)
@@ -88,7 +89,7 @@ class LlamaServerProtocol(protocol.ServerProtocol):
     choice_bias = 10.0
     """Lifts every choice into the listed alternatives."""
 
-    def __init__(self, address: ServerAddress, ask: Ask, template: str | None) -> None:
+    def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions) -> None:
         props, entry = server_properties(ask, address.model)
         meta = entry.inside("meta")
         self._address_model = address.model
@@ -100,13 +101,15 @@ class LlamaServerProtocol(protocol.ServerProtocol):
         """The first tokens of the choices that were judged."""
         self._host = address.host
         own = props.text("chat_template")
-        if template is None and _CHATML_TOKEN in own and len(tokenize(ask, _CHATML_TOKEN, special=True)) != 1:
+        if options.template is None and _CHATML_TOKEN in own and len(tokenize(ask, _CHATML_TOKEN, special=True)) != 1:
             own = ""  # the ChatML that is reported for a model without a template: the vocabulary lacks its tokens
-        self._template = own if template is None else template
+        self._template = own if options.template is None else options.template
         guard = tokenize(ask, "\n")
         self._space_prefix = len(guard) > 1 and tokenize(ask, "\nx")[len(guard) :] != tokenize(ask, "x")
         """This tokenizer puts a blank before every text."""
         self._probe_ids = self._checked(tokenize(ask, protocol.PROBE, special=True))
+        self._effort = options.overrides.reasoning_effort
+        found = thinking_of(self._template, self._effort)
         self.card = ModelCard(
             name=protocol.name_of(name),
             vocabulary=protocol.fingerprint(self._probe_ids),
@@ -116,8 +119,8 @@ class LlamaServerProtocol(protocol.ServerProtocol):
             architecture=meta.line("general.architecture") or props.line("general.architecture"),
             quantisation=quantisation,
             parameters=parameters,
-            thinking=tags_in(self._template),
-            switches_thinking=has_switch(self._template),
+            thinking=found.tags,
+            switches_thinking=found.is_switched,
         )
 
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
@@ -142,8 +145,8 @@ class LlamaServerProtocol(protocol.ServerProtocol):
 
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
-        pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks)
-        prompt = tuple(id for piece in pieces for id in self._tokenize(ask, piece.text, piece.from_template))
+        pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks, self._effort)
+        prompt = tuple(prompt_ids(pieces, partial(self._tokenize, ask), partial(self._tokenize_beginning, ask)))
         beginning = self._checked(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
@@ -214,6 +217,9 @@ class LlamaServerProtocol(protocol.ServerProtocol):
             guard = tokenize(ask, "\n", special)
             return self._checked(tokenize(ask, f"\n{text}", special)[len(guard) :])
         return self._checked(tokenize(ask, text, special))
+
+    def _tokenize_beginning(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
+        return self._checked(tokenize(ask, text, special)) if text else ()
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
         return protocol.checked_ids(ids, self._vocabulary_size, self._host)

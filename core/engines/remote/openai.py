@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, from_report, number
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
-from baton_reasoning.core.engines.templates import has_switch, render_prompt
+from baton_reasoning.core.engines.template_thinking import thinking_of
+from baton_reasoning.core.engines.templates import render_prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.options import tags_in
 from baton_reasoning.core.text import one_line
@@ -84,13 +87,15 @@ class CompletionsProtocol(protocol.ServerProtocol):
                 "Serve the same model with llama-server (docs/servers.md).",
             )
         self.kind = kind._replace(ids=kind.ids and self._returns_ids(ask))
+        self._effort = options.overrides.reasoning_effort
+        found = thinking_of(self._template or "", self._effort)
         self.card = ModelCard(
             name=protocol.name_of(self._model),
             vocabulary=protocol.fingerprint(self._tokenize(ask, protocol.PROBE)) if self.kind.ids else "",
             context=self._reported_context or UNKNOWN_CONTEXT,
             location=address.host,
-            thinking=tags_in(self._trial(ask)),
-            switches_thinking=has_switch(self._template or ""),
+            thinking=tags_in(self._trial(ask)) if self._template is None else found.tags,
+            switches_thinking=found.is_switched,
             returns_token_ids=self.kind.ids,
             returns_alternatives=self.kind.alternatives,
             returns_scores=self.kind.ids and self.kind.scores,
@@ -102,10 +107,12 @@ class CompletionsProtocol(protocol.ServerProtocol):
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
         else:
-            pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
-            prompt = "".join(piece.text for piece in pieces)
+            pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks, self._effort)
             if self.kind.ids:
-                prompt = self._tokenize(ask, prompt, add_special=True)
+                begin = partial(self._tokenize, ask, with_bos=True)
+                prompt = tuple(prompt_ids(pieces, partial(self._tokenize, ask), begin))
+            else:
+                prompt = "".join(piece.text for piece in pieces)
         return protocol.PromptBuilder(card, prompt, self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
@@ -162,9 +169,7 @@ class CompletionsProtocol(protocol.ServerProtocol):
         return bool(ask(self.path, trial).first("choices").integers("token_ids"))
 
     def _trial(self, ask: Ask) -> str:
-        """Return a template, or a prompt rendered with it: either contains the thinking tags."""
-        if self._template is not None:
-            return self._template
+        """Return a prompt that the server has rendered, which may contain the thinking tags."""
         if not (self.kind.ids and self.kind.renders):
             raise EngineRefused(
                 f"{self.kind.name} does not reveal the chat template of {self._model}.",
@@ -178,8 +183,9 @@ class CompletionsProtocol(protocol.ServerProtocol):
         question = {"model": self._model, "messages": messages, "add_generation_prompt": True}
         return self._ids(ask, question)
 
-    def _tokenize(self, ask: Ask, text: str, add_special: bool = False) -> tuple[int, ...]:
-        question = {"model": self._model, "prompt": text, "add_special_tokens": add_special}
+    def _tokenize(self, ask: Ask, text: str, special: bool = False, *, with_bos: bool = False) -> tuple[int, ...]:  # noqa: ARG002
+        """Tokenize a text on its own; these servers always recognise control tokens, also if not `special`."""
+        question = {"model": self._model, "prompt": text, "add_special_tokens": with_bos}
         return self._ids(ask, question)
 
     def _ids(self, ask: Ask, question: dict[str, Any]) -> tuple[int, ...]:

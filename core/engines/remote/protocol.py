@@ -8,12 +8,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PureWindowsPath
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token, number_at
-from baton_reasoning.core.engines.body import Author, Part, rendered_runs
+from baton_reasoning.core.engines.body import Author, OwnTag, Part, rendered_runs
+from baton_reasoning.core.engines.control_tokens import text_ids
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
 from baton_reasoning.core.errors import EngineRefused
@@ -172,15 +174,18 @@ class PromptBuilder:
     A text run of the body is tokenised once, as long as it stays the same.
     """
 
-    def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str], tuple[int, ...]]) -> None:
-        """`prompt`: the rendered conversation. Raises EngineRefused if it has no tokens."""
+    def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str, bool], Sequence[int]]) -> None:
+        """`prompt`: the rendered conversation. `tokenize` recognises control tokens if asked to.
+
+        Raises EngineRefused if the prompt has no tokens.
+        """
         if prompt == ():
             raise EngineRefused(f"{card.location} made no tokens of the question.", "Restart the server.")
         self.prompt_tokens = size_of(prompt)
         self._card = card
         self._prompt = prompt
         self._tokenize = tokenize
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._known: dict[tuple[str, bool], Sequence[int]] = {}
 
     def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
         """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
@@ -192,11 +197,17 @@ class PromptBuilder:
         texts = [run for run in runs if isinstance(run, str)]
         if isinstance(prompt, str):
             return prompt + "".join(texts)
-        self._known = {text: self._known.get(text) or self._tokenize(ask, text) for text in texts}
+        keys = [(text, isinstance(text, OwnTag)) for text in texts]
+        self._known = {key: self._known.get(key) or self._ids(ask, *key) for key in keys}
         ids = list(prompt)
         for run in runs:
-            ids += self._known[run] if isinstance(run, str) else run
+            ids += self._known[run, isinstance(run, OwnTag)] if isinstance(run, str) else run
         return tuple(ids)
+
+    def _ids(self, ask: Ask, text: str, is_own_tag: bool) -> Sequence[int]:
+        if is_own_tag:
+            return self._tokenize(ask, text, True)
+        return text_ids(text, partial(self._tokenize, ask))
 
 
 PROBE = "\n".join(

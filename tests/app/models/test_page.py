@@ -26,6 +26,8 @@ from baton_reasoning.core.words.labels import own_facts
 from baton_reasoning.core.words.numbers import parameter_count, short_path
 from tests.app.conftest import drop
 from tests.app.models.conftest import REPOSITORY, own_copy
+from tests.core.models.gguf_builder import gguf_bytes, values_of_a_llama
+from tests.core.models.ollama_store import put_model
 
 pytestmark = pytest.mark.slow
 CUES = '{"reflection": {"wait": ["waits"], "hmm": []}}'
@@ -148,6 +150,31 @@ def test_a_deleted_model_is_in_the_trash_or_stays(page, asked, tmp_path, trash, 
     assert [file.name for file in trash.iterdir()] == [copy.name]
     assert "is in the system's trash; emptying it frees" in asked.text
     assert len(names_on(page)) == 2
+
+
+def test_the_models_of_ollama_are_listed_by_name_used_and_never_deleted(make_page, asked, tmp_path, trash, qtbot):
+    store = tmp_path / "home" / ".ollama" / "models"
+    blob = put_model(store, "registry.ollama.ai/library/qwen3/8b", SMALL_MODEL.read_bytes())
+    other = gguf_bytes(values_of_a_llama(general__architecture="gptoss"))
+    refused = put_model(store, "registry.ollama.ai/library/gpt-oss/20b", other)
+    page = make_page()
+    assert names_on(page) == ["large.gguf", "qwen3:8b", "small.gguf", "gpt-oss:20b"]
+    model = choose(page, blob)
+    assert dict(facts_of(model, page.controller.inventory.models))["Found in"] == "Ollama"
+    assert not page.files.delete.isVisible()
+    assert page.files.hint.text().startswith("qwen3:8b belongs to Ollama")
+    qtbot.keyClick(page.files.table, Qt.Key.Key_Delete)
+    page.files.use[Author.SMALL].click()
+    assert asked.models == [(Author.SMALL, str(blob))]
+    page.files.settings.click()
+    (dialog,) = page.findChildren(ModelDialog)
+    assert dialog.windowTitle() == "qwen3:8b"
+    dialog.accept()
+    page.files.table.choose([page.files.entries.index(page.controller.inventory.broken[0])])
+    assert page.files.hint.text().startswith("✗ gpt-oss:20b has the architecture gptoss, which only Ollama loads.")
+    assert "http://localhost:11434#gpt-oss:20b" in page.files.hint.text()
+    assert all(path.is_file() for path in (blob, refused))
+    assert not list(trash.iterdir())
 
 
 # The Hub.

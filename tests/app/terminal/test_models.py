@@ -30,8 +30,10 @@ from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
+from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.app.terminal.conftest import REPOSITORY, Keyboard
+from tests.core.models.ollama_store import put_model
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
@@ -81,6 +83,28 @@ def test_a_model_is_found_downloaded_once_listed_and_deleted(hub, paths, trash, 
     say("models", "get", MODEL)
     say("models", "rm", MODEL, "--yes", "--for-good")
     assert not file.exists()
+
+
+def test_a_model_of_ollama_is_listed_by_its_name_runs_by_it_and_stays(paths, say, baton, refused, trash):
+    store = paths.models.parent / "home" / ".ollama" / "models"
+    blob = put_model(store, "registry.ollama.ai/library/qwen3/8b", SMALL_MODEL.read_bytes())
+    broken = put_model(store, "hf.co/owner/m/1b", b"gone")
+    (row,) = (row for row in map(json.loads, say("models", "list", "--json")) if row["folder"] == "Ollama")
+    assert (row["name"], row["file"]) == ("qwen3:8b", str(blob))
+    listed = baton("models", "list")
+    assert "qwen3:8b" in {line.split()[0] for line in listed.stdout.splitlines()}
+    assert "hf.co/owner/m:1b is not a GGUF file" in listed.stderr
+    solved = baton("solve", PROBLEM, "--small", "qwen3:8b", "--large", "demo", "--policy", "never", "-n", "5")
+    assert solved.returncode == 3, solved.stderr
+    SettingsFile(paths.settings).save(Settings(models=ModelChoice(small=LocalFile(blob), large=LocalFile(SMALL_MODEL))))
+    assert f"As chosen in the window: qwen3:8b and {SMALL_MODEL}" in baton("solve", "1+1?", "-n", "5").stderr
+    for way in ((), ("--yes",), ("--yes", "--for-good")):
+        assert "qwen3:8b belongs to Ollama" in refused("models", "rm", "qwen3:8b", *way)
+    assert (blob.read_bytes(), list(trash.iterdir())) == (SMALL_MODEL.read_bytes(), [])
+    broken.unlink()
+    sentence = refused("solve", PROBLEM, "--small", "hf.co/owner/m:1b", "--large", "demo")
+    assert sentence.startswith("baton: Ollama's hf.co/owner/m:1b cannot be used: a file cannot be read (")
+    assert "#hf.co/owner/m:1b" in sentence
 
 
 def test_an_address_that_is_no_hub_is_one_sentence(refused):
@@ -277,7 +301,7 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypa
 def test_the_endpoint_answers_until_it_is_interrupted():
     """As a real process, asked by the `openai` package."""
     problem = next(held_out_problems(seed=11))
-    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0"]
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0", "-v"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stderr
         try:
@@ -290,7 +314,10 @@ def test_the_endpoint_answers_until_it_is_interrupted():
             assert extract_answer(response.choices[0].message.content or "") == problem.answer
             if sys.platform != "win32":  # where a program cannot interrupt another one alone
                 process.send_signal(signal.SIGINT)
-                assert process.stderr.read() == "baton: Stopped.\n"
+                asked, answered, stopped = process.stderr.read().splitlines()
+                assert asked.startswith("baton: GET /v1/models: 200, ")
+                assert re.fullmatch(r"baton: POST \S+: 200, \S+ s, baton, \d+ \+ \d+ tokens, end of text", answered)
+                assert stopped == "baton: Stopped."
                 assert process.wait() == 130
         finally:
             process.kill()
@@ -303,4 +330,4 @@ def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(
         monkeypatch.delitem(sys.modules, name)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert "serve" in project["optional-dependencies"]
-    assert f'pip install "{project["name"]}[serve]"' in refused("serve")
+    assert f"-m pip install {shell_command([project['name'] + '[serve]'])}" in refused("serve")

@@ -33,6 +33,7 @@ from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.words.numbers import short_path
 from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
+from tests.core.models.ollama_store import put_model
 from tests.core.store.made import an_exported_run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -149,6 +150,29 @@ def test_models_are_offered_by_any_part_of_their_name_and_servers_understood_by_
     with qtbot.waitSignal(dialog.chosen) as chosen:
         dialog.load.click()
     assert chosen.args[0].large == ServerUrls(("http://lab:8080",))
+
+
+def test_a_model_of_ollama_is_offered_typed_shown_and_dropped_by_its_name(window, opened, qtbot, tmp_path, monkeypatch):
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    blob = put_model(tmp_path, "registry.ollama.ai/library/qwen3/8b", LARGE_MODEL.read_bytes())
+    dialog = opened()
+    dialog.offer(window.preferences.value, lambda: [blob])
+    qtbot.waitUntil(lambda: dialog.offered.rowCount() == 1)
+    assert dialog.offered.item(0).text() == f"qwen3:8b · {short_path(blob.parent)}"
+    qtbot.keyClicks(dialog.edits[LARGE], "qwen")
+    assert dialog.edits[LARGE].completer().currentCompletion() == "qwen3:8b"
+    for edit in dialog.edits.values():
+        edit.setText("qwen3:8b")
+    with qtbot.waitSignal(dialog.chosen) as chosen:
+        dialog.load.click()
+    assert chosen.args[0].large == LocalFile(blob), "a name may stand for another file tomorrow"
+    assert opened(chosen.args[0]).edits[LARGE].text() == "qwen3:8b"
+    blob.unlink()
+    dialog.edits[LARGE].setText(" qwen3:8b")
+    assert "Ollama's qwen3:8b cannot be used" in dialog.messages[LARGE].text()
+    blob.write_bytes(LARGE_MODEL.read_bytes())
+    drop(window, blob)
+    qtbot.waitUntil(lambda: window.notice.text == "qwen3:8b is a model.")
 
 
 def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(opened, qtbot, tmp_path):

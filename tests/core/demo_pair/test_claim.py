@@ -105,7 +105,7 @@ def test_both_files_are_small_enough_to_ship_share_one_vocabulary_and_think(pair
     assert SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size < 2_000_000
     small, large = pair.small.card, pair.large.card
     assert small.vocabulary == large.vocabulary != ""
-    assert small.thinking == large.thinking == ThinkingTags("<think>", "</think>")
+    assert small.thinking == large.thinking == ThinkingTags("<think>\n", "</think>")
 
 
 @pytest.mark.parametrize("model", [SMALL_MODEL, pytest.param(LARGE_MODEL, marks=pytest.mark.long)])

@@ -18,9 +18,10 @@ from pydantic import ValidationError
 from baton_reasoning.core import child_process
 from baton_reasoning.core.engines import templates
 from baton_reasoning.core.engines.base import Alternative, Message, first_tokens, number_at, stream_of
-from baton_reasoning.core.engines.body import Author, Body, Part, bytes_before, parts_before, rendered_runs
+from baton_reasoning.core.engines.body import Author, Body, OwnTag, Part, bytes_before, parts_before, rendered_runs
 from baton_reasoning.core.engines.remote.protocol import judgement_of
-from baton_reasoning.core.engines.templates import has_switch, render_prompt, render_template
+from baton_reasoning.core.engines.template_thinking import ThinkingSwitch, thinking_of
+from baton_reasoning.core.engines.templates import render_prompt, render_template
 from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Cap, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import ThinkingTags
@@ -85,14 +86,14 @@ def test_a_model_of_the_same_vocabulary_reads_ids_and_another_one_text():
 def test_each_model_reads_the_close_of_thinking_as_its_own_tag():
     for vocabulary in ("qwen", "llama"):
         parts = [part("Done.", 1, vocabulary), part("</think>\n\n", 2, vocabulary, TAG), part("4", 3, vocabulary)]
-        assert rendered_runs(parts, vocabulary, "[/THINK]") == [(1,), "[/THINK]\n\n", (3,)]
+        assert rendered_runs(parts, vocabulary, "[/THINK]") == [(1,), OwnTag("[/THINK]"), "\n\n", (3,)]
     split = Body([part("Done", 1), part("", 2), part("é</", 3), part("think", 4), part(">\n\n", 5)])
     assert rendered_runs(split.parts, "qwen", "[/THINK]") == [(1, 2, 3, 4, 5)]
     split.mark_closing(TAG, len("Doneé</think>"))
-    for tag, read in (("[/THINK]", "é[/THINK]\n\n"), (TAG, "é</think>\n\n"), ("", "é</think>\n\n")):
-        assert rendered_runs([*split.parts, part("4", 6)], "qwen", tag) == [(1,), read, (6,)], (
-            "however many tokens it has"
-        )
+    for tag, read in (("[/THINK]", ["é", "[/THINK]", "\n\n"]), (TAG, ["é", TAG, "\n\n"]), ("", ["é</think>\n\n"])):
+        runs = rendered_runs([*split.parts, part("4", 6)], "qwen", tag)
+        assert runs == [(1,), *read, (6,)], "however many tokens it has"
+        assert [run for run in runs if isinstance(run, OwnTag)] == [tag] * bool(tag)
     parts = [part("Done.", 1), part(TAG, 2, tag=TAG)]
     assert rendered_runs(parts, "llama", "") == ["Done.</think>"], "a model without tags reads what stands there"
     assert rendered_runs(parts, "qwen", "") == [(1, 2)]
@@ -200,7 +201,7 @@ def test_numbers_by_position_are_those_of_splitmix64_and_each_stream_is_another(
 
 # Chat templates: those of strangers run in a process with limits ------------------------------------------------------
 
-THINK = ThinkingTags("<think>", "</think>")
+THINK = ThinkingTags("<think>\n", "</think>")
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
@@ -268,8 +269,8 @@ def test_a_system_prompt_stands_where_the_template_puts_it_or_at_the_head_of_the
 
 @pytest.mark.parametrize("template", [QWEN3, QWEN35])
 def test_the_switch_of_a_template_turns_thinking_on_and_off(template):
-    assert has_switch(template)
-    assert not has_switch(R1)
+    assert thinking_of(template) == (THINK, ThinkingSwitch.VARIABLE)
+    assert thinking_of(R1) == (None, ThinkingSwitch.NONE)
     assert render(template, "1 + 1?", tags=THINK).endswith("<|im_start|>assistant\n<think>\n")
     off = render(template, "1 + 1?", tags=THINK, thinks=False)
     assert off.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")

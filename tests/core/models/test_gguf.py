@@ -16,6 +16,7 @@ from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, read_header
 from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
+from baton_reasoning.core.models.ollama import OWN_ARCHITECTURES
 from baton_reasoning.core.models.options import KNOWN_TAGS, KvType, LoadOptions
 from tests.core.models.gguf_builder import (
     WORDS,
@@ -109,9 +110,8 @@ def test_blocks_keep_caches_and_states_as_their_architecture_does(header_with, a
 
 def test_thinking_tags_come_from_the_chat_template_and_not_from_the_vocabulary(header_with):
     for tags in KNOWN_TAGS:
-        for part in (tags.opening, tags.closing):
-            assert header_with(tokenizer__chat_template=f"{{{{ '{part}' + content }}}}").thinking_tags == tags
-    for template in (None, "{{ x }}"):
+        assert header_with(tokenizer__chat_template=f"{{{{ '{tags.opening}' + content }}}}").thinking_tags == tags
+    for template in (None, "{{ x }}", "{{ content.split('</think>')[-1] }}"):
         vocabulary = [*WORDS, KNOWN_TAGS[0].opening]
         assert header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=vocabulary).thinking_tags is None
 
@@ -255,6 +255,7 @@ def test_every_architecture_is_in_the_library():
     native = next(LIBRARIES.glob("*llama.*")).read_bytes()
     # Only the end is marked: a linker keeps “rwkv7” as the tail of “arwkv7”.
     assert not {name for name in RECURRENT | HYBRID | NOT_WRITERS if name.encode() + b"\0" not in native}
+    assert not {name for name in OWN_ARCHITECTURES if name.encode() + b"\0" in native}, "only Ollama knows them"
 
 
 # Damage of any kind, in little memory

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
@@ -43,7 +44,7 @@ from baton_reasoning.core.models.options import (
     server_urls,
 )
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
-from tests.systems import posix_only
+from tests.systems import posix_only, unreadable
 
 
 def write_named(path, name):
@@ -94,6 +95,20 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     assert "is not a file" in pipe.reason
 
 
+@posix_only("permissions of folders")
+def test_what_lies_below_a_folder_that_cannot_be_read_is_passed_over(tmp_path):
+    locked = tmp_path / "locked"
+    hidden = write_gguf(locked / "models" / "m.gguf")
+    with TemporaryDirectory() as other:  # root's `tmp_path` is for root alone
+        links = Path(other)
+        links.chmod(0o755)
+        (links / "a.gguf").symlink_to(hidden)
+        write_gguf(links / "b.gguf")
+        with unreadable(locked):
+            found = scanned(locked, locked / "models", hidden, links)
+    assert ([model.header.path.name for model in found.models], found.broken) == (["b.gguf"], ())
+
+
 def test_parts_count_once(tmp_path):
     first, second = write_split_gguf(tmp_path / "split")
     assert [len(model.header.shards) for model in scanned(tmp_path).models] == [2]
@@ -116,7 +131,7 @@ def test_a_model_reached_by_two_ways_counts_once(tmp_path):
 
 
 def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch):
-    variables = ("HF_HUB_CACHE", "HF_HOME", "LLAMA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA")
+    variables = ("OLLAMA_MODELS", "HF_HUB_CACHE", "HF_HOME", "LLAMA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA")
     for name in variables:
         monkeypatch.delenv(name, raising=False)
 
@@ -124,9 +139,11 @@ def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch)
         monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
         chosen, built_in = (tmp_path / "mine",), (tmp_path / "packaged",)
         found = known_folders(tmp_path / "own", chosen, built_in=built_in, home=tmp_path)
-        return [(folder.path.relative_to(tmp_path).as_posix(), folder.source) for folder in found]
+        within = [folder for folder in found if folder.path.is_relative_to(tmp_path)]
+        return [(folder.path.relative_to(tmp_path).as_posix(), folder.source) for folder in within]
 
     assert known() == [
+        (".ollama/models", FolderOrigin.OLLAMA),
         ("own", FolderOrigin.OWN),
         (".lmstudio/models", FolderOrigin.LM_STUDIO),
         (".cache/lm-studio/models", FolderOrigin.LM_STUDIO),
@@ -135,14 +152,15 @@ def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch)
         ("mine", FolderOrigin.USER),
         ("packaged", FolderOrigin.BUILT_IN),
     ]
-    assert known("darwin")[3] == ("Library/Caches/llama.cpp", FolderOrigin.LLAMA_CPP)
-    assert known("win32")[3] == ("AppData/Local/llama.cpp", FolderOrigin.LLAMA_CPP)
+    assert known("darwin")[4] == ("Library/Caches/llama.cpp", FolderOrigin.LLAMA_CPP)
+    assert known("win32")[4] == ("AppData/Local/llama.cpp", FolderOrigin.LLAMA_CPP)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    assert [path for path, _ in known()[3:5]] == ["xdg/llama.cpp", "hf/hub"]
+    assert [path for path, _ in known()[4:6]] == ["xdg/llama.cpp", "hf/hub"]
     for name in variables:
         monkeypatch.setenv(name, str(tmp_path / name))
-    assert [path for path, _ in known()[3:5]] == ["LLAMA_CACHE", "HF_HUB_CACHE"]
+    assert [path for path, _ in known()[:2]] == ["OLLAMA_MODELS", ".ollama/models"]
+    assert [path for path, _ in known()[5:7]] == ["LLAMA_CACHE", "HF_HUB_CACHE"]
 
 
 # Deleting

@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -15,18 +14,30 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused, SettingsError
+from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve import api
 from baton_reasoning.core.serve.access import AccessRules, origins
-from baton_reasoning.core.serve.api import MAX_BODY, Endpoint, EndpointServer
+from baton_reasoning.core.serve.api import MAX_BODY
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
-from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.serve.server import EndpointServer
+from tests.core.serve.serving import (
+    ENDLESS,
+    LARGE_TEXT,
+    LOCAL_ONLY,
+    MANY,
+    SMALL_TEXT,
+    ask,
+    client_for,
+    client_of,
+    long_winded,
+    serving,
+    settings,
+)
 from tests.core.thinking.running import PRESETS, World, settings_of, written
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.patience import PATIENCE
@@ -34,52 +45,11 @@ from tests.tiers import size
 
 pytestmark = pytest.mark.slow
 
-SMALL_TEXT = "It is two and two.\n\nSo it is 4.</think>\n\nThe answer is \\boxed{4}."
-LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
-PLAIN = RunSettings(instruction="")
-LOCAL_ONLY = AccessRules()
-
-
-def settings(base=PLAIN):
-    return {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], base)}
-
-
-@contextmanager
-def serving(pair, arms=None, parallel=1, rules=LOCAL_ONLY):
-    server = EndpointServer("127.0.0.1", 0)
-    endpoint = Endpoint(pair, arms or settings(), parallel)
-    listening = threading.Event()
-    what = (endpoint.application(rules), listening.set, endpoint.stop)
-    thread = threading.Thread(target=server.serve, args=what)
-    thread.start()
-    listening.wait()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
-        server.close()
-
-
-def client_of(server):
-    return openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
-
-
-@contextmanager
-def client_for(*served, **more):
-    with serving(*served, **more) as server, client_of(server) as client:
-        yield client
-
 
 @pytest.fixture
 def client():
     with client_for(Pair(ScriptedEngine(SMALL_TEXT), ScriptedEngine(LARGE_TEXT, name="large"))) as client:
         yield client
-
-
-def ask(client, model="small", question="What is 2 + 2?", **options):
-    messages = [{"role": "user", "content": question}]
-    return client.chat.completions.create(model=model, messages=messages, **options)
 
 
 def complete(client, **options):
@@ -243,7 +213,7 @@ def test_null_the_default_and_what_changes_nothing_are_accepted_as_a_field_left_
         for path, kind, needed, harmless in (chat, completions):
             nulls = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None)
             for fields in (nulls, kind.model_validate(needed).model_dump(), harmless):
-                assert httpx2.post(f"{server.url}/{path}", json=fields | needed).status_code == 200
+                assert httpx2.post(f"{server.urls[0]}/{path}", json=fields | needed).status_code == 200
 
 
 # Refusals
@@ -378,57 +348,15 @@ def test_without_the_key_nothing_is_answered_also_to_a_page_whose_origin_is_allo
     assert refused(rules, authorization="bearer  secret ") is None
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), rules=rules) as server:
         wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
-        preflight = httpx2.options(f"{server.url}/chat/completions", headers={"Origin": page, **wanted})
+        preflight = httpx2.options(f"{server.urls[0]}/chat/completions", headers={"Origin": page, **wanted})
         assert preflight.headers["access-control-allow-headers"] == "authorization"
-        keyless = httpx2.get(f"{server.url}/models", headers={"Origin": page})
-        answered = httpx2.get(f"{server.url}/models", headers={"Origin": page, "Authorization": "Bearer secret"})
+        keyless = httpx2.get(f"{server.urls[0]}/models", headers={"Origin": page})
+        answered = httpx2.get(f"{server.urls[0]}/models", headers={"Origin": page, "Authorization": "Bearer secret"})
     assert [response.status_code for response in (preflight, keyless, answered)] == [200, 401, 200]
     assert {each.headers["access-control-allow-origin"] for each in (preflight, keyless, answered)} == {page}
 
 
-def test_an_address_that_is_taken_is_an_error_at_once():
-    with closing(EndpointServer("127.0.0.1", 0)) as server:
-        assert server.url == f"http://127.0.0.1:{server.port}/v1"
-        with pytest.raises(BatonError, match=f"127.0.0.1:{server.port} cannot be used"):
-            EndpointServer("127.0.0.1", server.port)
-
-
-def test_no_other_program_can_share_its_address_on_windows(monkeypatch):
-    exclusive = socket.SO_KEEPALIVE  # an option that this system has
-    monkeypatch.setattr(socket, "SO_EXCLUSIVEADDRUSE", exclusive, raising=False)
-    asked = []
-
-    class Asked(socket.socket):
-        def setsockopt(self, *arguments):
-            asked.append(arguments[1])
-            super().setsockopt(*arguments)
-
-    monkeypatch.setattr(socket, "socket", Asked)
-    with closing(EndpointServer("127.0.0.1", 0)):
-        assert asked == [exclusive]
-
-
 # Answers that are not waited for
-
-MANY = 1_000_000
-"""Words of an answer that is not waited for."""
-ENDLESS = settings(RunSettings(instruction="", max_tokens=MANY, limits=Limits(repetition=False)))
-"""Neither its length nor the same word again and again is a reason to end it."""
-
-
-def long_winded(begun):
-    """Answers the question “long” with `MANY` words. As a model does while it decodes, it lets other threads work."""
-
-    def begin(_text):
-        begun.set()
-        time.sleep(0)
-
-    return ScriptedEngine(
-        continue_with=lambda asked, _: ["so "] * MANY if asked[-1].content == "long" else SMALL_TEXT,
-        before_token=begin,
-        context=2 * MANY,
-        thinking=None,
-    )
 
 
 @pytest.mark.parametrize("stream", [False, True])

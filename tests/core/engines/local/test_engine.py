@@ -32,7 +32,7 @@ def test_the_card_says_what_the_model_is_and_tags_that_a_person_set_open_the_thi
     card = small_engine.card
     assert (card.architecture, card.quantisation, card.context) == ("llama", "Q4_1", 2048)
     assert card.vocabulary != large_engine.card.vocabulary
-    overrides = ModelOverrides(tags=TagSource.OTHER, opening="<reasoning>", closing="</reasoning>")
+    overrides = ModelOverrides(tags=TagSource.OTHER, opening="<reasoning>\\n", closing="</reasoning>")
     with closing(LocalEngine(card.path, LoadOptions(context=256, threads=1), overrides)) as engine:
         assert engine.card.thinking == overrides.thinking_tags(None)
         assert engine.render(QUESTION, thinks=True)[-1].text.endswith("<|im_start|>assistant\n<reasoning>\n")

@@ -34,6 +34,7 @@ from baton_reasoning.core.engines.local.process import ModelProcess, RestartPoli
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.conftest import GREEDY, at_token, ids, notices, process_of, text_read, write
+from tests.core.models.ollama_store import put_model
 from tests.fakes.early_death import EXIT_CODE, DiesWhenUnpickled, untaken_ends_stay_open
 from tests.patience import PATIENCE
 from tests.systems import posix_only
@@ -488,6 +489,13 @@ def test_an_architecture_that_llama_cpp_does_not_know_is_named(copied):
     copied.write_bytes(copied.read_bytes().replace(b"llama", b"lhama"))
     with pytest.raises(EngineError, match=r"could not be loaded: .*unknown model architecture: 'lhama'"):
         LocalEngine(copied, OPTIONS)
+
+
+def test_a_model_of_ollama_that_llama_cpp_does_not_load_is_offered_on_its_server(copied, tmp_path):
+    content = copied.read_bytes().replace(b"llama", b"lhama")
+    blob = put_model(tmp_path / "store", "registry.ollama.ai/library/lhama/1b", content)
+    with pytest.raises(EngineError, match=r"^lhama:1b could not be loaded: .*localhost:11434#lhama:1b\.$"):
+        LocalEngine(blob, OPTIONS)
 
 
 @posix_only("files that are open and have no name")

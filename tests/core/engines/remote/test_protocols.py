@@ -396,7 +396,7 @@ def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, kind):
     try:
         served_models(ask)
         protocol = (
-            LlamaServerProtocol(address, ask, None)
+            LlamaServerProtocol(address, ask, RemoteOptions())
             if kind == "llama-server"
             else CompletionsProtocol(address, ask, RemoteOptions(template="x"))
         )
@@ -453,9 +453,9 @@ def test_the_blank_that_a_tokenizer_puts_before_every_text_is_cut_off():
         text = (payload or {}).get("content")
         return Fields({"tokens": list(f" {text}".encode() if text else b"")} if path == "/tokenize" else about()[path])
 
-    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, None)
+    protocol = LlamaServerProtocol(ServerAddress("http://server:1"), ask, RemoteOptions())
     prompt = protocol.prompt_builder(CONVERSATION, ask).with_body((Part("so it", Author.SMALL),), ask)
-    assert bytes(id for id in prompt if isinstance(id, int)) == b"Q\n\nso it"
+    assert bytes(id for id in prompt if isinstance(id, int)) == b" Q\n\nso it"
 
 
 CONVERSATION = (Message("user", "Q"),)
@@ -467,7 +467,7 @@ def connected():
     address = ServerAddress("http://server:1")
     vllm = {"choices": [{"token_ids": [1]}], "prompt": "<think>", "data": [{"id": "m", "owned_by": "vllm"}]}
     return [
-        LlamaServerProtocol(address, making_bytes({}, about()), None),
+        LlamaServerProtocol(address, making_bytes({}, about()), RemoteOptions()),
         CompletionsProtocol(address, making_bytes({}, dict.fromkeys(COMPLETIONS, vllm)), RemoteOptions()),
     ]
 

@@ -1,0 +1,129 @@
+"""Writes GGUF models of one layer that have a real tokenizer, any chat template, and say what they are told to.
+
+The attention and the feed-forward layer are zero, so that each token alone decides the next one: a chain of tokens,
+each of which may occur once.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+import numpy as np
+
+from tests.core.models.gguf_builder import TensorSpec, gguf_bytes
+
+WIDTH = 64
+USER_DEFINED = 4
+SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+STRING, ARRAY = 8, 9
+_LARGEST_HEADER = 64 * 2**20
+
+
+def tokenizer_of(path: Path) -> dict[str, Any]:
+    """Read the tokenizer's keys of a GGUF file, of which the head is enough, without its chat template."""
+    with path.open("rb") as file:
+        data = file.read(_LARGEST_HEADER)
+    keys = {key: value for key, value in _values(data) if key.startswith("tokenizer.")}
+    keys.pop("tokenizer.chat_template", None)
+    return keys
+
+
+def _values(data: bytes) -> Iterator[tuple[str, Any]]:
+    count = struct.unpack_from("<Q", data, 16)[0]
+    place = 24
+    for _ in range(count):
+        key, place = _read(data, place, STRING)
+        kind = struct.unpack_from("<I", data, place)[0]
+        value, place = _read(data, place + 4, kind)
+        yield key, value
+
+
+def _read(data: bytes, place: int, kind: int) -> tuple[Any, int]:
+    """Read a value; numbers stay bytes with their type, as `gguf_bytes` takes them."""
+    if kind == STRING:
+        length = struct.unpack_from("<Q", data, place)[0]
+        return data[place + 8 : place + 8 + length].decode(), place + 8 + length
+    if kind != ARRAY:
+        return (kind, data[place : place + SIZES[kind]]), place + SIZES[kind]
+    of, count = struct.unpack_from("<IQ", data, place)
+    start, place = place, place + 12
+    if of != STRING:
+        end = place + count * SIZES[of]
+        return (ARRAY, data[start:end]), end
+    texts = []
+    for _ in range(count):
+        text, place = _read(data, place, STRING)
+        texts.append(text)
+    return texts, place
+
+
+def with_tokens(tokenizer: Mapping[str, Any], tokens: Sequence[str], kind: int = USER_DEFINED) -> dict[str, Any]:
+    """Add tokens of one type to a byte-pair vocabulary."""
+    texts = tokenizer["tokenizer.ggml.tokens"]
+    types = tokenizer["tokenizer.ggml.token_type"][1][12:]
+    added = struct.pack(f"<{len(tokens)}i", *[kind] * len(tokens))
+    head = struct.pack("<IQ", 5, len(texts) + len(tokens))
+    return {
+        **tokenizer,
+        "tokenizer.ggml.tokens": [*texts, *tokens],
+        "tokenizer.ggml.token_type": (ARRAY, head + types + added),
+    }
+
+
+def write_scripted(path: Path, tokenizer: Mapping[str, Any], template: str, texts: Sequence[str] = ()) -> Path:
+    """Write a model that says `texts` after the first of them, each in tokens that occur once, and then ends.
+
+    A text that is one token of the vocabulary may be a control token.
+    """
+    vocabulary = tokenizer["tokenizer.ggml.tokens"]
+    values: dict[str, Any] = {
+        "general.architecture": "llama",
+        "general.name": path.stem,
+        "llama.context_length": 4096,
+        "llama.embedding_length": WIDTH,
+        "llama.block_count": 1,
+        "llama.feed_forward_length": WIDTH,
+        "llama.attention.head_count": 1,
+        "llama.attention.layer_norm_rms_epsilon": 1e-6,
+        "llama.rope.dimension_count": WIDTH,
+        **tokenizer,
+    }
+    if template:
+        values["tokenizer.chat_template"] = template
+    square = (WIDTH, WIDTH)
+    table = (WIDTH, len(vocabulary))
+    tensors = [TensorSpec("token_embd.weight", table), TensorSpec("output.weight", table)]
+    tensors += [TensorSpec(f"{name}.weight", (WIDTH,)) for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm")]
+    names = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+    tensors += [TensorSpec(f"blk.0.{name}.weight", square) for name in names]
+    data = bytearray(gguf_bytes(values, tensors=tensors))
+    start = len(data) - sum(-(-tensor.bytes // 32) * 32 for tensor in tensors)
+    path.write_bytes(data)
+    chain = _chain(path, texts) if texts else []
+    embedding = np.random.default_rng(0).standard_normal((len(vocabulary), WIDTH), dtype=np.float32)
+    embedding /= np.sqrt((embedding**2).mean(axis=1, keepdims=True))
+    output = np.zeros_like(embedding)
+    for one, following in pairwise(chain):
+        output[following] += embedding[one]
+    norms = np.ones(3 * WIDTH, dtype=np.float32)
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(embedding.tobytes() + output.tobytes() + norms.tobytes())
+    return path
+
+
+def _chain(path: Path, texts: Sequence[str]) -> list[int]:
+    """Tokenize the texts, control tokens included, and end with the end of the text."""
+    model = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
+    try:
+        chain = [id for text in texts for id in model.tokenize(text.encode(), add_bos=False, special=True)]
+        chain.append(model.token_eos())
+    finally:
+        model.close()
+    assert len(set(chain)) == len(chain), "each token has one that follows"
+    return chain
