@@ -116,6 +116,12 @@ def test_thinking_tags_come_from_the_chat_template_and_not_from_the_vocabulary(h
         assert header_with(tokenizer__chat_template=template, tokenizer__ggml__tokens=vocabulary).thinking_tags is None
 
 
+def test_a_sentencepiece_tokenizer_puts_a_blank_before_a_text_unless_its_file_says_otherwise(header_with):
+    for model, said, has_blank in (("llama", None, True), ("llama", False, False), ("gpt2", None, False)):
+        changes = {"tokenizer__ggml__model": model, "tokenizer__ggml__add_space_prefix": said}
+        assert header_with(**changes).add_space_prefix is has_blank
+
+
 @pytest.mark.parametrize("count", [1020, len(WORDS)])
 def test_a_vocabulary_has_the_same_hash_however_it_is_padded_and_read(header_with, count, monkeypatch):
     """With 1,025 tokens and more, the array stays bytes."""
