@@ -11,12 +11,13 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.templates import NO_THINK, render_template, turned
+from baton_reasoning.core.engines.templates import NO_THINK, turned, without_tools
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.options import KNOWN_TAGS, R1_TURN, ThinkingTags
+from baton_reasoning.core.models.options import KNOWN_TAGS, R1_TURN, ThinkingTags, tags_in
 
 _QUESTION, _REASONING, _ANSWER = "QUESTION", "REASONING", "ANSWER"
-_UNKNOWN_OPENING = re.compile(r"(<|\[)([^<>\[\]/\n]*(?:think|reason|thought)[^<>\[\]\n]*)(>|\])\s*$", re.IGNORECASE)
+_TAG_AT_THE_END = re.compile(r"(?:<[^<>\s]*>[^<>\s]+)?(?:<[^<>]*>|\[[^\[\]]*\])\s*$")
+_UNLISTED_OPENING = re.compile(r"(<|\[)([^<>\[\]/\n]*(?:think|reason|thought)[^<>\[\]\n]*)(>|\])\s*$", re.IGNORECASE)
 
 
 class ThinkingSwitch(Enum):
@@ -46,48 +47,55 @@ class _Rendered(NamedTuple):
     off: str
     no_think: str
     """With the word in the system prompt that turns thinking off."""
-    asked: str
-    """As `no_think`, with another system prompt."""
+    other_system: str
+    """With another system prompt."""
     turn: str
     """With an answer and its reasoning."""
 
-    @property
-    def begins(self) -> str:
-        """What stands before the reasoning beyond the prompt; empty if the template does not show it."""
-        if self.turn.startswith(self.on) and _REASONING in self.turn:
-            return self.turn[len(self.on) : self.turn.index(_REASONING)]
-        return ""
+
+def thinking_of(template: str, effort: str = "") -> TemplateThinking:
+    """Find out how a template thinks, with this reasoning effort: in milliseconds, once for each template.
+
+    One that cannot be rendered does not think; whoever needs its prompt is told why.
+    """
+    try:
+        return _rendered_thinking(template, effort)
+    except EngineRefused:
+        return TemplateThinking()
 
 
 @lru_cache(maxsize=64)
-def thinking_of(template: str, effort: str = "") -> TemplateThinking:
-    """Find out how a template thinks, with this reasoning effort. Takes some milliseconds; a broken one does not."""
-    if not template:
-        return TemplateThinking()
+def _rendered_thinking(template: str, effort: str) -> TemplateThinking:
+    """Raises EngineRefused, which is not remembered: the fault may be the machine's."""
     question = {"role": "user", "content": _QUESTION}
-    turn = [question, dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _REASONING)]
-    turn[1] |= {"role": "assistant", "content": _ANSWER}
+    reasoning = dict.fromkeys(("reasoning_content", "reasoning", "thinking"), _REASONING)
+    answered = [question, {"role": "assistant", "content": _ANSWER, **reasoning}]
+    on = without_tools(template, _asked([question], turned(True, effort)))
     rendered = _Rendered(
-        _text(template, [question], turned(True, effort)),
-        _text(template, [question], turned(False)),
-        _text(template, [{"role": "system", "content": NO_THINK}, question], {}),
-        _text(template, [{"role": "system", "content": "/"}, question], {}),
-        _text(template, turn, turned(True, effort), ends=True),
+        on,
+        _text(template, _asked([question], turned(False))),
+        _text(template, _asked([{"role": "system", "content": NO_THINK}, question], {})),
+        _text(template, _asked([{"role": "system", "content": "/"}, question], {})),
+        _text(template, _asked(answered, turned(True, effort)) | {"add_generation_prompt": False}),
     )
     switch = ThinkingSwitch.NONE
-    if rendered.on != rendered.off and rendered.off:
+    if rendered.off not in ("", on):
         switch = ThinkingSwitch.VARIABLE
-    elif _ending(rendered.no_think) != _ending(rendered.asked) and _ending(rendered.no_think):
+    elif _ending(rendered.no_think) not in ("", _ending(rendered.other_system)):
         switch = ThinkingSwitch.SYSTEM_PROMPT
-    tags = _shown_tags(rendered) or _known_tags(rendered, template) or _opened_tags(rendered, template)
+    tags = _shown_tags(rendered) or _known_tags(rendered) or _unlisted_tags(on, template) or _tags_of_r1(on, template)
     return TemplateThinking(tags, switch)
 
 
-def _text(template: str, messages: list[dict[str, str]], variables: dict[str, Any], *, ends: bool = False) -> str:
-    """Render without a BOS; empty if that fails."""
-    known = {"messages": messages, "bos_token": "", "eos_token": "", "add_generation_prompt": not ends, "tools": None}
+def _asked(messages: list[dict[str, str]], variables: dict[str, Any]) -> dict[str, Any]:
+    """Return the variables of a prompt for these messages, without a BOS."""
+    return {"messages": messages, "bos_token": "", "eos_token": "", "add_generation_prompt": True, **variables}
+
+
+def _text(template: str, variables: dict[str, Any]) -> str:
+    """Render the template; empty if that fails."""
     try:
-        return render_template(template, known | variables)
+        return without_tools(template, variables)
     except EngineRefused:
         return ""
 
@@ -98,11 +106,13 @@ def _ending(prompt: str) -> str:
 
 def _shown_tags(rendered: _Rendered) -> ThinkingTags | None:
     """Read the tags off a turn that the template renders with its reasoning and its answer."""
-    _, reasoning, rest = rendered.turn.partition(_REASONING)
+    before, reasoning, rest = rendered.turn.partition(_REASONING)
     closing, answer, _ = rest.partition(_ANSWER)
-    if not (reasoning and answer and closing.strip() and rendered.turn.startswith(rendered.on)):
+    if not (reasoning and answer and closing.strip() and before.startswith(rendered.on)):
         return None
-    opening = rendered.begins if rendered.begins.strip() else _last_tag(rendered.on)
+    opening = before.removeprefix(rendered.on)
+    if not opening.strip():  # the prompt has it
+        opening = _last_tag(rendered.on)
     return ThinkingTags(opening, closing.strip()) if opening else None
 
 
@@ -111,34 +121,37 @@ def _last_tag(prompt: str) -> str:
     for tags in KNOWN_TAGS:
         if prompt.rstrip().endswith(opening := tags.opening.strip()):
             return prompt[prompt.rindex(opening) :]
-    found = re.search(r"(?:<[^<>\s]*>[^<>\s]+)?(?:<[^<>]*>|\[[^\[\]]*\])\s*$", _ending(prompt))
+    found = _TAG_AT_THE_END.search(_ending(prompt))
     return found.group() if found else ""
 
 
-def _known_tags(rendered: _Rendered, template: str) -> ThinkingTags | None:
+def _known_tags(rendered: _Rendered) -> ThinkingTags | None:
     """Find the known tags that the prompt opens, closes when the thinking is off, or tells the model to write."""
     on, turn = _ending(rendered.on), _ending(rendered.turn)
+    off = _ending(rendered.off) + _ending(rendered.no_think)
+    instructions = rendered.on.removesuffix(on)
     for tags in KNOWN_TAGS:
         opening = tags.opening.strip()
-        opens = on.rstrip().endswith(opening)
-        without = [_ending(each) for each in (rendered.off, rendered.no_think)]
-        closes = any(tags.closing in each for each in without) and tags.closing not in on
-        is_told = opening in rendered.on and tags.closing in rendered.on.replace(on, "")
-        if opens:
-            return ThinkingTags(_last_tag(rendered.on), tags.closing)
-        if on.endswith(R1_TURN) and tags.closing in template:
-            return tags
-        if closes or is_told or (opening in turn and opening not in on):
-            begins, found, _ = turn.removeprefix(on).partition(opening) if turn.startswith(on) else ("", "", "")
-            exact = f"{begins}{opening}" if found and not begins.strip() else tags.opening
-            return ThinkingTags(exact, tags.closing)
+        if on.rstrip().endswith(opening):
+            return ThinkingTags(_last_tag(on), tags.closing)
+        is_closed_when_off = tags.closing in off and tags.closing not in on
+        is_told = opening in instructions and tags.closing in instructions
+        if is_closed_when_off or is_told or opening in turn:
+            begins, found, _ = turn.removeprefix(on).partition(opening)
+            is_exact = found and turn.startswith(on) and not begins.strip()
+            return ThinkingTags(f"{begins}{opening}" if is_exact else tags.opening, tags.closing)
     return None
 
 
-def _opened_tags(rendered: _Rendered, template: str) -> ThinkingTags | None:
+def _unlisted_tags(on: str, template: str) -> ThinkingTags | None:
     """Find tags that nobody has listed: the prompt ends with one, and the template names its counterpart."""
-    if found := _UNKNOWN_OPENING.search(_ending(rendered.on)):
+    if found := _UNLISTED_OPENING.search(_ending(on)):
         bracket, name, end = found.groups()
         closing = f"{bracket}/{name}{end}"
         return ThinkingTags(found.group(), closing) if closing in template else None
     return None
+
+
+def _tags_of_r1(on: str, template: str) -> ThinkingTags | None:
+    """The first R1 distills think, though their template says no more than how to remove it from earlier turns."""
+    return tags_in(template) if on.endswith(R1_TURN) else None

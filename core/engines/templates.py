@@ -92,9 +92,9 @@ def _rendered(conversation: Conversation, template: str, variables: dict[str, An
         marked.insert(0, {"role": "system", "content": word})
     variables = {"messages": marked, "add_generation_prompt": True, **variables}
     if conversation[0].role != "system":
-        return _without_tools(template, variables)
+        return without_tools(template, variables)
     try:
-        text = _without_tools(template, variables)
+        text = without_tools(template, variables)
     except EngineRefused:
         return ""  # such as “System role not supported”; any other error comes again without a system prompt
     head, mark, _ = text.partition(_MARK.format(0))
@@ -102,7 +102,7 @@ def _rendered(conversation: Conversation, template: str, variables: dict[str, An
     return text if mark and ("system" in template or "system" in head.lower()) else ""
 
 
-def _without_tools(template: str, variables: dict[str, Any]) -> str:
+def without_tools(template: str, variables: dict[str, Any]) -> str:
     """Render with no tools, as transformers says it; or, where a template cannot read that, as llama.cpp does.
 
     `functions` and `datetime` are what FireFunction's template reads.

@@ -170,7 +170,7 @@ class Text:
         if not found:
             return ""
         return (
-            f"The text begins with {found.group().strip()}, a tag of thinking that no model's chat template shows. "
+            f"The text begins with {found.group().strip()}, a thinking tag that no model's chat template shows. "
             "Set the model's thinking tags on its page, or choose a file with its own template."
         )
 

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from itertools import product
+from unittest.mock import Mock
 
 import msgspec
 import psutil
@@ -274,6 +275,16 @@ def test_the_switch_of_a_template_turns_thinking_on_and_off(template):
     assert render(template, "1 + 1?", tags=THINK).endswith("<|im_start|>assistant\n<think>\n")
     off = render(template, "1 + 1?", tags=THINK, thinks=False)
     assert off.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+
+
+def test_a_template_that_could_not_be_rendered_once_is_tried_again(monkeypatch):
+    template = QWEN3 + "{# once #}"
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            templates.RENDERER, "ask", Mock(side_effect=child_process.NoAnswer("the process did not start"))
+        )
+        assert thinking_of(template) == (None, ThinkingSwitch.NONE)
+    assert thinking_of(template) == (THINK, ThinkingSwitch.VARIABLE)
 
 
 # Every template gives a text or a sentence ---------------------------------------------------------------------------
