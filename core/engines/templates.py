@@ -70,9 +70,12 @@ def render_prompt(
     if not text and conversation[0].role == "system":
         conversation = _merged(conversation)
         text = _rendered(conversation, template, variables, word)
-    if thinking and thinks and not text.rstrip().endswith(thinking.opening.strip()):
-        text += thinking.opening
-    return _fill_in(text, conversation)
+    return _fill_in(opened(text, thinking) if thinking and thinks else text, conversation)
+
+
+def opened(prompt: str, thinking: ThinkingTags) -> str:
+    """Open the thinking at the end of a prompt, unless its template has done that."""
+    return prompt if prompt.rstrip().endswith(thinking.opening.strip()) else prompt + thinking.opening
 
 
 def turned(thinks: bool, effort: str = "") -> dict[str, Any]:

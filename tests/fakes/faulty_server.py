@@ -63,11 +63,11 @@ class Wire:
 Answer = Callable[[Wire], None]
 
 
-def stream(*parts: Answer, status: int = 200) -> Answer:
-    """An event stream of these parts, then the end of the connection."""
+def stream(*parts: Answer, status: int = 200, kind: str = "text/event-stream") -> Answer:
+    """A stream of these parts, then the end of the connection."""
 
     def answer(wire: Wire) -> None:
-        wire.head(status, Content_Type="text/event-stream")
+        wire.head(status, Content_Type=kind)
         for part in parts:
             part(wire)
 
@@ -116,6 +116,7 @@ def flood(part: Answer) -> Answer:
 
 def about(model: str = "bytes.gguf", context: int = 1000) -> dict[str, Json]:
     return {
+        "/api/version": {},
         "/slots": {},
         "/props": {"default_generation_settings": {"n_ctx": context}, "total_slots": 1, "chat_template": ""},
         "/v1/models": {"data": [{"id": model, "owned_by": "llamacpp", "meta": {"n_params": 7, "ftype": "Q8_0"}}]},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -153,6 +154,9 @@ def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineErro
 
 def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
     """Make the error for a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
+    if answer.text("error").startswith("{"):  # Ollama quotes what its llama-server reports
+        with suppress(ValueError):
+            answer = Fields(parsed(answer.text("error")))
     report = answer.inside("error") if answer.inside("error").text("message") else answer
     message = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
     quoted = f": “{message}”" if message else ""

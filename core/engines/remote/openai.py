@@ -49,13 +49,11 @@ class ServerKind(NamedTuple):
 
 
 UNKNOWN_KIND = ServerKind("an OpenAI-style server")
-OLLAMA = ServerKind("Ollama")
 KINDS = {
     "vllm": ServerKind("vLLM", ids=True, renders=True, alternatives=True, scores=True, usage=True, top_k=0),
     "sglang": ServerKind("SGLang", ids=True, alternatives=True, usage=True, top_k=-1),
     "organization_owner": ServerKind("LM Studio"),
     "llamacpp": ServerKind("llama-server", top_k=0),
-    "library": OLLAMA,
 }
 """By `owned_by` in `/v1/models`."""
 
@@ -81,11 +79,6 @@ class CompletionsProtocol(protocol.ServerProtocol):
         self._reported_context = entry.count("max_model_len")
         if not self._model:
             raise protocol.UnknownModel(address, protocol.served_models(ask))
-        if kind is OLLAMA:
-            raise EngineRefused(
-                "Ollama wraps every text in its own chat template, so no model can continue another's text.",
-                "Serve the same model with llama-server (docs/servers.md).",
-            )
         self.kind = kind._replace(ids=kind.ids and self._returns_ids(ask))
         self._effort = options.overrides.reasoning_effort
         found = thinking_of(self._template or "", self._effort)

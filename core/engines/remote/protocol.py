@@ -271,11 +271,12 @@ def served_models(ask: Ask) -> tuple[ServedModel, ...]:
 class UnknownModel(EngineRefused):
     """The address names none of the server's models, or none where there are several."""
 
-    def __init__(self, address: ServerAddress, models: Sequence[ServedModel]) -> None:
+    def __init__(self, address: ServerAddress, models: Sequence[ServedModel], or_else: str = "") -> None:
+        """`or_else`: ends the remedy with another one."""
         self.models = tuple(models)
         has = f"{address.host} serves {one_line(', '.join(model.name for model in models)) or 'no model'}"
         example = one_line(models[0].name) if models else "NAME"
         super().__init__(
             f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
-            f"Write its name after the address: {without_model(address.url)}#{example}.",
+            f"Write its name after the address: {without_model(address.url)}#{example}{or_else}.",
         )

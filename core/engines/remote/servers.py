@@ -14,6 +14,7 @@ from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, Un
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
+from baton_reasoning.core.engines.remote.ollama import NotOllama, OllamaEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
@@ -118,10 +119,10 @@ def open_server(
     on_status: StatusCallback | None = None,
     on_wait: Callable[[str], object] = lambda _: None,
 ) -> RemoteEngine:
-    """Open a llama-server through its own protocol, any other through OpenAI's.
+    """Open a llama-server or an Ollama through its own protocol, any other through OpenAI's.
 
-    A router loads the model first: `on_wait` is called with what is waited for; raising a BatonError there ends the
-    wait. Raises EngineLost, EngineRefused.
+    A router or an Ollama loads the model first: `on_wait` is called with what is waited for; raising a BatonError
+    there ends the wait. Raises EngineLost, EngineRefused.
     """
     options = options or RemoteOptions()
     try:
@@ -132,6 +133,8 @@ def open_server(
     except (KeyRefused, UntrustedServer, UnknownModel):
         raise
     except EngineRefused:
+        with suppress(NotOllama):
+            return OllamaEngine(address, options, on_status, on_wait)
         return OpenAICompletionsEngine(address, options, on_status)
 
 
@@ -142,7 +145,7 @@ def try_connection(
 ) -> ConnectionReport:
     """Test everything that a run needs; the key is tested at a protected endpoint. Writes nothing.
 
-    Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
+    Takes a second, unless a router or an Ollama has to load the model: see `open_server` for `on_wait`.
     """
     models: tuple[ServedModel, ...] = ()
     described: list[Finding] = []

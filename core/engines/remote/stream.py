@@ -20,6 +20,31 @@ from baton_reasoning.core.errors import EngineLost, EngineRefused
 
 TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""
+LONGEST_LINE = 2**20
+"""Bytes."""
+
+
+def messages_of(response: httpx2.Response) -> Iterator[Fields]:
+    """Yield the messages of a stream. Raises ValueError for what is not JSON."""
+    for text in _texts_of(response):
+        if text == "[DONE]":  # the end in OpenAI's protocol
+            return
+        yield Fields(parsed(text))
+
+
+def _texts_of(response: httpx2.Response) -> Iterator[str]:
+    """Divide a stream into lines if the server says so, as Ollama does, else into server-sent events."""
+    if not response.headers.get("Content-Type", "").startswith("application/x-ndjson"):
+        yield from (event.data for event in httpx2.EventSource(response))
+        return
+    rest = b""
+    for data in response.iter_bytes():  # not iter_lines, which also ends a line at characters that JSON may contain
+        *lines, rest = (rest + data).split(b"\n")
+        yield from (line.decode() for line in lines if line)
+        if len(rest) > LONGEST_LINE:
+            raise ValueError("a line without an end")
+    if rest:
+        yield rest.decode()
 
 
 @dataclass
@@ -69,12 +94,10 @@ class StreamedAnswer:
         yield End(stop)
 
     def _received(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
-        for number, event in enumerate(httpx2.EventSource(response)):
-            if event.data == "[DONE]":  # the end in OpenAI's protocol
-                return
+        for number, message in enumerate(messages_of(response)):
             if number >= most:
                 raise EngineRefused(f"{self.connection.host} keeps writing after the end of its answer.", SEE_LOG)
-            yield Fields(parsed(event.data))
+            yield message
 
     def _until_end(
         self, events: Iterator[protocol.AnswerEvent | Notice], limit: int, passing: Passing
