@@ -12,7 +12,7 @@ import httpx2
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, parsed
-from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
+from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, Payload, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
@@ -56,7 +56,7 @@ class StreamedAnswer:
         """
         connection = self.connection
         payload = server.payload(self.prompt, request, connection.ask)
-        parser = server.answer_parser(connection.ask)
+        parser = server.answer_parser(self._ask_meanwhile)
         # Above what an honest server sends: one event a token, and progress as it reads.
         most_events = 2 * request.limit + len(self.prompt) + 1000
         self._began = time.perf_counter()
@@ -67,6 +67,10 @@ class StreamedAnswer:
         finally:
             meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
         yield End(stop)
+
+    def _ask_meanwhile(self, path: str, payload: Payload | None) -> Fields:
+        with self.connection.sibling() as sibling:  # its own is taken by the answer
+            return sibling.ask(path, payload)
 
     def _received(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
         for number, event in enumerate(httpx2.EventSource(response)):

@@ -158,6 +158,16 @@ def test_what_comes_all_the_same_is_the_text(answers, written, end_of_it, told):
     assert told in "".join(notices(items))
 
 
+def test_the_ids_of_a_split_character_are_asked_for_while_the_answer_goes_on():
+    half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": 1})
+    rest = event({"content": "é", "tokens": [169], "stop": False, "tokens_predicted": 2})
+    with FaultyServer(stream(half, rest, hold)) as server, opened(server.url, PATIENT) as (_, session):
+        writing = session.write([], 9, seed=1)
+        ids = [token.id for token in (next(writing), next(writing), next(writing)) if not isinstance(token, Handoff)]
+        writing.close()
+    assert ids == list("é".encode())
+
+
 def test_progress_and_the_handoff_are_what_the_server_measured():
     answer = stream(progress(2, 9, cache=2), progress(9, 9, cache=2), A, end(1))
     with FaultyServer(answer, stream(progress(2, 9, cache=2), hold)) as server, opened(server.url, OPTIONS) as found:
