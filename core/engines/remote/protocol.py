@@ -166,10 +166,15 @@ def size_of(prompt: Prompt) -> int:
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 
+KEPT_RUNS = 16
+"""Tokenised runs that are kept beyond those of the last prompt: a lookahead is offered several times before it is
+discarded, and the handoff needs the run before it."""
+
+
 class PromptBuilder:
     """Builds the prompts of one conversation: of token ids, or of text for servers that take no ids.
 
-    A text run of the body is tokenised once, as long as it stays the same.
+    A text run of the body is tokenised once, as long as it stays the same or comes back soon.
     """
 
     def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str], tuple[int, ...]]) -> None:
@@ -185,18 +190,28 @@ class PromptBuilder:
     def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
         """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
         prompt = self._prompt
-        closing = self._card.thinking.closing if self._card.thinking else ""
-        runs = rendered_runs(body, "" if isinstance(prompt, str) else self._card.vocabulary, closing)
+        runs = self._runs(body)
         if extra:
             runs.append(extra)
         texts = [run for run in runs if isinstance(run, str)]
         if isinstance(prompt, str):
             return prompt + "".join(texts)
-        self._known = {text: self._known.get(text) or self._tokenize(ask, text) for text in texts}
+        for text in texts:
+            self._known[text] = self._known.pop(text, ()) or self._tokenize(ask, text)
+        while len(self._known) > len(texts) + KEPT_RUNS:
+            del self._known[next(iter(self._known))]
         ids = list(prompt)
         for run in runs:
             ids += self._known[run] if isinstance(run, str) else run
         return tuple(ids)
+
+    def tokenizes(self, body: Sequence[Part]) -> bool:
+        """Return whether `with_body` may have to ask the server for tokens."""
+        return not isinstance(self._prompt, str) and any(isinstance(run, str) for run in self._runs(body))
+
+    def _runs(self, body: Sequence[Part]) -> list[tuple[int, ...] | str]:
+        closing = self._card.thinking.closing if self._card.thinking else ""
+        return rendered_runs(body, "" if isinstance(self._prompt, str) else self._card.vocabulary, closing)
 
 
 PROBE = "\n".join(

@@ -22,9 +22,31 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineLost, EngineRefused
 from tests.core.engines.local.conftest import GREEDY, handoff, notices
-from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, prefetched, stop, text
+from tests.core.engines.remote.conftest import (
+    HURRIED,
+    OPTIONS,
+    QUESTION,
+    foreign,
+    opened,
+    prefetched,
+    stop,
+    text,
+    wait_for_threads,
+)
 from tests.core.engines.remote.test_protocols import ROUTES, TRIAL
-from tests.fakes.faulty_server import FaultyServer, about, end, error, event, flood, hold, progress, raw, stream, token
+from tests.fakes.faulty_server import (
+    FaultyServer,
+    about,
+    end,
+    error,
+    event,
+    flood,
+    hold,
+    progress,
+    raw,
+    stream,
+    token,
+)
 from tests.patience import PATIENCE
 
 A, B = token("a", 1), token("b", 2)
@@ -238,6 +260,21 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
         list(session.write(foreign("abcd"), 1, seed=1))
         first, newest, _ = server.completions
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
+
+
+def test_a_run_that_comes_back_after_a_lookahead_is_not_tokenised_again():
+    whole = stream(progress(9, 9), end(0))
+    for options in (EAGER, replace(EAGER, supports_prefetch=False)):
+        step = foreign("so", ".\n\n")
+        with FaultyServer(whole) as server, opened(server.url, options) as (_, session):
+            for lookahead in ((), ("Then",), ("Then", " it")):
+                session.prefetch([*step, *foreign(*lookahead)])
+                wait_for_threads("prefetch")
+            asked = [request.body["content"] for request in server.requests if request.path == "/tokenize"]
+            list(session.write(step, 1, seed=1))
+            again = [request.body["content"] for request in server.requests if request.path == "/tokenize"]
+        assert "so.\n\n" in asked
+        assert again == asked
 
 
 @pytest.mark.parametrize(
