@@ -210,6 +210,8 @@ class HttpConnection:
         """Which of a router's models; sent in the payload of a POST or the query of a GET."""
         self._address = address
         self._tls = tls
+        self.was_sent = False
+        """Whether the server has got the whole last request, and has not refused it."""
         self.bytes_sent = 0
         self.bytes_received = 0
         self._policy = policy
@@ -357,6 +359,7 @@ class HttpConnection:
         self.bytes_sent += len(content or b"")
         if self._opening:
             self._opening.join()
+        self.was_sent = False
         try:
             if self._is_cut:
                 raise httpx2.ReadError("cut")
@@ -364,6 +367,7 @@ class HttpConnection:
             with closing(self._send(method, path, content)) as response:
                 try:
                     if response.status_code != HTTPStatus.OK:
+                        self.was_sent = False
                         raise from_status(response, self._body(response), self.host)
                     yield response
                 finally:
@@ -399,6 +403,8 @@ class HttpConnection:
             return self._client.send(request, stream=True)
 
     def _on_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            self.was_sent = True
         if event.endswith(_CONNECTED):
             with self._lock:
                 self._socket = info["return_value"].get_extra_info("socket")

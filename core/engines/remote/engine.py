@@ -47,7 +47,8 @@ class RemoteOptions:
     template: str | None = None
     """A chat template (Jinja) in place of the server's own; needed if the server reveals none."""
     supports_prefetch: bool | None = None
-    """None: if the server is another machine. True for one on this machine with a device of its own."""
+    """None: if the server is another machine, has no prices, and reports what it reuses, since each prefetch sends the
+    whole text. True for one on this machine with a device of its own."""
     overrides: ModelOverrides = field(default_factory=ModelOverrides)
 
 
@@ -73,18 +74,26 @@ class RemoteEngine:
         self._connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
         try:
             self.protocol = self.detect(self._connection.ask)
+            supports_prefetch = self._supports_prefetch()
         except EngineError:
             self._connection.close()
             raise
         # What the person set for the model takes precedence.
-        overrides, prefetch = self.options.overrides, self.options.supports_prefetch
+        overrides = self.options.overrides
         self.protocol.card = replace(
             self.card,
             source=ServerUrls((self.address.url,)),
             thinking=overrides.thinking_tags(self.card.thinking),
-            supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
+            supports_prefetch=supports_prefetch,
             overrides=overrides,
         )
+
+    def _supports_prefetch(self) -> bool:
+        chosen = self.options.supports_prefetch
+        if chosen is not None:
+            return chosen
+        is_free = not self.address.is_this_machine and self.options.prices.are_free
+        return is_free and self.protocol.reports_reuse(self._connection.ask)
 
     def detect(self, ask: Ask) -> protocol.ServerProtocol:
         """Ask the server what it is. Raises EngineError."""
@@ -163,6 +172,9 @@ class RemoteSession:
         """Prefetch requests that have ended, until somebody takes them."""
         self._settled_length = -1
         """Parts of the body that were offered last, where only settled text is."""
+        self._last_answer: StreamedAnswer | None = None
+        self._last_read: Prompt = ""
+        """What the server is known to have read last, as far as it reports what it reuses."""
         try:
             engine.sessions.add(self)
             attach(self)
@@ -366,7 +378,11 @@ class RemoteSession:
                 yield item
 
     def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> StreamedAnswer:
-        return StreamedAnswer(connection, self._retry_policy, self._show, self._check_restart, prompt)
+        if self._last_answer:
+            self._last_read = self._last_answer.read_by_report or self._last_read
+        policy, earlier = self._retry_policy, self._last_read
+        self._last_answer = StreamedAnswer(connection, policy, self._show, self._check_restart, prompt, earlier)
+        return self._last_answer
 
     def _check_restart(self, reused: int | None, connection: HttpConnection) -> None:
         """Ask a server for its model if it reused no token of a text that it has read before: it may have restarted.

@@ -91,6 +91,10 @@ class ServerProtocol(ABC):
     path: str
     """Of the completion endpoint."""
 
+    def reports_reuse(self, ask: Ask) -> bool:  # noqa: ARG002  for those that must be tried
+        """Return whether the server reports how much of a prompt it reused from its KV cache."""
+        return False
+
     @abstractmethod
     def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
         """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
@@ -164,6 +168,12 @@ _BYTES_PER_TOKEN = 4
 def size_of(prompt: Prompt) -> int:
     """Count tokens; for a text, estimate four bytes a token."""
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
+
+
+def common_size(one: Prompt, other: Prompt) -> int:
+    """Count the tokens with which both prompts begin, as `size_of` does."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return size_of(one[: next((n for n, (a, b) in pairs if a != b), len(other))])
 
 
 KEPT_RUNS = 16

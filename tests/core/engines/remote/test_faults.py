@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, Scores, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
-from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
@@ -33,9 +34,10 @@ from tests.core.engines.remote.conftest import (
     text,
     wait_for_threads,
 )
-from tests.core.engines.remote.test_protocols import ROUTES, TRIAL
+from tests.core.engines.remote.test_protocols import ROUTES, TRIAL, listing
 from tests.fakes.faulty_server import (
     FaultyServer,
+    Wire,
     about,
     end,
     error,
@@ -260,6 +262,57 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
         list(session.write(foreign("abcd"), 1, seed=1))
         first, newest, _ = server.completions
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
+
+
+def test_a_server_is_read_along_by_unasked_only_if_it_is_far_free_and_tells_what_it_reuses():
+    whole, prices = stream(progress(9, 9), end(0)), Prices(read=1.0)
+    with FaultyServer(whole) as server:
+        far = ServerAddress("http://office.example", access=ServerAccess(proxy=server.url))
+        for address, options, is_on in (
+            (far, RemoteOptions(HURRIED), True),
+            (far, RemoteOptions(HURRIED, prices), False),
+            (far, RemoteOptions(HURRIED, prices, supports_prefetch=True), True),
+            (ServerAddress(server.url), RemoteOptions(HURRIED), False),
+        ):
+            with closing(LlamaServerEngine(address, options)) as engine:
+                assert engine.card.supports_prefetch is is_on
+    for owner, template, details, is_on in (
+        ("vllm", None, {"cached_tokens": 6}, True),
+        ("vllm", None, None, False),
+        ("somebody", "x", {"cached_tokens": 6}, False),
+    ):
+        trial = {"choices": [{"text": "2", "token_ids": [50]}], "usage": {"prompt_tokens_details": details}}
+        with FaultyServer(partial(Wire.json, value=trial), routes=ROUTES | listing("big", owner)) as server:
+            far = ServerAddress("http://office.example", access=ServerAccess(proxy=server.url))
+            with closing(OpenAICompletionsEngine(far, RemoteOptions(HURRIED, template=template))) as engine:
+                assert engine.card.supports_prefetch is is_on
+
+
+def test_what_is_cut_off_is_on_the_bill_as_an_estimate_and_what_is_refused_is_not():
+    asked = threading.Semaphore(0)
+
+    def silent(wire):
+        asked.release()
+        wire.hold()
+
+    answers = (error(503, "Loading model"), silent, stream(progress(9, 9), A, end(1)), silent)
+    options = replace(EAGER, prices=Prices(read=1_000_000, reused=1_000), retry_policy=RetryPolicy(first_pause=0.01))
+    with FaultyServer(*answers) as server, opened(server.url, options) as (engine, session):
+        prefetched(session, foreign("so"))
+        assert session.usage.cost.sent == 0, "it was refused"
+        session.prefetch(foreign("so", " it"))
+        assert asked.acquire(timeout=PATIENCE)
+        list(session.write(foreign("so", " it"), 1, seed=1))
+        cut, cost = len(server.completions[1]["prompt"]), session.usage.cost
+        assert (cost.sent, cost.read, cost.estimated) == (cut + 9, cut + 9, True)
+        assert engine.meter.usage.money == cut + 9
+        assert [reading.tokens for reading in session.take_prefetched()] == [0], "nobody knows how far it came"
+        session.prefetch(foreign("so", " it", " is"))
+        assert asked.acquire(timeout=PATIENCE)
+        session.cancel()
+        session.close()
+        later, cost = len(server.completions[3]["prompt"]), session.usage.cost
+    assert (cost.sent, cost.reused) == (cut + 9 + later, 9), "of those the server has told that it has nine"
 
 
 def test_a_run_that_comes_back_after_a_lookahead_is_not_tokenised_again():
