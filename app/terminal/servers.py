@@ -63,7 +63,8 @@ class ServerSettings:
         Switch | None,
         option(
             type=SWITCH,
-            help="Let the server prefill a text while the other model writes it [automatic: on another machine].",
+            help="Let the server prefill a text while the other model writes it [automatic: on another machine "
+            "that has no prices and reports what it reuses].",
         ),
     ]
     prices: Annotated[str | None, option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Prices per million tokens.")]

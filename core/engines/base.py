@@ -228,7 +228,7 @@ class ModelCard:
     supports_truncation: bool = True
     """False: recurrent or hybrid memory, rolled back through snapshots."""
     supports_prefetch: bool = False
-    """True: `prefetch` does something, because the model sits on a device of its own."""
+    """True: `prefetch` reads the body, because the model sits on a device of its own."""
     drafting: str = ""
     """The kind of its server's own speculative decoding, in llama.cpp's words (“draft-simple”, “draft-mtp”), or
     “unknown”; empty: none. Drafted tokens come without alternatives."""
@@ -289,7 +289,10 @@ class Session(Protocol):
         ...
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        """Read the body in the background if that delays nothing: a hint that it has grown. Never blocks."""
+        """Read the body in the background if that delays nothing, or prepare to: a hint that it has grown.
+
+        Never blocks.
+        """
         ...
 
     def write(

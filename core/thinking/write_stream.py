@@ -129,12 +129,12 @@ class WriteStream:
         return events.TextDiscarded(self.now(), position, text, tokens)
 
     def _prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
-        """Ask the other model to read ahead while the default writer writes: every few tokens, and at the end of a
+        """Offer the text to the other model while the default writer writes: every few tokens, and at the end of a
         step, so that it can read all of it during a lookahead."""
         if is_takeover or not (ends_step or self.text.tokens[author] % PREFETCH_EVERY == 0):
             return
         other = next((session for who, session in self.sessions.items() if who is not author), None)
-        if other and other.card.supports_prefetch and not self.text.inside_character:
+        if other and not self.text.inside_character:
             other.prefetch(tuple(self.text.body.parts))
 
 

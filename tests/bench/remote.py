@@ -1,5 +1,5 @@
-"""P3: what a handoff to a server costs with prefetching, also to a hybrid model; and a server's speed over the local
-engine's. Small model and server have a core each.
+"""P3: what a handoff to a server costs with prefetching, also to a hybrid model, and over a slow link; and a server's
+speed over the local engine's. Small model and server have a core each.
 
 The test server of the package xllamacpp is another build of llama.cpp than the local engine's, which alone decides
 the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/measurements.md).
@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.base import Handoff, Message, Session, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.open import share_vocabulary
-from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.options import LoadOptions, Sampling
@@ -34,12 +34,14 @@ from tests.bench.table import Row, at_least, at_most, in_turn, left_out, ratios
 from tests.core.engines.local.test_cache import grow
 from tests.core.models.gguf_builder import WORDS
 from tests.packaged_models import qwen_path
+from tests.servers.link import Link, self_signed
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 TURNS = 16
 WILD = Sampling(temperature=1, top_p=1, top_k=0)  # goes on and on
 SMALL_TOKENS, LOOKAHEAD, LARGE_TOKENS = 24, 4, 12
+DELAY = 0.02
 HYBRID_LOOKAHEAD = 12
 """A sentence. A memory that cannot be cut reads a step only once it has ended, while the lookahead is written."""
 HYBRID_SHAPE = {"embedding_length": 1024, "feed_forward_length": 8192, "rope.dimension_count": 256}
@@ -81,6 +83,7 @@ def rows(rounds: int) -> Iterator[Row]:
         with closing(open_server(address, RemoteOptions(supports_prefetch=True))) as large:
             share_vocabulary(local, large)
             yield passing_row("with prefetching", Place(local, large, LOOKAHEAD), 1.5)
+        yield distance_row(local, server)
         with closing(open_server(address)) as remote:
             speeds = in_turn({"local": lambda: speed(local), "server": lambda: speed(remote)}, rounds)
         build = "one build" if os.environ.get(BINARY) else "two builds of llama.cpp"
@@ -95,6 +98,22 @@ def rows(rounds: int) -> Iterator[Row]:
         yield from real_rows(path, large_path)
     else:
         yield left_out("P3", NO_REAL_PAIR)
+
+
+def distance_row(local: LocalEngine, server: LlamaServer) -> Row:
+    """A handoff without prefetching, encrypted, over a link that delays: what it takes longer than without delay."""
+    waits: dict[float, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        tls, public = self_signed(Path(folder))
+        for delay in (0.0, DELAY):
+            with Link(server.port, tls=tls) as front, Link(front.port, delay) as link:
+                address = ServerAddress(f"https://127.0.0.1:{link.port}", KEY, ServerAccess(authority=public))
+                with closing(open_server(address)) as large:
+                    share_vocabulary(local, large)
+                    waits[delay] = [each.wait for each in passes(Place(local, large, LOOKAHEAD))[0]]
+    near = statistics.median(waits[0.0])
+    trips = [(wait - near) / (2 * DELAY) for wait in waits[DELAY]]
+    return at_most("P3", f"handoff over TLS and {DELAY * 1000:.0f} ms each way, in round trips", 1.25, trips)
 
 
 def real_rows(small_path: Path, large_path: Path) -> Iterator[Row]:
@@ -142,12 +161,11 @@ def passes(place: Place) -> tuple[list[Pass], float]:
         for turn in range(TURNS):
             for number, part in enumerate(parts_of(writer, body, SMALL_TOKENS, turn)):
                 body.append(part)
-                if number % PREFETCH_EVERY == 0 and large.card.supports_prefetch:
+                if number % PREFETCH_EVERY == 0:
                     helper.prefetch(tuple(body.parts))
             for part in boundary:
                 body.append(part)
-            if large.card.supports_prefetch:
-                helper.prefetch(tuple(body.parts))
+            helper.prefetch(tuple(body.parts))
             for _ in parts_of(writer, body, lookahead, turn):
                 pass  # discarded, as at a cue; meanwhile the server reads the rest of the step
             at, left = [time.perf_counter()], 0

@@ -138,7 +138,10 @@ class FaultyServer:
         *answers: Answer,
         routes: Mapping[str, Json | Answer] | None = None,
         tls: ssl.SSLContext | None = None,
+        keeps_open: bool = False,
     ) -> None:
+        """`keeps_open`: a connection that nothing but HEAD was asked on."""
+        self.keeps_open = keeps_open
         self.requests: list[Request] = []
         self.routes: dict[str, Json | Answer] = {**about(), **(routes or {})}
         self._answers = list(answers)
@@ -150,6 +153,12 @@ class FaultyServer:
 
             def do_GET(self) -> None:
                 server._serve(self, {})
+
+            def do_HEAD(self) -> None:
+                self.close_connection = not server.keeps_open
+                self.send_response(200)
+                self.send_header("Connection", "keep-alive" if server.keeps_open else "close")
+                self.end_headers()
 
             def do_POST(self) -> None:
                 server._serve(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import queue
+import selectors
 import socket
 import ssl
 import sys
@@ -209,6 +210,8 @@ class HttpConnection:
         """Which of a router's models; sent in the payload of a POST or the query of a GET."""
         self._address = address
         self._tls = tls
+        self.was_sent = False
+        """Whether the server has got the whole last request, and has not refused it."""
         self.bytes_sent = 0
         self.bytes_received = 0
         self._policy = policy
@@ -219,8 +222,7 @@ class HttpConnection:
                 verify=tls,
                 proxy=address.access.proxy or None,  # none: from the environment (HTTPS_PROXY, NO_PROXY …)
                 trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
-                limits=httpx2.Limits(max_connections=1),
-                timeout=httpx2.Timeout(None, connect=policy.connect),
+                limits=httpx2.Limits(max_connections=1, keepalive_expiry=None),  # the server says when
                 follow_redirects=False,
             )
         except (ValueError, httpx2.InvalidURL, ImportError) as error:  # of the given proxy, or the environment's
@@ -230,6 +232,10 @@ class HttpConnection:
             ) from error
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
+        self._opening: threading.Thread | None = None
+        """Opens the connection ahead of the next request."""
+        self._stays_open = True
+        """False once the server was found to close it after each answer."""
         self._is_cut = False
         self._is_halted = False
         self._halts: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -300,7 +306,42 @@ class HttpConnection:
             raise Cancelled
 
     def close(self) -> None:
+        with self._lock:
+            opening, self._stays_open = self._opening, False
+            if opening and opening.is_alive():
+                self.cut()
+        if opening:
+            opening.join()
         self._client.close()
+
+    def open_ahead(self) -> None:
+        """Open the connection in the background, unless it is open: the next request then takes one round trip.
+
+        Call it while no request is running. What goes wrong is left to the next request, which opens its own.
+        """
+        with self._lock:
+            is_opening = self._opening and self._opening.is_alive()
+            if self._is_halted or not self._stays_open or is_opening or self._is_open():
+                return
+            self._is_cut = False
+            self._opening = threading.Thread(target=self._open, name=f"connection to {self.host}", daemon=True)
+            self._opening.start()
+
+    def _open(self) -> None:
+        with (
+            suppress(httpx2.HTTPError),
+            closing(self._send("HEAD", "/v1/models", None, self._policy.connect)) as answer,
+        ):
+            answer.read()
+            self._stays_open = self._stays_open and (self._is_cut or self._is_open())
+
+    def _is_open(self) -> bool:
+        """Return whether the last connection is there: one with something to read was closed by the server."""
+        if self._socket is None or self._socket.fileno() < 0:
+            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            return not selector.select(0)
 
     def forget_cut(self) -> None:
         """Announce a request, which an earlier `cut` does not concern."""
@@ -316,12 +357,17 @@ class HttpConnection:
             payload = {**payload, "model": self.model}
         content = None if payload is None else json.dumps(payload).encode()
         self.bytes_sent += len(content or b"")
+        if self._opening:
+            self._opening.join()
+        self.was_sent = False
         try:
             if self._is_cut:
                 raise httpx2.ReadError("cut")
-            with closing(self._send(path, content)) as response:
+            method = "GET" if content is None else "POST"
+            with closing(self._send(method, path, content)) as response:
                 try:
                     if response.status_code != HTTPStatus.OK:
+                        self.was_sent = False
                         raise from_status(response, self._body(response), self.host)
                     yield response
                 finally:
@@ -343,12 +389,13 @@ class HttpConnection:
                 raise garbage(self.host)
         return bytes(body)
 
-    def _send(self, path: str, content: bytes | None) -> httpx2.Response:
+    def _send(self, method: str, path: str, content: bytes | None, seconds: float | None = None) -> httpx2.Response:
         request = self._client.build_request(
-            "GET" if content is None else "POST",
+            method,
             path,
             content=content,
             headers={"Content-Type": "application/json"},
+            timeout=httpx2.Timeout(seconds, connect=self._policy.connect),
             extensions={"trace": self._on_trace},
         )
         known = self._socket
@@ -361,6 +408,8 @@ class HttpConnection:
             return self._client.send(request, stream=True)
 
     def _on_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_body.complete":
+            self.was_sent = True
         if event.endswith(_CONNECTED):
             with self._lock:
                 self._socket = info["return_value"].get_extra_info("socket")

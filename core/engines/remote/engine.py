@@ -47,7 +47,8 @@ class RemoteOptions:
     template: str | None = None
     """A chat template (Jinja) in place of the server's own; needed if the server reveals none."""
     supports_prefetch: bool | None = None
-    """None: if the server is another machine. True for one on this machine with a device of its own."""
+    """None: if the server is another machine, has no prices, and reports what it reuses, since each prefetch sends the
+    whole text. True for one on this machine with a device of its own."""
     overrides: ModelOverrides = field(default_factory=ModelOverrides)
 
 
@@ -73,18 +74,26 @@ class RemoteEngine:
         self._connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
         try:
             self.protocol = self.detect(self._connection.ask)
+            supports_prefetch = self._supports_prefetch()
         except EngineError:
             self._connection.close()
             raise
         # What the person set for the model takes precedence.
-        overrides, prefetch = self.options.overrides, self.options.supports_prefetch
+        overrides = self.options.overrides
         self.protocol.card = replace(
             self.card,
             source=ServerUrls((self.address.url,)),
             thinking=overrides.thinking_tags(self.card.thinking),
-            supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
+            supports_prefetch=supports_prefetch,
             overrides=overrides,
         )
+
+    def _supports_prefetch(self) -> bool:
+        chosen = self.options.supports_prefetch
+        if chosen is not None:
+            return chosen
+        is_free = not self.address.is_this_machine and self.options.prices.are_free
+        return is_free and self.protocol.reports_reuse(self._connection.ask)
 
     def detect(self, ask: Ask) -> protocol.ServerProtocol:
         """Ask the server what it is. Raises EngineError."""
@@ -158,11 +167,14 @@ class RemoteSession:
         self._other_model: EngineRefused | None = None
         """Set once the server was found to have been restarted with another model."""
         self._closed = False
-        self._prefetch: Prefetch | None = None
+        self._prefetch = Prefetch(engine.new_connection(), self._read_ahead)
         self._prefetched: deque[PrefetchedText] = deque()
         """Prefetch requests that have ended, until somebody takes them."""
         self._settled_length = -1
-        """Parts of the body that were offered last, if the cache cannot be truncated."""
+        """Parts of the body that were offered last, where only settled text is."""
+        self._last_answer: StreamedAnswer | None = None
+        self._last_read: Prompt = ""
+        """What the server is known to have read last, as far as it reports what it reuses."""
         try:
             engine.sessions.add(self)
             attach(self)
@@ -176,8 +188,6 @@ class RemoteSession:
         except BaseException:
             self.close()
             raise
-        if self.card.supports_prefetch:
-            self._prefetch = Prefetch(engine.new_connection(), self._read_ahead)
 
     @property
     def card(self) -> ModelCard:
@@ -199,9 +209,13 @@ class RemoteSession:
         return Handoff(0, 0, 0.0)
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if not self._prefetch:
+        if self._prefetch.is_closed:
             return
-        if not self.card.supports_truncation:
+        self._connection.open_ahead()
+        card = self.card
+        if not (card.supports_prefetch or self._prompt_builder.tokenizes(body)):
+            return
+        if not (card.supports_prefetch and card.supports_truncation):
             body = settled(body)
             if len(body) == self._settled_length:
                 return  # that much was offered before; at first, the conversation alone is read
@@ -281,8 +295,7 @@ class RemoteSession:
             return
         self._closed = True
         self.cancel()
-        if self._prefetch:
-            self._prefetch.close()
+        self._prefetch.close()
         self._connection.close()
         self._engine.status_tracker.close(self)
         self._engine.sessions.discard(self)
@@ -293,12 +306,12 @@ class RemoteSession:
     def _call(self) -> Iterator[None]:
         """Surround one call of this session: prefetching stops first, and the status shows how the call ended.
 
-        Once the server is lost, nothing more is prefetched for this session.
+        A call that ends early has cut its connection, so the next one is opened. Once the server is lost, nothing more
+        is prefetched for this session.
         """
         if self._closed:
             raise EngineLost("This session was closed.", "Open a new one.")
-        if self._prefetch:
-            self._prefetch.end_reading()
+        self._prefetch.end_reading()
         status = ServerStatus()
         try:
             yield
@@ -306,12 +319,13 @@ class RemoteSession:
             status = ServerStatus(ServerState.REFUSED, reason=error.message)
             raise
         except EngineLost as error:
-            if self._prefetch:
-                self._prefetch.close()
+            self._prefetch.close()
             status = ServerStatus(ServerState.LOST, reason=error.message)
             raise
         finally:
             self._show(status)
+            if status == ServerStatus():
+                self._connection.open_ahead()
 
     def _read(self, body: Sequence[Part]) -> Handoff:
         items = self._write(body, CompletionRequest(0, 0, self._sampling))
@@ -364,7 +378,11 @@ class RemoteSession:
                 yield item
 
     def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> StreamedAnswer:
-        return StreamedAnswer(connection, self._retry_policy, self._show, self._check_restart, prompt)
+        if self._last_answer:
+            self._last_read = self._last_answer.read_by_report or self._last_read
+        policy, earlier = self._retry_policy, self._last_read
+        self._last_answer = StreamedAnswer(connection, policy, self._show, self._check_restart, prompt, earlier)
+        return self._last_answer
 
     def _check_restart(self, reused: int | None, connection: HttpConnection) -> None:
         """Ask a server for its model if it reused no token of a text that it has read before: it may have restarted.
@@ -384,9 +402,11 @@ class RemoteSession:
         self._has_read = True
 
     def _read_ahead(self, connection: HttpConnection, body: Sequence[Part]) -> None:
-        """Read a body into the KV cache, in the thread that prefetches. Raises EngineError."""
-        self._meter.allowed(1)
+        """Tokenise a body, and read it into the KV cache if it may be prefetched, in a thread. Raises EngineError."""
         prompt = self._prompt_builder.with_body(body, connection.ask)
+        if not self.card.supports_prefetch:
+            return
+        self._meter.allowed(1)
         if not isinstance(prompt, str):
             prompt = prompt[:-HELD_BACK]
         answer = self._new_answer(connection, prompt)
@@ -461,6 +481,10 @@ class Prefetch:
                     target=self._run, name=f"prefetch on {self._connection.host}", daemon=True
                 )
                 self._thread.start()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
 
     def close(self) -> None:
         self._closed = True

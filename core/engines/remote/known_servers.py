@@ -33,7 +33,8 @@ class KnownServer(BaseModel):
     supports_prefetch: Switch = Field(
         Switch.AUTOMATIC,
         title="Prefetch",
-        description="It reads while the other model writes. Automatic: if it is another machine.",
+        description="It reads while the other model writes. Automatic: on another machine that has no prices and "
+        "reports what it reuses.",
     )
     template: Path | None = Field(
         None, title="Chat template", description="A Jinja file, for servers that do not reveal the model's own."

@@ -123,6 +123,9 @@ class LlamaServerProtocol(protocol.ServerProtocol):
             switches_thinking=found.is_switched,
         )
 
+    def reports_reuse(self, ask: Ask) -> bool:  # noqa: ARG002  the protocol's
+        return True
+
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
         """Return whether the cache can be truncated; a recurrent or hybrid one only goes back to a checkpoint.
 

@@ -56,9 +56,7 @@ class OllamaEngine(RemoteEngine):
         """Connect, and have the model loaded. `on_wait` is called again and again meanwhile; raising a BatonError there
         ends the wait."""
         self._on_wait = on_wait
-        options = options or RemoteOptions()
-        # It has one slot by default, where a prefetch would be in the way, and tells nobody what was reused.
-        super().__init__(address, replace(options, supports_prefetch=options.supports_prefetch or False), on_status)
+        super().__init__(address, options, on_status)
 
     def detect(self, ask: Ask) -> OllamaProtocol:
         version = ""

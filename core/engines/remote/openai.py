@@ -94,6 +94,17 @@ class CompletionsProtocol(protocol.ServerProtocol):
             returns_scores=self.kind.ids and self.kind.scores,
         )
 
+    def reports_reuse(self, ask: Ask) -> bool:
+        """Try it: vLLM and SGLang report it if they were started so, and vLLM only where it has reused something."""
+        if not self.kind.usage:
+            return False
+        trial = {"model": self._model, "prompt": protocol.PROBE, "max_tokens": 1}
+        try:
+            _, again = (ask(self.path, trial).inside("usage") for _ in range(2))
+        except EngineRefused:  # its context is shorter, say
+            return False
+        return "cached_tokens" in again.inside("prompt_tokens_details")
+
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
         prompt: Prompt

@@ -93,6 +93,10 @@ class ServerProtocol(ABC):
     path: str
     """Of the completion endpoint."""
 
+    def reports_reuse(self, ask: Ask) -> bool:  # noqa: ARG002  for those that must be tried
+        """Return whether the server reports how much of a prompt it reused from its KV cache."""
+        return False
+
     @abstractmethod
     def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
         """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
@@ -168,10 +172,21 @@ def size_of(prompt: Prompt) -> int:
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 
+def common_size(one: Prompt, other: Prompt) -> int:
+    """Count the tokens with which both prompts begin, as `size_of` does."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return size_of(one[: next((n for n, (a, b) in pairs if a != b), len(other))])
+
+
+KEPT_RUNS = 16
+"""Tokenised runs that are kept beyond those of the last prompt: a lookahead is offered several times before it is
+discarded, and the handoff needs the run before it."""
+
+
 class PromptBuilder:
     """Builds the prompts of one conversation: of token ids, or of text for servers that take no ids.
 
-    A text run of the body is tokenised once, as long as it stays the same.
+    A text run of the body is tokenised once, as long as it stays the same or comes back soon.
     """
 
     def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str, bool], Sequence[int]]) -> None:
@@ -190,15 +205,17 @@ class PromptBuilder:
     def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
         """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
         prompt = self._prompt
-        closing = self._card.thinking.closing if self._card.thinking else ""
-        runs = rendered_runs(body, "" if isinstance(prompt, str) else self._card.vocabulary, closing)
+        runs = self._runs(body)
         if extra:
             runs.append(extra)
         texts = [run for run in runs if isinstance(run, str)]
         if isinstance(prompt, str):
             return prompt + "".join(texts)
         keys = [(text, isinstance(text, OwnTag)) for text in texts]
-        self._known = {key: self._known.get(key) or self._ids(ask, *key) for key in keys}
+        for key in keys:
+            self._known[key] = self._known.pop(key, ()) or self._ids(ask, *key)
+        while len(self._known) > len(keys) + KEPT_RUNS:
+            del self._known[next(iter(self._known))]
         ids = list(prompt)
         for run in runs:
             ids += self._known[run, isinstance(run, OwnTag)] if isinstance(run, str) else run
@@ -208,6 +225,14 @@ class PromptBuilder:
         if is_own_tag:
             return self._tokenize(ask, text, True)
         return text_ids(text, partial(self._tokenize, ask))
+
+    def tokenizes(self, body: Sequence[Part]) -> bool:
+        """Return whether `with_body` may have to ask the server for tokens."""
+        return not isinstance(self._prompt, str) and any(isinstance(run, str) for run in self._runs(body))
+
+    def _runs(self, body: Sequence[Part]) -> list[tuple[int, ...] | str]:
+        closing = self._card.thinking.closing if self._card.thinking else ""
+        return rendered_runs(body, "" if isinstance(self._prompt, str) else self._card.vocabulary, closing)
 
 
 PROBE = "\n".join(

@@ -12,7 +12,7 @@ import httpx2
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, parsed
-from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
+from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, Payload, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
@@ -59,11 +59,14 @@ class StreamedAnswer:
     """Called as soon as the server says how many tokens it reused (None: it does not); raises EngineRefused if another
     model is there now."""
     prompt: Prompt
+    earlier: Prompt = ""
+    """A prompt that the server has in its cache, by its own report: what is reused if this answer reports nothing."""
     _began: float = field(default_factory=time.perf_counter)
     _progress: protocol.PromptProgress | None = None
     _first_token: float | None = None
     _written: int = 0
     _end: protocol.StreamEnd | None = None
+    _was_sent: bool = False
 
     def items(
         self,
@@ -74,14 +77,15 @@ class StreamedAnswer:
     ) -> Generator[WriteItem, None, None]:
         """Send the request, and yield progress and notices, a handoff, at most `limit` tokens, and an end.
 
-        Leaving it early closes the socket. However it ends, its usage is added to the meter.
+        Leaving it early closes the socket. However it ends, its usage is added to the meter: of a request that is cut
+        off before the server reports anything, the whole prompt, as an estimate.
         Raises Cancelled if the connection is halted; EngineLost if the stream ends before the answer does, if it is
         silent too long, or if the server no longer answers short questions while the request waits. Only whole events
         count: bytes that trickle in are silence.
         """
         connection = self.connection
         payload = server.payload(self.prompt, request, connection.ask)
-        parser = server.answer_parser(connection.ask)
+        parser = server.answer_parser(self._ask_meanwhile)
         # Above what an honest server sends: one event a token, and progress as it reads.
         most_events = 2 * request.limit + len(self.prompt) + 1000
         self._began = time.perf_counter()
@@ -90,8 +94,13 @@ class StreamedAnswer:
             with HttpRequest(connection, server.path, payload, partial(self._received, most=most_events)) as stream:
                 stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
         finally:
+            self._was_sent = connection.was_sent
             meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
         yield End(stop)
+
+    def _ask_meanwhile(self, path: str, payload: Payload | None) -> Fields:
+        with self.connection.sibling() as sibling:  # its own is taken by the answer
+            return sibling.ask(path, payload)
 
     def _received(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
         for number, message in enumerate(messages_of(response)):
@@ -191,7 +200,7 @@ class StreamedAnswer:
 
     def as_prefetched(self) -> PrefetchedText:
         """Return what was read from the beginning until now."""
-        reused, done, _ = self._counts
+        reused, done, _ = self._counts if self._progress or self._first_token else (0, 0, 0)
         return PrefetchedText(self._began, time.perf_counter() - self._began, done - reused)
 
     def _usage(self, bytes_sent: int, bytes_received: int) -> RequestUsage:
@@ -213,15 +222,23 @@ class StreamedAnswer:
     def _counts(self) -> tuple[int, int, int]:
         """Prompt tokens reused, processed so far (reused ones included), and in all, as the server reports them.
 
-        An estimate if it wrote something without reporting; tokens that may have been reused count as read.
+        An estimate if it has the request and reports nothing; tokens that may have been reused then count as read, but
+        for those of `earlier`.
         """
         if self._progress:
             reused, done, total = self._progress
             return min(reused or 0, done), done, total
-        if self._first_token is None:
+        if self._first_token is None and not self._was_sent:
             return 0, 0, 0
         size = protocol.size_of(self.prompt)
-        return 0, size, size
+        return protocol.common_size(self.prompt, self.earlier), size, size
+
+    @property
+    def read_by_report(self) -> Prompt:
+        """What the server has read of the prompt, if it reports what it reuses; else nothing."""
+        if self._progress is None or self._progress.reused is None:
+            return ""
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[: self._progress.done]
 
     @property
     def _status(self) -> ServerStatus:

@@ -80,6 +80,14 @@ def foreign(*words: str) -> list[Part]:
     return [Part(word, Author.SMALL, number, "another") for number, word in enumerate(words)]
 
 
+def wait_for_threads(name: str) -> None:
+    """Wait until no thread whose name begins so is left."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
 def prefetched(session: Any, body: list[Part]) -> Any:
     """Offer a text, wait until its request has ended, and return its PrefetchedText."""
     session.prefetch(body)

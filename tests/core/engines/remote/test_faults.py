@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, Scores, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
-from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
@@ -22,9 +23,32 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineLost, EngineRefused
 from tests.core.engines.local.conftest import GREEDY, handoff, notices
-from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, prefetched, stop, text
-from tests.core.engines.remote.test_protocols import ROUTES, TRIAL
-from tests.fakes.faulty_server import FaultyServer, about, end, error, event, flood, hold, progress, raw, stream, token
+from tests.core.engines.remote.conftest import (
+    HURRIED,
+    OPTIONS,
+    QUESTION,
+    foreign,
+    opened,
+    prefetched,
+    stop,
+    text,
+    wait_for_threads,
+)
+from tests.core.engines.remote.test_protocols import ROUTES, TRIAL, listing
+from tests.fakes.faulty_server import (
+    FaultyServer,
+    Wire,
+    about,
+    end,
+    error,
+    event,
+    flood,
+    hold,
+    progress,
+    raw,
+    stream,
+    token,
+)
 from tests.patience import PATIENCE
 
 A, B = token("a", 1), token("b", 2)
@@ -158,6 +182,16 @@ def test_what_comes_all_the_same_is_the_text(answers, written, end_of_it, told):
     assert told in "".join(notices(items))
 
 
+def test_the_ids_of_a_split_character_are_asked_for_while_the_answer_goes_on():
+    half = event({"content": "", "tokens": [], "stop": False, "tokens_predicted": 1})
+    rest = event({"content": "é", "tokens": [169], "stop": False, "tokens_predicted": 2})
+    with FaultyServer(stream(half, rest, hold)) as server, opened(server.url, PATIENT) as (_, session):
+        writing = session.write([], 9, seed=1)
+        ids = [token.id for token in (next(writing), next(writing), next(writing)) if not isinstance(token, Handoff)]
+        writing.close()
+    assert ids == list("é".encode())
+
+
 def test_progress_and_the_handoff_are_what_the_server_measured():
     answer = stream(progress(2, 9, cache=2), progress(9, 9, cache=2), A, end(1))
     with FaultyServer(answer, stream(progress(2, 9, cache=2), hold)) as server, opened(server.url, OPTIONS) as found:
@@ -228,6 +262,72 @@ def test_only_the_newest_of_the_texts_is_prefetched_next():
         list(session.write(foreign("abcd"), 1, seed=1))
         first, newest, _ = server.completions
     assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
+
+
+def test_a_server_is_read_along_by_unasked_only_if_it_is_far_free_and_tells_what_it_reuses():
+    whole, prices = stream(progress(9, 9), end(0)), Prices(read=1.0)
+    with FaultyServer(whole) as server:
+        far = ServerAddress("http://office.example", access=ServerAccess(proxy=server.url))
+        for address, options, is_on in (
+            (far, RemoteOptions(HURRIED), True),
+            (far, RemoteOptions(HURRIED, prices), False),
+            (far, RemoteOptions(HURRIED, prices, supports_prefetch=True), True),
+            (ServerAddress(server.url), RemoteOptions(HURRIED), False),
+        ):
+            with closing(LlamaServerEngine(address, options)) as engine:
+                assert engine.card.supports_prefetch is is_on
+    for owner, template, details, is_on in (
+        ("vllm", None, {"cached_tokens": 6}, True),
+        ("vllm", None, None, False),
+        ("somebody", "x", {"cached_tokens": 6}, False),
+    ):
+        trial = {"choices": [{"text": "2", "token_ids": [50]}], "usage": {"prompt_tokens_details": details}}
+        with FaultyServer(partial(Wire.json, value=trial), routes=ROUTES | listing("big", owner)) as server:
+            far = ServerAddress("http://office.example", access=ServerAccess(proxy=server.url))
+            with closing(OpenAICompletionsEngine(far, RemoteOptions(HURRIED, template=template))) as engine:
+                assert engine.card.supports_prefetch is is_on
+
+
+def test_what_is_cut_off_is_on_the_bill_as_an_estimate_and_what_is_refused_is_not():
+    asked = threading.Semaphore(0)
+
+    def silent(wire):
+        asked.release()
+        wire.hold()
+
+    answers = (error(503, "Loading model"), silent, stream(progress(9, 9), A, end(1)), silent)
+    options = replace(EAGER, prices=Prices(read=1_000_000, reused=1_000), retry_policy=RetryPolicy(first_pause=0.01))
+    with FaultyServer(*answers) as server, opened(server.url, options) as (engine, session):
+        prefetched(session, foreign("so"))
+        assert session.usage.cost.sent == 0, "it was refused"
+        session.prefetch(foreign("so", " it"))
+        assert asked.acquire(timeout=PATIENCE)
+        list(session.write(foreign("so", " it"), 1, seed=1))
+        cut, cost = len(server.completions[1]["prompt"]), session.usage.cost
+        assert (cost.sent, cost.read, cost.estimated) == (cut + 9, cut + 9, True)
+        assert engine.meter.usage.money == cut + 9
+        assert [reading.tokens for reading in session.take_prefetched()] == [0], "nobody knows how far it came"
+        session.prefetch(foreign("so", " it", " is"))
+        assert asked.acquire(timeout=PATIENCE)
+        session.cancel()
+        session.close()
+        later, cost = len(server.completions[3]["prompt"]), session.usage.cost
+    assert (cost.sent, cost.reused) == (cut + 9 + later, 9), "of those the server has told that it has nine"
+
+
+def test_a_run_that_comes_back_after_a_lookahead_is_not_tokenised_again():
+    whole = stream(progress(9, 9), end(0))
+    for options in (EAGER, replace(EAGER, supports_prefetch=False)):
+        step = foreign("so", ".\n\n")
+        with FaultyServer(whole) as server, opened(server.url, options) as (_, session):
+            for lookahead in ((), ("Then",), ("Then", " it")):
+                session.prefetch([*step, *foreign(*lookahead)])
+                wait_for_threads("prefetch")
+            asked = [request.body["content"] for request in server.requests if request.path == "/tokenize"]
+            list(session.write(step, 1, seed=1))
+            again = [request.body["content"] for request in server.requests if request.path == "/tokenize"]
+        assert "so.\n\n" in asked
+        assert again == asked
 
 
 @pytest.mark.parametrize(

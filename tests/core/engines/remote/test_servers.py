@@ -1,21 +1,14 @@
 """Servers of any kind: the test of a connection, TLS and proxies, routers with several models, and pools."""
 
-import datetime
-import ipaddress
 import re
-import ssl
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine
 from baton_reasoning.core.engines.remote.answers import NotReady
@@ -29,9 +22,10 @@ from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
-from tests.core.engines.local.conftest import GREEDY
-from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, text
+from tests.core.engines.local.conftest import GREEDY, notices
+from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, text, wait_for_threads
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, about, end, error, hold, progress, stream, token
+from tests.servers.link import Link, self_signed
 from tests.servers.llama_server import KEY
 
 ANSWER = stream(token("a", 1), end(1))
@@ -111,26 +105,6 @@ def test_a_server_that_drafts_says_how_if_it_tells(params, kind):
 # How a server is reached
 
 
-def self_signed(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """How a server on 127.0.0.1 speaks TLS with a certificate that it signed itself, and that certificate as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    today, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), today - day, today + day)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    public, private = folder / "certificate.pem", folder / "key.pem"
-    public.write_bytes(certificate.public_bytes(pem))
-    private.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(public, private)
-    return tls, public
-
-
 def test_a_certificate_of_ones_own_is_accepted_by_its_file_or_knowing_the_risk(tmp_path):
     tls, public = self_signed(tmp_path)
     with FaultyServer(stream(token("a", 1), hold), stream(token("b", 1), end(1)), tls=tls) as server:
@@ -174,6 +148,47 @@ def test_a_proxy_is_gone_through():
         assert "The proxy for office.example failed" in str(through_tls.problem), "it knows no CONNECT"
     with pytest.raises(EngineRefused, match="proxy for office cannot be used"):
         open_server(ServerAddress("http://office", access=ServerAccess(proxy="nonsense")))
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_a_handoff_takes_one_round_trip_over_a_connection_that_was_opened_before(tmp_path, is_encrypted):
+    """Each takeover is left early, which cuts its connection. A server may close the next one while it is idle."""
+    tls, public = self_signed(tmp_path)
+    scheme = "https" if is_encrypted else "http"
+    answer = stream(progress(9, 9, 8), token("a", 1), hold)
+    with (
+        FaultyServer(answer, tls=tls if is_encrypted else None, keeps_open=True) as server,
+        Link(int(server.url.rpartition(":")[2])) as link,
+    ):
+        address = ServerAddress(f"{scheme}://127.0.0.1:{link.port}", KEY, ServerAccess(authority=public))
+        with (
+            closing(LlamaServerEngine(address, RemoteOptions())) as engine,
+            closing(engine.open(QUESTION, GREEDY)) as session,
+        ):
+
+            def take_over() -> tuple[int, int]:
+                """Return the round trips until the first token, and the connections that were opened, ahead or not."""
+                trips, accepted = link.round_trips, link.accepted
+                writing = session.write([], 9, seed=1)
+                items = [next(writing), next(writing)]
+                assert (text(items), notices(items)) == ("a", [])
+                trips = link.round_trips - trips
+                writing.close()
+                wait_for_threads("connection to")
+                return trips, link.accepted - accepted
+
+            take_over()
+            assert [take_over(), take_over()] == [(1, 1), (1, 1)]
+            link.drop()
+            accepted = link.accepted
+            session.prefetch([])  # a hint, as the other model writes
+            wait_for_threads("connection to")
+            assert link.accepted - accepted == 1, "never more than one ahead"
+            assert take_over() == (1, 1)
+            link.drop()
+            trips, opened_now = take_over()
+            assert (trips > 1, opened_now) == (True, 2), "without a hint a fresh one, without a word"
+        assert not any(thread.name.startswith("connection to") for thread in threading.enumerate())
 
 
 # Routers: several models behind one address, loaded when they are needed
