@@ -1,4 +1,4 @@
-"""Engines on servers: connections that can be cut, retries, prefetching, usage, and the protocol of each kind of server.
+"""Engines on servers: connections that can be cut, retries, prefetching, usage, and the protocol of each server.
 
 servers.py ──► engine.py ──► stream.py ──► connection.py
                    │             │
