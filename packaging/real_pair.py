@@ -117,7 +117,7 @@ def provide(model: SplitModel) -> int:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"\n{model.target.parent} cannot be written: {error.strerror or error}.", file=sys.stderr)
+        print(f"\n{model.target.parent} cannot be used: {error.strerror or error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         done = f"{model.whole_parts} of {len(model.packages)} packages"

