@@ -41,7 +41,7 @@ test-windows: setup-tests ## Run all tests on a Windows Python, under Wine: WHAT
 	@packaging/windows/setup.sh
 	@QT_QPA_PLATFORM=offscreen packaging/windows/python.sh -m pytest $(parallel) -rs $(WHAT)
 
-real-pair: setup-tests ## Fetch a real large model (1.09 GB) for `test-long` and `bench`
+real-pair: setup-tests ## Fetch a small and a large real model (1.57 GB) for `test-long` and `bench`
 	@$(venv_python) packaging/real_pair.py
 
 coverage: setup-tests ## Run `make test`, and list the lines and branches that it misses

@@ -15,7 +15,7 @@ from hypothesis import is_hypothesis_test, settings
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
-from tests.packaged_models import gemma_path, qwen_path, smollm2_path
+from tests.packaged_models import gemma_path, real_pair_paths, smollm2_path
 from tests.systems import is_wine, user_in
 from tests.tiers import size
 
@@ -99,9 +99,9 @@ def gemma():
 
 
 @pytest.fixture(scope="session")
-def qwen():
-    """Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: the large model of a real pair. Only tests of the long tier use it."""
-    return qwen_path() or pytest.skip("the model of 1.5B is not here; `make real-pair` fetches it (1.09 GB)")
+def real_pair():
+    """Qwen2.5-Coder-Instruct of 0.5B and 1.5B, Q4_K_M: a pair of one family. Only tests of the long tier use it."""
+    return real_pair_paths() or pytest.skip("the real pair is not here; `make real-pair` fetches it (1.57 GB)")
 
 
 @pytest.fixture(scope="session")

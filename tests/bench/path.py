@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
 from tests.bench.table import Row, at_least, in_turn, left_out, ratios
-from tests.packaged_models import qwen_path
+from tests.packaged_models import real_pair_paths
 
 TOKENS = 200
 SETTLING = 2.5
@@ -37,17 +37,23 @@ GOAL = 0.97
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    what = "small only through Baton / bare `llama_decode`"
-    for name, values in measure(Setup(bench_model(), 1024), (0, 20), rounds).ratios.items():
-        yield at_least("P1", f"{what}{name}", GOAL, values)
+    yield from short_rows(bench_model(), "", rounds)
     if read_header(bench_model()).context_length >= LONG_CONTEXT:
         yield from long_rows(bench_model(), "", rounds)
     else:
         yield left_out("P1", f"{LONG:,} tokens of text are more than {bench_model().name} was trained for")
-    if large := qwen_path():
-        yield from long_rows(large, f", {large.stem}", rounds)
+    if pair := real_pair_paths():
+        yield from short_rows(pair.small, f", {pair.small.stem}", rounds)
+        for model in pair:
+            yield from long_rows(model, f", {model.stem}", rounds)
     else:
         yield left_out("P1", NO_REAL_PAIR)
+
+
+def short_rows(model: Path, name: str, rounds: int) -> Iterator[Row]:
+    what = "small only through Baton / bare `llama_decode`"
+    for recorded, values in measure(Setup(model, 1024), (0, 20), rounds).ratios.items():
+        yield at_least("P1", f"{what}{recorded}{name}", GOAL, values)
 
 
 def long_rows(model: Path, name: str, rounds: int) -> Iterator[Row]:

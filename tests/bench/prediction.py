@@ -2,8 +2,8 @@
 
 What each model costs is measured as the program does it, and multiplied by what it did in the runs: the tokens that it
 wrote, checked and read. With drafts only their acceptance is taken from the runs, not their number. The pairs are the
-demo pair, made as costly as real ones (costly.py), SmolLM2 with its own copy at 32 bits, and SmolLM2 with Gemma and
-with a model of 1.5B, which have other vocabularies, so that nothing is drafted.
+demo pair, made as costly as real ones (costly.py), SmolLM2 with its own copy at 32 bits, a real pair of one family, and
+SmolLM2 with Gemma and with the large model of that pair, which have other vocabularies, so that nothing is drafted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model, f32_copy
 from tests.bench.table import Row, left_out
-from tests.packaged_models import gemma_path, qwen_path
+from tests.packaged_models import gemma_path, real_pair_paths
 
 RATIO = 13
 PROBLEMS = 2
@@ -52,12 +52,13 @@ def rows(rounds: int) -> Iterator[Row]:
         yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [LIST], rounds))
         if gemma := gemma_path():
             yield row(f"{model.stem} and {gemma.stem}", ratios(model, gemma, OFTEN, [LIST], rounds, drafts=False))
-        if real := qwen_path():
-            pair = f"{model.stem} and {real.stem}"
-            yield row(pair, ratios(model, real, OFTEN, [LIST], rounds, drafts=False))
+        if real := real_pair_paths():
+            yield row(f"{real.small.stem} and {real.large.stem}", ratios(*real, OFTEN, [LIST], rounds))
+            pair = f"{model.stem} and {real.large.stem}"
+            yield row(pair, ratios(model, real.large, OFTEN, [LIST], rounds, drafts=False))
             # Once: the question takes minutes to read, and is read anew after the costs were measured.
             question = f"{LONG_TEXT}\n{LIST}"
-            found = ratios(model, real, OFTEN, [question], 1, drafts=False, context=LONG_CONTEXT)
+            found = ratios(model, real.large, OFTEN, [question], 1, drafts=False, context=LONG_CONTEXT)
             yield row(f"{pair}, a question of {LONG_TOKENS:,} tokens", found)
         else:
             yield left_out("P12", NO_REAL_PAIR)

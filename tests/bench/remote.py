@@ -33,7 +33,7 @@ from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_
 from tests.bench.table import Row, at_least, at_most, in_turn, left_out, ratios
 from tests.core.engines.local.test_cache import grow
 from tests.core.models.gguf_builder import WORDS
-from tests.packaged_models import qwen_path
+from tests.packaged_models import real_pair_paths
 from tests.servers.link import Link, self_signed
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
@@ -94,8 +94,9 @@ def rows(rounds: int) -> Iterator[Row]:
             ratios(speeds["server"], speeds["local"]),
         )
     yield from hybrid_rows()
-    if large_path := qwen_path():
-        yield from real_rows(path, large_path)
+    if pair := real_pair_paths():
+        for small in (path, pair.small):
+            yield real_row(small, pair.large)
     else:
         yield left_out("P3", NO_REAL_PAIR)
 
@@ -116,8 +117,8 @@ def distance_row(local: LocalEngine, server: LlamaServer) -> Row:
     return at_most("P3", f"handoff over TLS and {DELAY * 1000:.0f} ms each way, in round trips", 1.25, trips)
 
 
-def real_rows(small_path: Path, large_path: Path) -> Iterator[Row]:
-    """A large model of another family, to which the text is handed over as text, after a long one."""
+def real_row(small_path: Path, large_path: Path) -> Row:
+    """After a long text: handed over as text to a large model of another family, as ids to one of its own."""
     with (
         closing(LocalEngine(small_path, OPTIONS.model_copy(update={"context": LONG_CONTEXT}))) as small,
         LlamaServer(ServerOptions(str(large_path), context=LONG_CONTEXT)) as server,
@@ -126,7 +127,7 @@ def real_rows(small_path: Path, large_path: Path) -> Iterator[Row]:
         with closing(open_server(ServerAddress(server.url, KEY), options)) as large:
             share_vocabulary(small, large)
             way = f"with prefetching, after {LONG_TOKENS:,} tokens, {small_path.stem} and {large_path.stem}"
-            yield passing_row(way, Place(small, large, LOOKAHEAD, before=LONG_TEXT), 1.5)
+            return passing_row(way, Place(small, large, LOOKAHEAD, before=LONG_TEXT), 1.5)
 
 
 def hybrid_rows() -> Iterator[Row]:

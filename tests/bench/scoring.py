@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
 from tests.bench.table import Row, at_most, in_turn, left_out, ratios
-from tests.packaged_models import qwen_path
+from tests.packaged_models import real_pair_paths
 
 TEXT, LONG = 512, 7_400
 GOAL = 1.25
@@ -25,9 +25,9 @@ def rows(rounds: int) -> Iterator[Row]:
     plain, with_alternatives = measure(bench_model(), 0, (0, 5), rounds)
     yield at_most("P9", what, GOAL, plain)
     yield at_most("P9", f"{what}, with 5 alternatives", GOAL, with_alternatives)
-    if large := qwen_path():
-        (after_long,) = measure(large, LONG, (0,), rounds)
-        yield at_most("P9", f"{what}, after {LONG:,} tokens of text, {large.stem}", GOAL, after_long)
+    if pair := real_pair_paths():
+        (after_long,) = measure(pair.large, LONG, (0,), rounds)
+        yield at_most("P9", f"{what}, after {LONG:,} tokens of text, {pair.large.stem}", GOAL, after_long)
     else:
         yield left_out("P9", NO_REAL_PAIR)
 

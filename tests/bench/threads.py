@@ -1,8 +1,8 @@
 """P13: one model through Baton, which chooses its threads, over what a person would run instead with its own defaults.
 
-The models are one of 1.5B, as a large one is, and the small one of the other figures. On a machine that does nothing
-else Baton is compared with bare decodes as llama-bench makes them and with llama.cpp's own server; beside processes
-that keep a core busy each, with every fixed number of threads through Baton.
+The models are those of a real pair, and the small one of the other figures. On a machine that does nothing else Baton
+is compared with bare decodes as llama-bench makes them and with llama.cpp's own server; beside processes that keep a
+core busy each, with every fixed number of threads through Baton.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from baton_reasoning.core.thinking.interruptions import Limits
 from tests.bench.generated import NO_REAL_PAIR, bench_model
 from tests.bench.path import SETTLING, Setup, bare_decodes, prompt_length
 from tests.bench.table import Row, at_least, in_turn, left_out, ratios, spread
-from tests.packaged_models import qwen_path
+from tests.packaged_models import real_pair_paths
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
 CONTEXT = 1024
@@ -41,10 +41,10 @@ BUSY = (1, 2)
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    for path in (qwen_path(), bench_model()):
-        if path is None:
-            yield left_out("P13", NO_REAL_PAIR)
-            continue
+    pair = real_pair_paths()
+    if not pair:
+        yield left_out("P13", NO_REAL_PAIR)
+    for path in (*(pair or ()), bench_model()):
         yield from idle_rows(path, rounds)
         with ExitStack() as stack:
             engines = {

