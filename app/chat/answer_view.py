@@ -26,7 +26,7 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.opinion import several_models_error
 from baton_reasoning.core.thinking.trace import Piece
-from baton_reasoning.core.words.speed import time_saved
+from baton_reasoning.core.words.speed import did_not_pay, time_saved
 
 MOST_LINES = 12
 EDGES = 20
@@ -129,7 +129,7 @@ class AnswerView(AnswerPane):
         """Over the step that a person edits."""
         self.scoreboard = ScoreboardView(lambda request: actions.carry_out(self.exchange, request))
         self.time = label("", Role.MUTED, wrap=True)
-        """How long it took, and the large model alone would have taken."""
+        """How long it took, and the large model alone would have taken; if nothing was gained, what to change."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
         self.review = AnswerReview(self, session.reviews, partial(session.fork, author=Author.LARGE))
@@ -169,9 +169,10 @@ class AnswerView(AnswerPane):
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
         by_both = trace.finish is Finish.END_OF_TEXT and trace.totals[Author.LARGE].kept
-        saved = time_saved(trace, self._costs.of(trace.started.large)) if by_both and trace.started else ""
-        self.time.setText(saved)
-        self.time.setVisible(bool(saved) and self.scoreboard.isHidden())
+        cost = self._costs.of(trace.started.large) if by_both and trace.started else None
+        gained = (did_not_pay(trace, cost) or time_saved(trace, cost)) if by_both else ""
+        self.time.setText(gained)
+        self.time.setVisible(bool(gained) and self.scoreboard.isHidden())
         for press in self._icons:
             press.setVisible(self.is_over)
         for review in self._reviews:

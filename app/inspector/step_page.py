@@ -17,9 +17,8 @@ from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.authors import SIGN, WHO, own_names
+from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
 from baton_reasoning.core.words.numbers import duration
 
@@ -46,7 +45,8 @@ class StepPage(QWidget):
         self._piece: Piece | None = None
         self._shown = (0, 0)
         """Tokens and events that are shown."""
-        self.number, self.sentence = label("", Role.MUTED), label("", Role.HEADING, wrap=True, selectable=True)
+        self.number = label("", Role.MUTED, wrap=True)
+        self.sentence = label("", Role.HEADING, wrap=True, selectable=True)
         self._replaced_title = label("", Role.MUTED, wrap=True)
         self._replaced = label("", Role.REPLACED, wrap=True, selectable=True)
         self._token = label("", Role.MUTED, wrap=True)
@@ -71,7 +71,8 @@ class StepPage(QWidget):
         if piece is self._piece and state == self._shown:
             return
         self._piece, self._shown = piece, state
-        self.number.setText(f"Step {piece.step + 1}")
+        writer = piece.card.label if piece.card else WHO[piece.author]
+        self.number.setText(f"Step {piece.step + 1}, by {SIGN[piece.author]} {writer}")
         self.sentence.setText(step_sentence(trace, piece))
         other = _other(piece)
         self.again.setText(f"Continue with {SIGN[other]}")
@@ -82,7 +83,7 @@ class StepPage(QWidget):
         self._replaced.setText(piece.replaced.strip())
         for widget in (self._replaced_title, self._replaced):
             widget.setVisible(bool(piece.replaced.strip()))
-        self.details.show_facts([("Model", own_names(trace)(piece)), *facts_of(piece)])
+        self.details.show_facts(facts_of(piece))
         token = piece.tokens[0] if piece.tokens else None
         likeliest = alternatives_of(token) if token else []
         self.alternatives.show_facts(likeliest)
@@ -129,8 +130,6 @@ def facts_of(piece: Piece) -> list[Fact]:
         tokens = f"{counted(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
         read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
     return [
-        ("Reason", POLICIES.reason(piece.reason).label if piece.reason else ""),
-        ("Cue", cue_text(piece)),
         ("Length", counted(len(piece.tokens), "token") + planned if piece.tokens else ""),
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
@@ -139,11 +138,6 @@ def facts_of(piece: Piece) -> list[Fact]:
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),
     ]
-
-
-def cue_text(piece: Piece) -> str:
-    """Return the cue and its category: “Wait” (reflection)."""
-    return f"“{piece.cue.word}” ({piece.cue.category.value})" if piece.cue and piece.author.is_model else ""
 
 
 def score_text(piece: Piece) -> str:

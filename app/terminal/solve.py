@@ -42,7 +42,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_json
 from baton_reasoning.core.words.labels import bills_of
-from baton_reasoning.core.words.speed import speed_of_pair, time_saved
+from baton_reasoning.core.words.speed import did_not_pay, speed_of_pair, time_saved
 
 BEYOND_THE_DEMO = (
     "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
@@ -169,14 +169,15 @@ def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
 
 
 def print_costs(pair: Pair, trace: Trace, costs: ModelCosts, control: Control) -> None:
-    """Print the time saved against the large model alone, and the usage of servers.
+    """Print the time saved against the large model alone, or why none was, and the usage of servers.
 
     Models of unknown speed are measured now, after the answer.
     """
     with suppress(EngineError):  # the answer is there, and says what happened to the model
         costs.measure(pair, control.attach)
-    if saved := time_saved(trace, costs.of(pair.large.card) if pair.large else None):
-        write_figures(saved)
+    cost = costs.of(pair.large.card) if pair.large else None
+    if gained := did_not_pay(trace, cost) or time_saved(trace, cost):
+        write_figures(gained)
     for line in bills_of(pair):
         write_figures(line)
 

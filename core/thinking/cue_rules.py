@@ -15,11 +15,11 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from baton_reasoning.core.thinking.policy import Ablation, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
-from baton_reasoning.core.thinking.requests import Insert, May, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import Insert, May, Measure, Program, Step, TakeOver, Until, Written
 from baton_reasoning.core.thinking.text import Text
 
-VERIFICATION = TakeoverReason("verification", "Verification takeover")
-EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover")
+VERIFICATION = TakeoverReason("verification", "Verification")
+EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Too many reflections")
 RULES = (VERIFICATION, EXCESSIVE_REFLECTION)
 ALLOWED, LONGER_TAKEOVERS = "reflections allowed", "longer takeovers"
 """Names of counters, as a person reads them beside a step."""
@@ -186,7 +186,8 @@ class CuePolicy(Policy):
         tokens."""
         settings = self.settings
         n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
-        takeover = self.take_over(n3, EXCESSIVE_REFLECTION)
+        too_many = Measure("reflections", self.counters["reflections"], self.counters[ALLOWED])
+        takeover = self.take_over(n3, EXCESSIVE_REFLECTION, measure=too_many)
         if not (yield from May(takeover)):
             return
         self.counters["reflections"] = 0
@@ -195,8 +196,10 @@ class CuePolicy(Policy):
         yield from Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION)
         yield from takeover
 
-    def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> TakeOver:
-        return TakeOver(tokens, reason, cue, self.settings.until)
+    def take_over(
+        self, tokens: int, reason: TakeoverReason, cue: Cue | None = None, measure: Measure | None = None
+    ) -> TakeOver:
+        return TakeOver(tokens, reason, cue, self.settings.until, measure=measure)
 
     def prose(self, text: str) -> str:
         """Blank out the parts of a text in which cues do not count; positions stay the same."""

@@ -2,7 +2,7 @@
 
 Only numbers show that a takeover corrected something. Either the left side of an equation has another value
 (`338 + 649 = 087`, then `= 987`), or the text is mostly that of the lookahead or of the step before, with one number
-changed. What differs more than that is new text, and nothing is said about it.
+changed that is a value. What differs more than that, or counts another step, is new text, and nothing is said about it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ LONGEST_LEFT = 80
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(rf"{_NUMBER.pattern}|\w+|[^\w\s]")
 """A number, a word or a mark."""
+_ORDINAL = re.compile(
+    r"\bsteps?\s+(\d+)|(\d+)(?:st|nd|rd|th)\b"  # step 4, the 4th
+    r"|^[\s#>×_-]*(?:\w+\s+(\d+):|\(?(\d{1,2})[.:)](?=[\s×_]+\S))",  # Case 4: …, 4. …, **4.** …
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A number that counts steps, items or places, in one of its groups. `_plain` has made × of the stars of Markdown."""
 _LATEX = re.compile(r"\\(?:left|right|,|;|!|quad|[()\[\]])|[${}]")
 _OPERATORS = {r"\times": "×", r"\cdot": "×", r"\div": "÷", "*": "×", "−": "-"}
 _VALUE = re.compile(rf"=\s*(-?{_NUMBER.pattern})")
@@ -116,7 +122,10 @@ def _equations(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _by_words(now: str, before: str) -> Correction | None:
-    """Return the one number that differs between two texts that are alike otherwise and share another number."""
+    """Return the one number that differs between two texts that are alike otherwise and share another number, unless it
+    only counts steps."""
+    if _ORDINAL.findall(before) != _ORDINAL.findall(now):
+        return None
     words = [_WORD.findall(text) for text in (before, now)]
     numbers = [list(filter(_NUMBER.fullmatch, each)) for each in words]
     if min(map(len, words)) < FEWEST_WORDS or not 1 < len(numbers[0]) == len(numbers[1]):

@@ -350,9 +350,8 @@ class Driver:
             return self._no_takeover()
         start = yield from self._clear_place(request)
         self._asked = request.author
-        yield events.TakeoverStarted(
-            self.stream.now(), request.reason.id, request.cue, request.tokens, start, request.author, request.until
-        )
+        asked = (request.cue, request.tokens, start, request.author, request.until, request.measure)
+        yield events.TakeoverStarted(self.stream.now(), request.reason.id, *asked)
         tokens = list[TokenWritten]()
         try:
             yield from self._write_takeover(request, start, tokens)

@@ -54,6 +54,15 @@ class Until(Enum):
     """At the first end of a sentence or step; the tokens are a cap."""
 
 
+class Measure(NamedTuple):
+    """What a policy measured before it handed over, and the limit that decided."""
+
+    name: str
+    """In a person's words: “entropy”, “score”."""
+    value: float
+    limit: float
+
+
 # Events hold no cycles: `gc=False` spares the garbage collector 33,000 tokens of a long answer.
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", gc=False):
     """Something that happened. Encoded as a JSON object: the tag as `event`, then the fields that differ from their
@@ -176,6 +185,8 @@ class TakeoverStarted(Event, frozen=True, tag="takeover_started"):
     position: Count
     author: Author = Author.LARGE
     until: Until = Until.TOKENS
+    measure: Measure | None = None
+    """What decided; None where it was no number, but a cue, a person or every step."""
 
 
 class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):

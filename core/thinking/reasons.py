@@ -14,19 +14,19 @@ class TakeoverReason:
     id: str
     """Stored in traces, so it never changes."""
     label: str
-    """Shown to people."""
+    """Shown to people: alone, and after “Handed over:”."""
     capped: bool = True
     """Whether a limit on the large share refuses a takeover for this reason."""
 
 
 OPENING = TakeoverReason("opening", "Opening by the large model")
-ANSWER = TakeoverReason("answer", "The answer", capped=False)
+ANSWER = TakeoverReason("answer", "The reasoning is over", capped=False)
 LARGE_ONLY = TakeoverReason("large only", "Large model only", capped=False)
 SMALL_ONLY = TakeoverReason("small only", "Small model only")
 UNCLOSED = TakeoverReason("thinking left open", "Reasoning was left open")
 REPETITION = TakeoverReason("repetition", "Repetition detected")
 BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up")
-PERSON = TakeoverReason("a person asked", "Manual takeover", capped=False)
+PERSON = TakeoverReason("a person asked", "You asked for it", capped=False)
 EDITED = TakeoverReason("edited", "Edited by a person")
 
 ALONE = frozenset({LARGE_ONLY.id, SMALL_ONLY.id})

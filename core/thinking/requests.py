@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from baton_reasoning.core.engines.base import Judgement, Scores
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cues import Cue
+from baton_reasoning.core.thinking.events import Measure as Measure
 from baton_reasoning.core.thinking.events import TokenWritten, Tried
 from baton_reasoning.core.thinking.events import Until as Until
 from baton_reasoning.core.thinking.reasons import TakeoverReason
@@ -131,6 +132,8 @@ class TakeOver(Request[Written]):
     """Whether what waits is accepted, so that the takeover follows it."""
     ends: Callable[[Written], bool] | None = None
     """Tells after each token whether the takeover ends there."""
+    measure: Measure | None = None
+    """What decided: the views of a step say it beside the reason."""
 
     @property
     def limit(self) -> int:

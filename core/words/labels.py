@@ -16,20 +16,18 @@ from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverrides, ModelSource, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.opinion import Opinion
+from baton_reasoning.core.thinking.reasons import ALONE
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
-from baton_reasoning.core.words.numbers import duration, money
+from baton_reasoning.core.words.numbers import duration, measured, money
 
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
-NO_TAKEOVER = {reasons.LARGE_ONLY.id, reasons.ANSWER.id, reasons.OPENING.id}
-"""Reasons for which the large model writes without taking anything over."""
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
@@ -44,17 +42,16 @@ ENDINGS = {
 
 def piece_text(piece: Piece, remark: str = "", name: str = "") -> str:
     """Return who wrote a piece, how much and why, with a remark between: “◆ the large model, 30 tokens”, and in the
-    next line “Reflection takeover: Wait”. `name`: its model's, where several wrote (`own_names`)."""
+    next line “Handed over at “Wait”: reflection”. `name`: its model's, where several wrote (`own_names`)."""
     who = f"{SIGN[piece.author]} {WHO[piece.author]} {name}".rstrip()
     length = f", {counted(len(piece.tokens), 'token')}" if piece.author.is_model else ""
-    why = POLICIES.reason(piece.reason).label if piece.reason else ""
-    if piece.cue and piece.author is Author.LARGE and why:
-        why += f": {piece.cue.word}"
+    why = handed_over(piece) or (POLICIES.reason(piece.reason).label if piece.reason else "")
     return "\n".join(filter(None, (f"{who}{length}", remark, why)))
 
 
 def step_sentence(trace: Trace, piece: Piece) -> str:
-    """Return “The large model took over at “Hold on” and corrected 73298 to 73198.”"""
+    """Return why a step was handed over, and to what effect: “Handed over at “Hold on”: reflection. Corrected 73298 to
+    73198”; of any other, who wrote it."""
     part = "this part of the answer" if piece.in_answer else "this step"
     match piece.author:
         case Author.PERSON:
@@ -62,21 +59,27 @@ def step_sentence(trace: Trace, piece: Piece) -> str:
         case Author.INSERTED:
             because = f": {POLICIES.reason(piece.reason).label.lower()}" if piece.reason else ""
             return f"Baton inserted this text{because}."
-        case Author.SMALL:
-            return f"The small model wrote {part}."
-    if piece.takeover is None or piece.reason in NO_TAKEOVER:
-        return f"The large model wrote {part}."
+    if not (why := handed_over(piece)):
+        return f"The {piece.author.value} model wrote {part}."
     index = next(number for number, each in enumerate(trace.pieces) if each is piece)
     goes_on = index > 0 and trace.pieces[index - 1].takeover is piece.takeover
     change = correction_by(trace.pieces, index)
-    effect = f" and corrected {change.before} to {change.after}" if change else ""
-    return f"The large model {'went on' if goes_on else _took_over(piece)}{effect}."
+    effect = f". Corrected {change.before} to {change.after}" if change else ""
+    return f"{handed_over(piece, 'Still handed over') if goes_on else why}{effect}"
 
 
-def _took_over(piece: Piece) -> str:
-    if piece.cue:
-        return f"took over at “{piece.cue.word}”"
-    return "took over because you asked for it" if piece.reason == reasons.PERSON.id else "took over"
+def handed_over(piece: Piece, opening: str = "Handed over") -> str:
+    """Return why a piece was handed over: “Handed over at “Hold on”: reflection”, “Handed over: unsure how to begin.
+    Entropy 2.13, limit 1.5”; "" if it was not."""
+    takeover = piece.takeover
+    if takeover is None or takeover.reason in ALONE:
+        return ""
+    label, measure = POLICIES.reason(takeover.reason).label, takeover.measure
+    why = f"{opening}{f' at “{takeover.cue.word}”' if takeover.cue else ''}: {label[:1].lower()}{label[1:]}"
+    if measure is None:
+        return why
+    name = f"{measure.name[:1].upper()}{measure.name[1:]}"
+    return f"{why}. {name} {measured(measure.value)}, limit {measured(measure.limit)}"
 
 
 def title_of(settings: RunSettings) -> str:

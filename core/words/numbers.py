@@ -41,6 +41,11 @@ def day_and_time(moment: datetime) -> str:
     return f"{local.day} {local:%b %Y, %H:%M}"
 
 
+def measured(value: float) -> str:
+    """Format a number that was measured, with three digits: 2.13, 0.0421, 1,250."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
 def money(amount: float, currency: str) -> str:
     """Format an amount of money: 0.0021 EUR; nothing where no price is known."""
     return f"{amount:,.4f} {currency}".rstrip() if amount or currency else ""

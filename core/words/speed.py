@@ -1,10 +1,11 @@
-"""Says what to expect of a pair on this machine, where it hardly pays, and how long the large model alone would have
-taken."""
+"""Says what to expect of a pair on this machine, where it hardly pays, how long the large model alone would have taken,
+and why an answer did not pay."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.model_costs import (
     USUAL_SHARE,
     ModelCost,
@@ -14,7 +15,10 @@ from baton_reasoning.core.model_costs import (
     seconds_of_large_alone,
 )
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.run import Pair
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted
+from baton_reasoning.core.thinking.policy import Policy
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.numbers import duration, rough_duration
 
@@ -26,6 +30,11 @@ FEWEST_PARAMETERS = 500_000_000
 WIDEST_GAP = 8
 """Times as many parameters as a small model that was not trained to reason. One that was trained worked at 1.5 to 32
 billion in the paper."""
+
+NEARLY_ALL = 0.8
+"""A large share above it leaves the small model next to nothing to gain."""
+SPARING = "first-token-entropy"
+"""The policy that is advised where the large model writes too much under another."""
 
 
 def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:
@@ -103,6 +112,44 @@ def _gap_warning(small: int, large: int, is_reasoner: bool) -> str:
 
 def _rate(seconds: float) -> str:
     return f"{1 / seconds:.1f}" if 1 / seconds < 3 else f"{1 / seconds:,.0f}"
+
+
+def did_not_pay(trace: Trace, cost_of_large: ModelCost | None = None) -> str:
+    """Say that an answer of two models gained nothing, and what to change: “The large model wrote 93%. To let it
+    write less, choose a higher “Unsure from (τ)” than 1.”
+
+    "" if it paid or did not end well, and if one model was to write alone, was lost, or was called by a person.
+    `cost_of_large`: see `seconds_of_large_alone`.
+    """
+    policy = POLICIES.get(trace.started.policy) if trace.started and trace.finish is Finish.END_OF_TEXT else None
+    is_by_choice = trace.is_steered or any(notice.lost for notice in trace.notices)
+    if policy is None or len(policy.needs.writers) < 2 or is_by_choice:
+        return ""
+    share, less = trace.large_share, _lets_it_write_less(trace, policy)
+    if share > NEARLY_ALL:
+        return f"The large model wrote {share:.0%}.{f' To let it write less, choose {less}.' if less else ''}"
+    alone = seconds_of_large_alone(trace, cost_of_large)
+    if alone is None or trace.seconds < HARDLY_FASTER * alone:
+        return ""
+    found = f"{share:.0%} by the large model, {duration(trace.seconds)}; alone about {rough_duration(alone)}"
+    return f"{found}: nothing gained. Choose {f'{less} or ' if less else ''}models farther apart in size."
+
+
+def _lets_it_write_less(trace: Trace, policy: type[Policy]) -> str:
+    """Return “a higher “Unsure from (τ)” than 1”: the setting that was the limit of most of its takeovers; else the
+    policy under which it writes less, if these models can run that and did not."""
+    assert trace.started
+    takeovers = [event for event in trace.events if isinstance(event, TakeoverStarted) and event.author is Author.LARGE]
+    measures = [event.measure for event in takeovers if event.measure]
+    if measures and 2 * len(measures) >= len(takeovers):
+        last, settings = measures[-1], trace.started.settings.get("policy", {})
+        how = "higher" if last.value >= last.limit else "lower"
+        for name, field in policy.Settings.model_fields.items():
+            if settings.get(name) == last.limit:
+                return f"a {how} “{field.title}” than {last.limit:g}"
+    sparing = POLICIES[SPARING]
+    is_possible = policy is not sparing and unmet_need(sparing, trace.started.cards) is None
+    return f"the policy “{sparing.title}”" if is_possible else ""
 
 
 def time_saved(trace: Trace, cost_of_large: ModelCost | None = None) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Program, Score, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Measure, Program, Score, Step, TakeOver, Until
 from baton_reasoning.core.thinking.text import Text
 
 DISAGREEMENT = TakeoverReason("disagreement", "Unlikely to the large model")
@@ -39,5 +39,6 @@ class Agreement(Policy):
         while True:
             yield from Step(draft=True)
             scores = yield from Score()
-            if scores.mean_logprob < self.settings.bound:
-                yield from TakeOver(self.settings.step_cap, DISAGREEMENT, until=Until.STEP)
+            agreement = Measure("agreement", scores.mean_logprob, self.settings.bound)
+            if agreement.value < agreement.limit:
+                yield from TakeOver(self.settings.step_cap, DISAGREEMENT, until=Until.STEP, measure=agreement)

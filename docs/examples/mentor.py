@@ -15,7 +15,7 @@ from pydantic import Field
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Judge, LookAhead, Program, TakeOver, Trial, Written
+from baton_reasoning.core.thinking.requests import Judge, LookAhead, Measure, Program, TakeOver, Trial, Written
 from baton_reasoning.core.thinking.text import Text
 
 MENTOR = TakeoverReason("mentor", "Chosen by the small model")
@@ -54,7 +54,7 @@ class Mentor(Policy):
             judged = yield from Judge(question, ("A", "B"), Author.SMALL)
             by_small, by_large = judged.probabilities
             if by_large > by_small:
-                yield from TakeOver(tokens, MENTOR)
+                yield from TakeOver(tokens, MENTOR, measure=Measure("preference", by_large, by_small))
 
     def is_compared(self, word: Written) -> bool:
         """Draw for the beginning of a word: each place of the text has its own draw, wherever a run began."""

@@ -14,7 +14,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.policies.step_score import DIGITS, QUESTION, score_of
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Judge, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Judge, Measure, Program, Step, TakeOver, Until
 from baton_reasoning.core.thinking.text import Text
 
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
@@ -48,5 +48,6 @@ class SelfCheck(Policy):
             if sum(checked.probabilities[:3]) >= self.settings.sure:
                 continue
             judged = yield from Judge(QUESTION, DIGITS)
-            if score_of(judged.probabilities, weighted=False) < self.settings.threshold:
-                yield from TakeOver(self.settings.step_cap, REJECTED, until=Until.STEP)
+            score = Measure("score", score_of(judged.probabilities, weighted=False), self.settings.threshold)
+            if score.value < score.limit:
+                yield from TakeOver(self.settings.step_cap, REJECTED, until=Until.STEP, measure=score)

@@ -8,6 +8,7 @@ The bounds are not published; ours suit no pair in particular.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from pydantic import Field
 from baton_reasoning.core.thinking.cues import Category
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
-from baton_reasoning.core.thinking.requests import Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import Measure, Program, Step, TakeOver, Until, Written
 from baton_reasoning.core.thinking.text import Text
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
@@ -57,18 +58,23 @@ class Triggers(Policy):
             step = yield from Step(draft=True)
             if step.closed or step.text_ended:
                 return  # no step follows in which the large model could help
-            if self.goes_in_circles(step) or text.repeats_step:
+            hesitating = Measure("hesitating steps", self.hesitating_with(step), self.settings.hesitations)
+            confidence = Measure("confidence", self.confidence_in(step), self.settings.confidence)
+            goes_in_circles = hesitating.value >= hesitating.limit
+            if goes_in_circles or text.repeats_step:
                 self.counters["hesitating"] = 0
-                yield from TakeOver(cap, UNPRODUCTIVE, until=Until.STEP, keep=True)
-            elif self.is_too_sure(step):
-                yield from TakeOver(cap, OVERCONFIDENCE, until=Until.STEP)
+                why = hesitating if goes_in_circles else None
+                yield from TakeOver(cap, UNPRODUCTIVE, until=Until.STEP, keep=True, measure=why)
+            elif confidence.value > confidence.limit:
+                yield from TakeOver(cap, OVERCONFIDENCE, until=Until.STEP, measure=confidence)
 
-    def goes_in_circles(self, step: Written) -> bool:
-        """Count the step if it hesitates; tell whether that makes too many in a row."""
+    def hesitating_with(self, step: Written) -> int:
+        """Count the step if it hesitates; return how many do in a row."""
         hesitates = self.lexicon.sign(step.text) is Category.REFLECTION
         self.counters["hesitating"] = self.counters["hesitating"] + 1 if hesitates else 0
-        return self.counters["hesitating"] >= self.settings.hesitations
+        return self.counters["hesitating"]
 
-    def is_too_sure(self, step: Written) -> bool:
+    def confidence_in(self, step: Written) -> float:
+        """Return the mean log-probability of its tokens; that of an impossible step if none is known."""
         logprobs = [token.logprob for token in step.tokens if token.logprob is not None]
-        return bool(logprobs) and sum(logprobs) / len(logprobs) > self.settings.confidence
+        return sum(logprobs) / len(logprobs) if logprobs else -math.inf

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_event
 
 from baton_reasoning.core.engines.base import (
     DeviceShare,
@@ -28,9 +29,20 @@ from baton_reasoning.core.model_costs import (
     seconds_of_large_alone,
 )
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.events import (
+    Event,
+    Finish,
+    HandedOver,
+    Measure,
+    Noticed,
+    RunEnded,
+    RunStarted,
+    TakeoverStarted,
+    TokenWritten,
+)
+from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.words.speed import time_saved
+from baton_reasoning.core.words.speed import did_not_pay, time_saved
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL = ModelCost(decode=0.02, further=0.01, prefill=0.002)
@@ -101,6 +113,74 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     several = RunStarted(0.0, (), "keywords", {}, 0, other, other, prompt_tokens=100, thinking=True)
     both = trace_of(*SMALL_WRITES, *LARGE_WRITES, several, *LARGE_WRITES)
     assert seconds_of_large_alone(both, LARGE) is None, "which of the two?"
+
+
+# What did not pay, and what to change
+
+ENDED = RunEnded(14.2, Finish.END_OF_TEXT)
+SWITCH = "the policy “First-token entropy”"
+
+
+def test_an_answer_that_took_as_long_as_the_large_model_alone_is_said_to_have_gained_nothing():
+    whole = (*SMALL_WRITES, *LARGE_WRITES)  # 15 s alone
+    remedy = f"Choose {SWITCH} or models farther apart in size."
+    told = f"25% by the large model, 14.2 s; alone about 15 s: nothing gained. {remedy}"
+    assert did_not_pay(trace_of(*whole, ENDED)) == told
+    assert did_not_pay(trace_of(*whole, RunEnded(13.4, Finish.END_OF_TEXT))) == "", "a tenth less"
+    few = trace_of(*SMALL_WRITES, *LARGE_WRITES[:9], ENDED)
+    assert did_not_pay(few) == "", "too little to estimate from"
+    assert did_not_pay(few, LARGE) == told.replace("25%", "21%").replace("15 s", "11 s")
+
+
+def nearly_all(policy="keywords", measure=None, before=(), by=Author.LARGE, **settings):
+    """The large model writes 40 of 45 tokens, by two takeovers."""
+    took = TakeoverStarted(2.0, "any", None, 9, 0, by, measure=measure)
+    card = ModelCard("a model", "", 1000)
+    begun = RunStarted(0.0, (), policy, {"policy": {"policy": policy, **settings}}, 0, card, card, 100, thinking=True)
+    large = (token(Author.LARGE, 5.0 + 0.1 * number) for number in range(40))
+    return [begun, *SMALL_WRITES[:6], *before, took, took, *large, ENDED]
+
+
+@pytest.mark.parametrize(
+    ("events", "remedy"),
+    [
+        (nearly_all(), SWITCH),
+        (nearly_all("every-step"), SWITCH),
+        (nearly_all("first-token-entropy", Measure("entropy", 1.5, 1), tau=1.0), "a higher “Unsure from (τ)” than 1"),
+        (nearly_all("step-score", Measure("score", 4, 7), threshold=7), "a lower “Minimum score” than 7"),
+        (nearly_all("random", Measure("draw", 0.1, 0.9), p=0.9), "a lower “Chance” than 0.9"),
+        (nearly_all("relay", Measure("ease", 128, 128), by=Author.SMALL, sentence_cap=128), SWITCH),
+        (nearly_all("keywords", Measure("reflections", 20, 20), c=15), SWITCH),  # c has grown: no setting says 20
+        (nearly_all("first-token-entropy", tau=1.0), ""),  # of an earlier version
+    ],
+)
+def test_what_lets_it_write_less_is_the_setting_that_decided_or_another_policy(events, remedy):
+    said = did_not_pay(Trace.of(events))
+    assert said == f"The large model wrote 89%.{f' To let it write less, choose {remedy}.' if remedy else ''}"
+
+
+def test_a_policy_that_the_models_cannot_run_is_not_advised():
+    server = ModelCard("a model", "", 1000, returns_alternatives=False)
+    events = [replace_event(event, small=server) if isinstance(event, RunStarted) else event for event in nearly_all()]
+    assert did_not_pay(Trace.of(events)) == "The large model wrote 89%."
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        nearly_all()[:-1],
+        [*nearly_all()[:-1], RunEnded(9.0, Finish.MAX_TOKENS)],
+        nearly_all("always"),
+        nearly_all("drafted"),
+        nearly_all("of another version"),
+        nearly_all(before=[TakeoverStarted(2.0, PERSON.id, None, 9, 0)]),
+        nearly_all(before=[Noticed(2.0, "It is gone.", Author.SMALL)]),
+    ],
+    ids=["nothing", "live", "cut off", "large alone", "drafted", "unknown", "a person's wish", "the small one lost"],
+)
+def test_nothing_is_said_of_an_answer_that_goes_on_was_cut_off_or_was_meant_to_be_one_models(events):
+    assert did_not_pay(Trace.of(events), LARGE) == ""
 
 
 # Costs are measured, and kept until the file or how it is loaded changes

@@ -16,7 +16,7 @@ from pydantic import Field
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import WITHOUT_END, Program, TakeOver, ToEnd
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Measure, Program, TakeOver, ToEnd
 from baton_reasoning.core.thinking.text import Text
 
 ASKED = "asked"
@@ -52,14 +52,16 @@ class Cascade(Policy):
     settings: Settings
 
     def think(self, text: Text) -> Program:
-        reason = UNSURE_REST if text.position else UNSURE_ANSWER
+        reason, unsure = UNSURE_REST if text.position else UNSURE_ANSWER, None
         if not self.counters[ASKED]:
             draft = yield from ToEnd()
             confidence = sum(map(margin, draft.tokens)) / max(1, len(draft.tokens))
-            if draft.text_ended and confidence >= self.settings.tau:
+            if confidence < self.settings.tau:
+                unsure = Measure("confidence", confidence, self.settings.tau)
+            elif draft.text_ended:
                 return
             self.counters[ASKED] = 1
-        yield from TakeOver(WITHOUT_END, reason)
+        yield from TakeOver(WITHOUT_END, reason, measure=unsure)
 
 
 def margin(token: TokenWritten) -> float:

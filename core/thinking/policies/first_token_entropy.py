@@ -13,10 +13,20 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.requests import WITHOUT_END, LookAhead, More, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import (
+    WITHOUT_END,
+    LookAhead,
+    Measure,
+    More,
+    Program,
+    Step,
+    TakeOver,
+    Until,
+    Written,
+)
 from baton_reasoning.core.thinking.text import Text
 
-ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
+ENTROPY = TakeoverReason("first-token entropy", "Unsure how to begin")
 
 
 class FirstTokenEntropy(Policy):
@@ -58,8 +68,10 @@ class FirstTokenEntropy(Policy):
             first = yield from LookAhead()
             while not self.has_begun(first):
                 first = yield from More()
-            if self.is_unsure(first):
-                took = yield from TakeOver(cap, ENTROPY, until=Until.STEP)
+            entropy, tau = self.entropy_of(first), self.settings.tau
+            if entropy is not None and entropy >= tau:
+                unsure = Measure("entropy", entropy, tau)
+                took = yield from TakeOver(cap, ENTROPY, until=Until.STEP, measure=unsure)
                 if not took.skipped:
                     continue
             yield from Step(cap)
@@ -74,7 +86,8 @@ class FirstTokenEntropy(Policy):
             return True
         return any(token.text and not token.text.isspace() for token in look.tokens)
 
-    def is_unsure(self, first: Written) -> bool:
-        """Tell whether the small model was unsure of the first token: of its first part, if it is half a character."""
+    def entropy_of(self, first: Written) -> float | None:
+        """Return the entropy of the step's first token, or of its first part if it is half a character; None if there
+        is no such token."""
         begun = [token for token in first.tokens if not token.text.isspace()]
-        return bool(begun) and not first.text_ended and begun[0].entropy_of_alternatives >= self.settings.tau
+        return begun[0].entropy_of_alternatives if begun and not first.text_ended else None

@@ -26,9 +26,9 @@ from baton_reasoning.core.thinking.reasons import TakeoverReason
 from baton_reasoning.core.thinking.requests import Discard, LookAhead, More, Program, Request, Written
 from baton_reasoning.core.thinking.trace import Trace
 
-REFLECTION = TakeoverReason("reflection", "Reflection takeover")
-AFFIRMATION = TakeoverReason("affirmation", "Affirmation takeover")
-EVERY_STEP = TakeoverReason("every step", "Every step")
+REFLECTION = TakeoverReason("reflection", "Reflection")
+AFFIRMATION = TakeoverReason("affirmation", "Affirmation")
+EVERY_STEP = TakeoverReason("every step", "Every step begins so")
 
 _BY_CUE = {Category.REFLECTION: REFLECTION, Category.AFFIRMATION: AFFIRMATION, Category.VERIFICATION: REFLECTION}
 """A word that only verifies leads to a takeover, too: the authors classify with both lists together."""

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Measure, Program, Step, TakeOver, Until
 from baton_reasoning.core.thinking.text import Text
 
-RANDOM = TakeoverReason("random", "Random takeover")
+RANDOM = TakeoverReason("random", "Drawn by chance")
 
 
 class RandomTakeover(Policy):
@@ -46,5 +46,7 @@ class RandomTakeover(Policy):
         while True:
             yield from Step(here=True)
             # Each place of the text has its own draw, wherever a run began.
-            if random.Random(f"{self.context.seed} {text.position}").random() < self.settings.p:
-                yield from TakeOver(self.settings.n1, RANDOM, until=self.settings.until)
+            drawn = random.Random(f"{self.context.seed} {text.position}").random()
+            draw = Measure("draw", drawn, self.settings.p)
+            if draw.value < draw.limit:
+                yield from TakeOver(self.settings.n1, RANDOM, until=self.settings.until, measure=draw)

@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
 from baton_reasoning.core.thinking.requests import WITHOUT_END, LookAhead, More, Program, Step, TakeOver, Until, Written
 from baton_reasoning.core.thinking.text import Text
 
-RELAY = TakeoverReason("easy sentence", "Easy sentence, by the small model")
+RELAY = TakeoverReason("easy sentence", "Easy sentence")
 
 
 class Relay(Policy):

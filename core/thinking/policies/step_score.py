@@ -14,7 +14,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.requests import Close, Judge, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Close, Judge, Measure, Program, Step, TakeOver, Until
 from baton_reasoning.core.thinking.text import Text
 
 SCORE = TakeoverReason("low step score", "Low step score")
@@ -65,7 +65,8 @@ class StepScore(Policy):
         while True:
             yield from Step(settings.step_cap, draft=True)
             judgement = yield from Judge(settings.question, DIGITS)
-            if score_of(judgement.probabilities, settings.weighted) < settings.threshold:
-                yield from TakeOver(settings.step_cap, SCORE, until=Until.STEP)
+            score = Measure("score", score_of(judgement.probabilities, settings.weighted), settings.threshold)
+            if score.value < score.limit:
+                yield from TakeOver(settings.step_cap, SCORE, until=Until.STEP, measure=score)
             if text.thinking and text.repeats_step:
                 yield from Close(REPETITION)

@@ -15,10 +15,10 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import LookAhead, Program, TakeOver, Written
+from baton_reasoning.core.thinking.requests import LookAhead, Measure, Program, TakeOver, Written
 from baton_reasoning.core.thinking.text import Text
 
-TOKEN_ENTROPY = TakeoverReason("token entropy", "Unsure token")
+TOKEN_ENTROPY = TakeoverReason("token entropy", "Unsure of this token")
 LONGEST = 512
 """Tokens of a takeover that the return rule does not end before."""
 
@@ -62,12 +62,14 @@ class TokenEntropy(Policy):
         settings = self.settings
         while True:
             look = yield from LookAhead()
-            if not any(token.entropy_or_estimate >= settings.tau for token in look.tokens):
+            most = max((token.entropy_or_estimate for token in look.tokens), default=-1.0)
+            entropy = Measure("entropy", most, settings.tau)
+            if entropy.value < entropy.limit:
                 continue
             if settings.returns_below:
-                yield from TakeOver(LONGEST, TOKEN_ENTROPY, ends=self.is_sure)
+                yield from TakeOver(LONGEST, TOKEN_ENTROPY, ends=self.is_sure, measure=entropy)
             else:
-                yield from TakeOver(1, TOKEN_ENTROPY)
+                yield from TakeOver(1, TOKEN_ENTROPY, measure=entropy)
 
     def is_sure(self, took: Written) -> bool:
         """Tell whether the large model is sure of its newest token, and returns."""

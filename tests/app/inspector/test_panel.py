@@ -27,6 +27,7 @@ from baton_reasoning.core.thinking.cue_rules import VERIFICATION
 from baton_reasoning.core.thinking.cues import Match
 from baton_reasoning.core.thinking.events import Finish, RunEnded, TakeoverEnded, TakeoverStarted, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -34,7 +35,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.core.thinking.running import HERE
 from tests.fakes import mixed
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine
 
 
 def takeover(window):
@@ -61,19 +62,16 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     qtbot.waitUntil(lambda: len({top(each) for each in rows}) == 1)
     assert 0 < top(page.details_button) - top(page.again) < 2 * page.again.height(), "they follow each other"
     told = texts(window)
-    assert f"Step {piece.step + 1} | The large model took over at “Wait”." in told
-    assert "What the small model was writing" in told
-    assert "Reflection takeover" not in told
+    assert f"Step {piece.step + 1}, by ◆ large | Handed over at “Wait”: reflection | What the small" in told
+    assert "Length" not in told
     window.inspector.step.details_button.click()
-    told = texts(window)
-    assert "Reflection takeover" in told
-    assert "“Wait” (reflection)" in told
+    assert "Length" in texts(window)
     assert f"{piece.handoff.prefilled} tokens read" in dict(facts_of(piece))["Handoff"]
     facts = dict(facts_of(exchange.trace.pieces[0]))
     assert "Handoff" not in facts
     assert "tokens read" in facts["Prompt"], "what is read before the first step"
     window.inspector.step.details_button.click()
-    assert "Reflection takeover" not in texts(window)
+    assert "Length" not in texts(window)
     page.again.click()
     assert page.again.accessibleName() == "Continue with the small model"
     qtbot.waitUntil(lambda: window.session.ready)
@@ -99,6 +97,17 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     assert pressed == ["Copy", "▸ Details"], "where answers are only read"
 
 
+def test_the_first_line_of_a_step_says_the_value_that_handed_it_over_and_its_limit(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.small.chances = lambda body: TORN if body.endswith("\n\n") else CERTAIN
+    window = make_window(loader)
+    window.preferences.change_run(policy=FirstTokenEntropy.Settings(tau=1.25))
+    answer_to(window, qtbot, "2 + 2?")
+    exchange, piece = takeover(window)
+    last_answer(window).ribbon.chosen.emit(exchange.trace.pieces.index(piece))
+    assert window.inspector.step.sentence.text() == "Handed over: unsure how to begin. Entropy 1.39, limit 1.25"
+
+
 def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(ask, qtbot):
     window = ask("2 + 2?")
     exchange, piece = takeover(window)
@@ -112,6 +121,7 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
     for _ in range(index):
         qtbot.keyClick(timeline, Qt.Key.Key_Right)
     assert f"Piece {index + 1}: ◆ the large model" in timeline.accessibleDescription()
+    assert "Handed over at “Wait”: reflection" in timeline.accessibleDescription(), "as in the step's first line"
     qtbot.keyClick(timeline, Qt.Key.Key_Return)
     assert inspector.piece is piece
     assert inspector.step.isVisible()
@@ -278,10 +288,12 @@ def test_models_that_were_to_go_on_and_wrote_nothing_repeat_nothing(qtbot):
     assert ("Wrote", "0 tokens") in model_facts(trace, Author.SMALL)
 
 
-def test_a_step_names_its_model_where_several_wrote(qtbot):
+def test_a_step_names_who_wrote_it(qtbot):
     page = StepPage()
     qtbot.addWidget(page)
-    for trace, named in ((Trace.of(mixed.by_two_pairs()), True), (Trace.of(mixed.by_one_pair()), False)):
-        page.show_piece(trace, trace.pieces[0])
-        told = [each.text() for each in page.details.findChildren(QLabel) if not each.isHidden()]
-        assert (told[:2] == ["Model", "SmolLM2-135M Q8_0"]) is named
+    trace, names = mixed.with_a_person(), list[str]()
+    for piece in trace.pieces:
+        page.show_piece(trace, piece)
+        names.append(page.number.text())
+    writers = ["● SmolLM2-135M Q8_0", "◆ Qwen2.5-0.5B Q8_0", "● SmolLM2-135M Q8_0", "✎ a person", "● gemma-3-270m Q8_0"]
+    assert [name.partition(", by ")[2] for name in names] == writers

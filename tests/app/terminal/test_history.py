@@ -248,7 +248,7 @@ def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far
     results, read = str(tmp_path / "results"), SecondOpinion.read
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
     before = say("batch", "failures", results)
-    for words in ("16 answers, ", "Wrong answer: ", "Reflection takeover"):
+    for words in ("16 answers, ", "Wrong answer: ", "Reflection"):
         assert any(words in line for line in before)
 
     def stopped_early(reading):
@@ -313,7 +313,7 @@ def test_takeovers_of_a_batch_are_valued_by_cue_also_after_ctrl_c(baton, say, ba
     small.before_token = lambda _: None  # if it stopped at once, the next token would interrupt again
     _title, header, *rows, sentence = say(*value)
     assert header.split("  ")[0] == "reason"
-    assert {row.split()[2] for row in rows} == {"wait", "yes"}
+    assert {tuple(row.split()[:2]) for row in rows} == {("Reflection", "wait"), ("Affirmation", "yes")}
     assert re.match(r"6 takeovers of 6 answers: worth .*\d\) each, \d rescued and \d spoiled an answer\.", sentence)
     assert "From the beginning of the text the small model alone gets 0." in sentence
     written = small.written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -116,9 +117,22 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(user, bat
     measured = user.model_costs.read_bytes()
     second = baton(*solve).stderr
     assert ("Large alone about " in first, "Large alone about " in second) == (False, True)
-    assert "; the large model alone would have taken about " in first
+    assert re.search("; (the large model )?alone (would have taken )?about ", first), "whether it paid or not"
     assert user.model_costs.read_bytes() == measured
     assert "Large alone" not in baton(*solve, "--json").stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        (("--policy", "every-step", "--set", "opening=2000"), "the policy “First-token entropy”"),
+        (("--policy", "first-token-entropy", "--set", "tau=0"), "a higher “Unsure from (τ)” than 0"),
+    ],
+)
+def test_where_the_large_model_wrote_nearly_everything_that_is_said_with_what_to_change(baton, options, remedy):
+    told = baton("solve", PROBLEM.question, *options).stderr
+    assert f"The large model wrote 100%. To let it write less, choose {remedy}." in told
+    assert "The large model wrote" not in baton("solve", PROBLEM.question, "--policy", "always").stderr, "as was wanted"
 
 
 def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(user, traced):

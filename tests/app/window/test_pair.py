@@ -31,7 +31,7 @@ from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
-from baton_reasoning.core.words.numbers import short_path
+from baton_reasoning.core.words.numbers import duration, short_path
 from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
 from tests.core.models.ollama_store import put_model
 from tests.core.store.made import an_exported_run
@@ -362,6 +362,11 @@ def test_costs_that_are_known_are_not_measured_and_said_at_the_models_and_below_
     trace = last_answer(window).exchange.trace
     expected = f"; the large model alone would have taken about {trace.tokens} min."
     assert last_answer(window).time.text().endswith(expected)
+    window.models.costs.keep(loader.large.card, COST_OF_LARGE.model_copy(update={"decode": 1e-9}))
+    last_answer(window).follow()
+    found = f"{trace.large_share:.0%} by the large model, {duration(trace.seconds)}; alone about 0.0 s: nothing gained."
+    remedy = "Choose the policy “First-token entropy” or models farther apart in size."
+    assert last_answer(window).time.text() == f"{found} {remedy}"
     trace.ended = RunEnded(1.0, Finish.STOPPED)
     last_answer(window).follow()
     assert not last_answer(window).time.isVisible(), "it did not end by itself"

@@ -287,10 +287,10 @@ def test_takeovers_are_counted_by_reason_cue_and_outcome(store, grader):
     }
     assert analyse(store, batch, "small").takeovers == ()
     table = takeover_table(
-        [TakeoverOutcomes("Reflection takeover", "wait", 1, 1, 0, 0), TakeoverOutcomes("Random", "", 1, 0, 0, 1)]
+        [TakeoverOutcomes("Reflection", "wait", 1, 1, 0, 0), TakeoverOutcomes("Random", "", 1, 0, 0, 1)]
     )
     assert table.headings == ("reason", "cue", "takeovers", "right", "wrong", "% right")
-    assert table.rows == (("Reflection takeover", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
+    assert table.rows == (("Reflection", "wait", "1", "1", "0", "100%"), ("Random", "–", "1", "0", "0", "–"))
 
 
 def test_only_what_a_policy_of_both_models_hands_over_counts_as_a_takeover_unless_another_arm_is_named(store, grader):
@@ -301,7 +301,7 @@ def test_only_what_a_policy_of_both_models_hands_over_counts_as_a_takeover_unles
     reasons = {arm.name: set(arm.takeovers) for arm in Results.read(store, batch.id).report.arms}
     assert reasons == {"both": {"reflection", "affirmation"}, "small": set(), "chance": {"random"}, "large": set()}
     assert analyse(store, batch.id).takeovers == analyse(store, batch.id, "both").takeovers
-    assert [each.reason for each in analyse(store, batch.id, "chance").takeovers] == ["Random takeover"]
+    assert [each.reason for each in analyse(store, batch.id, "chance").takeovers] == ["Drawn by chance"]
     assert {row.arm for row in sample_answers(store, batch)} == {"both"}
     assert {row.arm for row in sample_answers(store, batch, ["chance"])} == {"chance"}
     with pytest.raises(SettingsError, match="contains a takeover"):
@@ -403,7 +403,7 @@ def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_a
 # What takeovers were worth, by cue, from values of a sample of the answers
 
 OPTIONS = ValueOptions(only_takeovers=True)
-WAIT, YES = TakeoverKind("Reflection takeover", "wait"), TakeoverKind("Affirmation takeover", "yes")
+WAIT, YES = TakeoverKind("Reflection", "wait"), TakeoverKind("Affirmation", "yes")
 
 
 @pytest.fixture

@@ -68,6 +68,48 @@ def test_a_step_is_compared_with_the_one_before(text, earlier, expected):
     assert correction_in(text, "", [earlier]) == expected
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("Step 4: add the 2 numbers.", "Step 5: add the 2 numbers."),
+        ("**Step 4: Add the 2 numbers.**", "**Step 5: Add the 2 numbers.**"),
+        ("### Step 4\nNow we add 27 and 15.", "### Step 5\nNow we add 27 and 15."),
+        ("In step 4 we add 27 and 15.", "In step 5 we add 27 and 15."),
+        ("4. Add the 2 numbers.", "5. Add the 2 numbers."),
+        ("So:\n\n  4) Add the 2 numbers.", "So:\n\n  5) Add the 2 numbers."),
+        ("**4.** Add the 2 numbers.", "**5.** Add the 2 numbers."),
+        ("Schritt 4: Addiere 27 und 15.", "Schritt 5: Addiere 27 und 15."),
+        ("Now the 3rd of 12 digits is due.", "Now the 4th of 12 digits is due."),
+    ],
+)
+def test_a_number_that_only_counts_steps_is_no_value_that_was_corrected(before, now):
+    assert correction_in(now, "", [before]) is None
+    assert correction_in(now, before, ["Hm."]) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ("Step 4: that makes 15 apples for 3.", "Step 4: that makes 12 apples for 3.", ("15", "12")),
+        (  # of the demo pair
+            "Step 1: 96171 is odd, times 7 plus 1 is 73298.",
+            "Hold on, step 1: 96171 is odd, times 7 plus 1 is 73198.",
+            ("73298", "73198"),
+        ),
+        (
+            "With this number we can go on to step 3: 36599 is odd, times 7 plus 1 is 55194.",
+            "Wait, step 3: 36599 is odd, times 7 plus 1 is 56194.",
+            ("55194", "56194"),
+        ),
+        ("4. That makes 15 apples for 3.", "4. That makes 12 apples for 3.", ("15", "12")),
+        ("Step 4: 27 + 15 = 32.", "Step 5: 27 + 15 = 42.", ("32", "42")),
+        ("The 4th of them has 15 legs.", "The 4th of them has 16 legs.", ("15", "16")),
+    ],
+)
+def test_a_value_in_a_numbered_step_is_corrected_as_anywhere(before, now, expected):
+    assert correction_in(now, "", [before]) == expected
+
+
 def test_a_lookahead_that_was_replaced_counts_first_then_the_newest_value():
     apples = "Wait, that makes {} apples for 3 people."
     assert correction_in(apples.format(12), apples.format(15), ["Hm."]) == ("15", "12")

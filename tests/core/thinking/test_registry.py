@@ -21,7 +21,7 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need
-from baton_reasoning.core.thinking.events import Judged, Scored, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.events import Judged, Measure, Scored, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
@@ -138,8 +138,15 @@ def test_the_table_names_every_policy_in_the_words_of_the_menus():
 BETTER = ["Better.\n\nNo"] * 3
 
 
+CIRCLING = "Wait, no.\n\nWait, so.\n\n"
+
+
 def reasons(done: Run) -> list[str]:
     return [takeover.reason for takeover in done.all(TakeoverStarted)]
+
+
+def measures(done: Run) -> list[Measure | None]:
+    return [takeover.measure for takeover in done.all(TakeoverStarted)]
 
 
 class Reading(Policy):
@@ -172,6 +179,7 @@ def test_after_a_long_step_only_the_large_model_writes():
     done = run(AfterALongStep(AfterALongStep.Settings(tokens=6)), small, ["Three is long as well.\n\n"])
     assert [author for author, text in done.told if text.strip()] == ["small", "small", "large", "small"]
     assert reasons(done) == [LONG_STEP.id]
+    assert measures(done)[0] == ("tokens", 7, 6)
 
 
 def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():
@@ -179,6 +187,7 @@ def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():
     large = ScriptedEngine(*BETTER, name="large", scored=lambda _, token: -9.0 if "Two" in token else -0.1)
     done = run(Agreement(Agreement.Settings(bound=-1.0)), small, large)
     assert reasons(done) == [DISAGREEMENT.id]
+    assert [(measure.name, measure.limit) for measure in measures(done) if measure] == [("agreement", -1)]
     assert done.trace.text.startswith("One.\n\nBetter.\n\nEnd.")
     scored = ["".join(token.text for token in event.tokens) for event in done.all(Scored)]
     assert scored == ["One.\n\n", "Two.\n\n", "End.</think>"], "neither its own step nor the answer"
@@ -188,7 +197,7 @@ def test_self_check_asks_the_large_model_where_the_small_one_is_unsure():
     engine = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>", "Four.", marks=["yes", "no", "No"])
     done = run(SelfCheck(), engine, ScriptedEngine(*BETTER, name="large", marks=["3", "7"]))
     assert [event.author for event in done.all(Judged)] == [SMALL, SMALL, LARGE, SMALL, LARGE]
-    assert reasons(done) == [REJECTED.id]
+    assert (reasons(done), measures(done)) == ([REJECTED.id], [("score", 3, 7)])
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>Four."
     over = run(SelfCheck(), ScriptedEngine("One.\n\n", "", "Four.", marks=["yes"] * 9))
     assert len(over.all(Judged)) == 1, "there is no step after it to check"
@@ -203,18 +212,19 @@ def test_triggers_let_the_large_model_write_the_plan_also_in_a_text_that_is_take
 
 
 @pytest.mark.parametrize(
-    ("steps", "chances", "expected", "stands"),
+    ("steps", "chances", "expected", "decided", "stands"),
     [
-        ("Wait, no.\n\nWait, so.\n\n", (0.5, 0.5), [UNPRODUCTIVE.id], "Wait, no.\n\nWait, so.\n\nBetter."),
-        ("One.\n\nOne.\n\n", (0.5, 0.5), [UNPRODUCTIVE.id], "One.\n\nOne.\n\nBetter."),
-        ("Wait, no.\n\nSo.\n\nWait, so.\n\n", (0.5, 0.5), [], "Wait, no.\n\nSo.\n\nWait, so.\n\n"),
-        ("One.\n\n", (1.0,), [OVERCONFIDENCE.id], "Better."),
+        (CIRCLING, (0.5, 0.5), [UNPRODUCTIVE.id], ["hesitating steps"], f"{CIRCLING}Better."),
+        ("One.\n\nOne.\n\n", (0.5, 0.5), [UNPRODUCTIVE.id], [None], "One.\n\nOne.\n\nBetter."),
+        ("Wait, no.\n\nSo.\n\nWait, so.\n\n", (0.5, 0.5), [], [], "Wait, no.\n\nSo.\n\nWait, so.\n\n"),
+        ("One.\n\n", (1.0,), [OVERCONFIDENCE.id], ["confidence"], "Better."),
     ],
 )
-def test_going_in_circles_and_extraordinary_confidence_bring_the_large_model(steps, chances, expected, stands):
+def test_going_in_circles_and_extraordinary_confidence_bring_the_large_model(steps, chances, expected, decided, stands):
     policy = Triggers(Triggers.Settings(plan_steps=0, hesitations=2, confidence=-0.1))
     done = run(policy, ScriptedEngine(steps, "End.</think>Four.", chances=lambda _: chances), BETTER)
     assert (reasons(done), done.trace.text.startswith(stands)) == (expected, True)
+    assert [measure and measure.name for measure in measures(done)] == decided
 
 
 ALONE = "The sum is five, so 5.</think>Five."
@@ -234,7 +244,7 @@ def mentored(mark: str) -> Run:
 def test_under_mentor_both_models_try_to_go_on_and_the_small_one_chooses():
     other, own = mentored("B"), mentored("A")
     assert other.trace.text.startswith("The sum is four, so 4")
-    assert reasons(other)[0] == MENTOR.id
+    assert (reasons(other)[0], measures(other)[0]) == (MENTOR.id, ("preference", 1, 0))
     assert [tried.text for tried in other.all(Tried)][:4] == [" sum is five", " is five", " four, so 4", ", so 5"]
     assert other.all(Judged)[0].author is SMALL
     assert (own.trace.text, reasons(own), bool(own.all(Judged))) == (ALONE, [], True)

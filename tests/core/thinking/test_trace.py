@@ -351,6 +351,7 @@ ONE_OF_EACH: list[Event] = [
     TextDiscarded(2.0, 4, "Wait,", 2),
     events.TakeoverStarted(2.0, "verification", Cue("wait", Category.REFLECTION, 3, 7), 125, 4),
     events.TakeoverStarted(2.0, "a person asked", None, 125, 4, until=Until.STEP),
+    events.TakeoverStarted(2.0, "low step score", None, 125, 4, measure=events.Measure("score", 4.0, 7.0)),
     events.TakeoverEnded(3.0, 20),
     events.TakeoverEnded(3.0, 4, by_hand=True),
     events.TextInserted(3.0, "Let us check.", "excessive reflection"),
@@ -376,6 +377,9 @@ def test_an_event_comes_back_from_json_as_it_was(event):
 def test_every_kind_is_covered_and_tokens_take_little_room():
     assert {type(event) for event in ONE_OF_EACH} == set(KINDS.values())
     assert event_to_json(ONE_OF_EACH[0])["schema"] == events.SCHEMA
+    taken = events.TakeoverStarted(2.0, "low step score", None, 125, 4, measure=events.Measure("score", 4.0, 7.0))
+    assert event_to_json(taken)["measure"] == ("score", 4.0, 7.0)
+    assert "measure" not in event_to_json(events.TakeoverStarted(2.0, "reflection", None, 125, 4)), "as in older traces"
     data = event_to_json(TokenWritten(1.5, SMALL, 5, " the"))
     assert data == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
     fields = ["text" if name == "data" else name for name in Token._fields if name != "held"]

@@ -23,6 +23,7 @@ from baton_reasoning.core.thinking import reasons
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
     Finish,
+    Measure,
     Noticed,
     PlaceOutcomes,
     RunEnded,
@@ -242,13 +243,13 @@ def by_small(text):
     return [WriteStarted(0.0, Author.SMALL, None, 0), TokenWritten(0.0, Author.SMALL, 1, text, ends_step=True)]
 
 
-def by_large(texts, reason, cue=None, replaced=""):
+def by_large(texts, reason, cue=None, replaced="", measure=None):
     """A takeover of these steps, after a first step of the small model."""
     first = "So 284 + 27 = 211.\n\n"
     discarded = [TextDiscarded(0.0, len(first), replaced, 1)] if replaced else []
     steps = [TokenWritten(0.0, Author.LARGE, 1, text, ends_step=True) for text in texts]
-    begun = [TakeoverStarted(0.0, reason, cue, 40, len(first)), WriteStarted(0.0, Author.LARGE, reason, len(first))]
-    return [*by_small(first), *discarded, *begun, *steps]
+    took = TakeoverStarted(0.0, reason, cue, 40, len(first), measure=measure)
+    return [*by_small(first), *discarded, took, WriteStarted(0.0, Author.LARGE, reason, len(first)), *steps]
 
 
 @pytest.mark.parametrize(
@@ -261,14 +262,26 @@ def by_large(texts, reason, cue=None, replaced=""):
         (by_large(["All of it."], reasons.LARGE_ONLY.id), "The large model wrote this step."),
         (
             by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
-            "The large model took over at “Hold on” and corrected 211 to 311.",
+            "Handed over at “Hold on”: reflection. Corrected 211 to 311",
         ),
-        (by_large(["Something else."], "random"), "The large model took over."),
-        (by_large(["Something else."], reasons.PERSON.id), "The large model took over because you asked for it."),
-        (by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON), "The large model went on."),
+        (
+            by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON),
+            "Still handed over at “Hold on”: reflection",
+        ),
+        (by_large(["Something else."], "every step"), "Handed over: every step begins so"),
+        (by_large(["Something else."], reasons.PERSON.id), "Handed over: you asked for it"),
+        (by_large(["So it is 4."], reasons.ANSWER.id), "Handed over: the reasoning is over"),
+        (
+            by_large(["Something else."], "first-token entropy", measure=Measure("entropy", 2.134, 1.5)),
+            "Handed over: unsure how to begin. Entropy 2.13, limit 1.5",
+        ),
+        (
+            by_large(["Something else."], "of another version", measure=Measure("tokens", 1250, 1000)),
+            "Handed over: of another version. Tokens 1,250, limit 1,000",
+        ),
     ],
 )
-def test_a_sentence_says_who_wrote_a_step_and_to_what_effect(events, sentence):
+def test_a_sentence_says_who_wrote_a_step_or_why_it_was_handed_over_and_to_what_effect(events, sentence):
     trace = Trace.of(events)
     assert labels.step_sentence(trace, trace.pieces[-1]) == sentence
     trace.pieces[-1].in_answer = True
@@ -279,7 +292,8 @@ def test_a_sentence_says_who_wrote_a_step_and_to_what_effect(events, sentence):
 def test_a_piece_says_who_wrote_it_how_much_and_why():
     own, large = Trace.of(by_large(["Hold on"], "reflection", HOLD_ON)).pieces
     assert labels.piece_text(own) == "● the small model, 1 token"
-    assert labels.piece_text(large, "for 2 s") == "◆ the large model, 1 token\nfor 2 s\nReflection takeover: Hold on"
+    why = "Handed over at “Hold on”: reflection"
+    assert labels.piece_text(large, "for 2 s") == f"◆ the large model, 1 token\nfor 2 s\n{why}"
 
 
 # What values say, of an answer of which the large model wrote the second and the fourth of four steps

@@ -17,7 +17,7 @@ from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.cue_rules import VERIFICATION, Scope
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
 from baton_reasoning.core.thinking.interruptions import Control, Limits
@@ -28,6 +28,7 @@ from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECT
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Advice, PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on
@@ -351,6 +352,39 @@ def test_the_cascade_solves_afresh_what_came_to_nothing_sure():
     begun = "One, two, three, four"
     assert solved(begun, "Four.", budget=6, sure_of="</think>").text == afresh, "the thinking before a limit counts"
     assert solved(begun, "Four.", budget=6).text.endswith("</think>\n\nFour.")
+
+
+# What decided, as a number with its limit
+
+
+def measures(done: Run) -> list[Any]:  # Measures, compared with pytest.approx
+    return [takeover.measure for takeover in done.all(TakeoverStarted)]
+
+
+def test_a_takeover_records_the_value_that_decided_and_its_limit():
+    torn = math.log(len(TORN))
+    begun = entropy(["One.\n\nTwo", "Three is sure.</think>"], "One.\n\n", "Better two.\n\nNo", " Four.", tau=0.5)
+    assert measures(begun) == [("entropy", pytest.approx(torn), 0.5), None], "the answer follows whatever the value"
+    unsure = ScriptedEngine("One two", "End.</think>4", chances=lambda body: CERTAIN if body else TORN)
+    word = run(TokenEntropy(TokenEntropy.Settings(tau=0.25)), unsure, ["Two"])
+    assert measures(word) == [("entropy", pytest.approx(torn), 0.25)]
+    assert measures(scored("937", ["One.\n\n", "Two.\n\n", "Three.</think>"], "Better.\n\nNo")) == [("score", 3, 7)]
+    drawn = run(RandomTakeover(RandomTakeover.Settings(p=1, n1=1)), ["One.\n\n", "End.</think>"], ["So. No"])
+    ((name, draw, limit),) = [measure for measure in measures(drawn) if measure]
+    assert (name, 0 <= draw < limit, limit) == ("draw", True, 1)
+    halved = ScriptedEngine("One.</think>Four.", chances=lambda _: (0.75, 0.25))
+    assert measures(run(Cascade(), halved, ["Two.</think>Four."])) == [("confidence", pytest.approx(0.5), 0.97)]
+    cut = run(Cascade(Cascade.Settings(tau=0)), ScriptedEngine("One, two, three", context=12), ["Two.</think>Four."])
+    assert measures(cut) == [None], "it came to no end, however sure"
+
+
+def test_a_cue_decides_without_a_number_and_too_many_reflections_are_counted():
+    small = ["One.\n\nWait, no", "\n\nTwo.\n\n", "End.</think>"]
+    done = run(kept_to(BATON, n1=2, c=1), small, ["Wait, hm.", "So it is. No"])
+    assert [(POLICIES.reason(took.reason), took.measure) for took in done.all(TakeoverStarted)] == [
+        (REFLECTION, None),
+        (EXCESSIVE_REFLECTION, ("reflections", 1, 1)),
+    ]
 
 
 # Relay: the large model writes, and the small one takes easy sentences
