@@ -115,6 +115,8 @@ class Composer(QFrame):
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
         self._baton = button("", session.pass_baton, Role.FLAT)
+        tip = with_key("End the thinking, and answer with what is there", "Ctrl+G")
+        self._answer_now = button("Answer now", session.answer_now, Role.FLAT, tip)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
         self.edited: Exchange | None = None
@@ -126,7 +128,8 @@ class Composer(QFrame):
         cancel = button("Cancel", self.end_edit, Role.FLAT, tip, name="Cancel editing")
         self._edit_bar = holder(hbox((self._editing, 1), cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        row = hbox(self.more, (self.unusual, 1), self._baton, self._send_button, self._stop_button, spacing=8)
+        presses = self._answer_now, self._baton, self._send_button, self._stop_button
+        row = hbox(self.more, (self.unusual, 1), *presses, spacing=8)
         self.setLayout(vbox(self._edit_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
         for changed in (session.activity_changed, session.models.changed, session.preferences.changed):
             changed.connect(self.follow)
@@ -145,8 +148,9 @@ class Composer(QFrame):
         self._enable()
 
     def show_writer(self) -> None:
-        """Offer the model that does not write now."""
+        """Offer the model that does not write now, and to end its thinking."""
         answering = self._session.answering
+        self._answer_now.setVisible(self._session.is_thinking)
         self._baton.setVisible(answering is not None)
         other = Author.SMALL if answering and answering.author is Author.LARGE else Author.LARGE
         text = "Take over now" if other is Author.LARGE else "Give back"

@@ -250,6 +250,16 @@ class ChatSession(QObject):
         """Stop what is written or waits in the conversation in view."""
         self.runs.stop(self.conversation)
 
+    @property
+    def is_thinking(self) -> bool:
+        """Whether the answer that is written in the conversation in view has a thinking that is open."""
+        return self.answering is not None and self.answering.exchange.trace.is_thinking
+
+    def answer_now(self) -> None:
+        """Close the thinking of the answer that is being written, which then answers with what it has."""
+        if self.answering:
+            self.answering.control.answer_now()
+
     def pass_baton(self) -> None:
         """Let the other model write on, if one writes."""
         if run := self.answering:

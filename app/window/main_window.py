@@ -461,6 +461,7 @@ def commands_of(window: MainWindow) -> list[Command]:
         ),
         "While it writes": (
             ("Close find, cancel editing, stop, leave a comparison, or close a message", "Esc", window.escape),
+            ("Answer now: end the thinking", "Ctrl+G", session.answer_now),
             ("Take over now, or give back", "Ctrl+T", session.pass_baton),
             ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),
             ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),
