@@ -140,7 +140,7 @@ class Composer(QFrame):
     def follow(self) -> None:
         """Show what can be done now, and what holds for the next answer."""
         is_idle = self._session.activity is Activity.IDLE
-        self.more.setEnabled(is_idle)
+        self.more.setVisible(is_idle)
         self._send_button.setVisible(is_idle)
         self._stop_button.setVisible(not is_idle)
         self.show_writer()
