@@ -131,6 +131,8 @@ class MainWindow(QMainWindow):
         self._store = store
         if self.tasks.closed:
             return
+        last = self.preferences.value.window.conversation
+        was_typed = bool(self.session.conversation.unsent)
         repository = ConversationRepository(store, self)
         self.saving_changed.connect(repository.saving_changed)
         self.session.use_repository(repository)
@@ -139,8 +141,7 @@ class MainWindow(QMainWindow):
         self.page_actions.store = store
         if store.notices:
             self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
-        last = self.preferences.value.window.conversation
-        if last and not self.session.conversation.roots:
+        if last and not (self.session.conversation.roots or was_typed):  # else a person is at a new one already
             self.session.open(last, quietly=True)
 
     def _add_batch_page(self, store: Store) -> None:
