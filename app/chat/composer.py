@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
@@ -23,12 +23,21 @@ ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"
 
 
 class ProblemEdit(QPlainTextEdit):
-    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line."""
+    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line, Up recalls earlier problems."""
 
     sent = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Callable[[], list[str]]) -> None:
+        """`earlier`: the problems that Up recalls, newest first."""
         super().__init__()
+        self._earlier = earlier
+        self._recalled: list[str] = []
+        """The problems that Up and Down go through, as they were when Up was pressed in the empty field."""
+        self._place = -1
+        """That of the problem in the field among them; -1 if a person has written what stands there."""
+        self._shown: str | None = None
+        """That problem as the field has it; None while it is put there."""
+        self.textChanged.connect(self._end_recall)
         self.setPlaceholderText(ASK)
         self.setAccessibleName("Problem")
         self.setTabChangesFocus(True)
@@ -58,8 +67,38 @@ class ProblemEdit(QPlainTextEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if _sends(event):
             self.sent.emit()
-        else:
+        elif not self._recalls(event):
             super().keyPressEvent(event)
+
+    @property
+    def is_recalling(self) -> bool:
+        """Whether an earlier problem is in the field, as it was asked."""
+        return self._place >= 0
+
+    def _recalls(self, event: QKeyEvent) -> bool:
+        """Put the problem before or after into the field, nothing after the newest; returns whether the key does that.
+
+        In a text that a person has written, and among the lines of a problem, it moves the cursor.
+        """
+        by = RECALLING.get(event.key(), 0)
+        if not by or event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
+            return False
+        if not self.is_recalling:
+            if by < 0 or self.toPlainText():
+                return False
+            self._recalled = self._earlier()
+        if self.textCursor().movePosition(QTextCursor.MoveOperation.Up if by > 0 else QTextCursor.MoveOperation.Down):
+            return False
+        if (place := self._place + by) < len(self._recalled):
+            self._place, self._shown = place, None
+            self.setPlainText(self._recalled[place] if place >= 0 else "")
+            self._shown = self.toPlainText()
+            self.moveCursor(QTextCursor.MoveOperation.End)
+        return True
+
+    def _end_recall(self) -> None:
+        if self._shown is not None and self.toPlainText() != self._shown:
+            self._place = -1
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
         """Leave files to the window, which knows what to do with each kind."""
@@ -84,6 +123,10 @@ class ProblemEdit(QPlainTextEdit):
             QTimer.singleShot(0, composer, composer.updateGeometry)
 
 
+RECALLING: dict[int, int] = {Qt.Key.Key_Up: 1, Qt.Key.Key_Down: -1}
+"""Keys that recall earlier problems, and how many places back they go."""
+
+
 def _sends(event: QEvent) -> bool:
     """Whether a key sends the problem."""
     return (
@@ -105,9 +148,12 @@ class Composer(QFrame):
         super().__init__()
         set_role(self, Role.FIELD)
         self._session, self._ask, self._compare = session, send, compare
-        self.edit = ProblemEdit()
+        self.edit = ProblemEdit(session.last_problems)
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
+        self.edit.textChanged.connect(self._keep_unsent)
+        self._conversation = session.conversation
+        """The one to which the text in the field belongs."""
         self.menu = NextAnswerMenu(session, self)
         self.more = IconButton(
             "plus", with_key("System prompt, thinking, seed, compare", "Ctrl+Shift+H"), self.show_menu
@@ -115,18 +161,19 @@ class Composer(QFrame):
         self.unusual = ElidedLabel("", Role.MUTED)
         """What holds for the next answer and is not usual."""
         self._baton = button("", session.pass_baton, Role.FLAT)
+        tip = with_key("End the thinking, and answer with what is there", "Ctrl+G")
+        self._answer_now = button("Answer now", session.answer_now, Role.FLAT, tip)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button("Stop", session.stop, Role.PRIMARY, "What is written stays (Esc)", "Stop writing")
         self.edited: Exchange | None = None
-        """What the next text replaces."""
-        self._draft = ""
-        """The text that was in the field before an earlier problem was put there to be edited."""
+        """What the next text replaces; the text that was in the field before is that of the conversation."""
         self._editing = ElidedLabel("", Role.MUTED)
         tip = "Ask a new problem instead (Esc)"
         cancel = button("Cancel", self.end_edit, Role.FLAT, tip, name="Cancel editing")
         self._edit_bar = holder(hbox((self._editing, 1), cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        row = hbox(self.more, (self.unusual, 1), self._baton, self._send_button, self._stop_button, spacing=8)
+        presses = self._answer_now, self._baton, self._send_button, self._stop_button
+        row = hbox(self.more, (self.unusual, 1), *presses, spacing=8)
         self.setLayout(vbox(self._edit_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
         for changed in (session.activity_changed, session.models.changed, session.preferences.changed):
             changed.connect(self.follow)
@@ -137,7 +184,7 @@ class Composer(QFrame):
     def follow(self) -> None:
         """Show what can be done now, and what holds for the next answer."""
         is_idle = self._session.activity is Activity.IDLE
-        self.more.setEnabled(is_idle)
+        self.more.setVisible(is_idle)
         self._send_button.setVisible(is_idle)
         self._stop_button.setVisible(not is_idle)
         self.show_writer()
@@ -145,8 +192,9 @@ class Composer(QFrame):
         self._enable()
 
     def show_writer(self) -> None:
-        """Offer the model that does not write now."""
+        """Offer the model that does not write now, and to end its thinking."""
         answering = self._session.answering
+        self._answer_now.setVisible(self._session.is_thinking)
         self._baton.setVisible(answering is not None)
         other = Author.SMALL if answering and answering.author is Author.LARGE else Author.LARGE
         text = "Take over now" if other is Author.LARGE else "Give back"
@@ -170,8 +218,6 @@ class Composer(QFrame):
 
     def begin_edit(self, exchange: Exchange) -> None:
         """Edit an earlier problem; the text sent next takes its place, unless the person cancels."""
-        if not self.edited:
-            self._draft = self.edit.toPlainText()
         self.edited = exchange
         self._editing.setText(f"Editing “{' '.join(exchange.problem.split())}”")
         self._edit_bar.show()
@@ -182,7 +228,15 @@ class Composer(QFrame):
         if self.edited:
             self.edited = None
             self._edit_bar.hide()
-            self.edit.setPlainText(self._draft)
+            self.edit.setPlainText(self._conversation.unsent)
+
+    def show_unsent(self) -> None:
+        """Show what is typed in the conversation in view."""
+        self.end_edit()
+        self._conversation = self._session.conversation
+        if self.edit.toPlainText() != self._conversation.unsent:
+            self.edit.setPlainText(self._conversation.unsent)
+            self.edit.moveCursor(QTextCursor.MoveOperation.End)
 
     def set_text(self, text: str) -> None:
         self.edit.setPlainText(text)
@@ -201,6 +255,11 @@ class Composer(QFrame):
             self.edit.clear()
             self.end_edit()
             self._ask(text, edited)
+
+    def _keep_unsent(self) -> None:
+        """Keep what a person types. An earlier problem is kept where it was asked."""
+        if not (self.edited or self.edit.is_recalling):
+            self._session.keep_unsent(self._conversation, self.edit.toPlainText())
 
     def _enable(self) -> None:
         can_send = self._session.ready and bool(self.edit.toPlainText().strip())

@@ -115,12 +115,14 @@ class ChatPage(QSplitter):
         self.composer.edit.setFocus()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else stop what is written here or for its scoreboard, else leave the
-        comparison. Returns False if there was none of these."""
+        """Close the find bar, else cancel editing, else empty the composer of a recalled problem, else stop what is
+        written here or for its scoreboard, else leave the comparison. Returns False if there was none of these."""
         if not self.find_bar.isHidden():
             self.close_find()
         elif self.composer.edited:
             self.composer.end_edit()
+        elif self.composer.edit.is_recalling:
+            self.composer.edit.clear()
         elif self._session.activity is not Activity.IDLE:
             self._session.stop()
         elif self._session.current and self._scoreboards.stop(self._session.current):
@@ -236,7 +238,7 @@ class ChatPage(QSplitter):
         self.find_bar.look_at(view)
 
     def _show_path(self) -> None:
-        self.composer.end_edit()
+        self.composer.show_unsent()
         if self.is_comparing:
             self.comparison.close()
         self.make_room()

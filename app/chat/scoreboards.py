@@ -210,9 +210,9 @@ def _is_by_demo_pair(trace: Trace) -> bool:
 
 
 def _is_scored(trace: Trace) -> bool:
-    """Whether the demo pair finished this answer, no model was restarted meanwhile, and nobody else wrote in it."""
+    """Whether the demo pair finished this answer undisturbed: no model was restarted, nobody steered it or wrote."""
     is_finished = trace.finish is Finish.END_OF_TEXT and not trace.notices and _is_by_demo_pair(trace)
-    return is_finished and all(piece.author is not Author.PERSON for piece in trace.pieces)
+    return is_finished and not trace.is_steered and all(piece.author is not Author.PERSON for piece in trace.pieces)
 
 
 def _are_alike(one: Exchange, other: Exchange) -> bool:

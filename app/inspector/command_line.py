@@ -51,7 +51,7 @@ def why_not_repeatable(trace: Trace) -> str:
         "it follows an earlier answer": any(message.role == "assistant" for message in asked),
         "it was written in several runs": len(trace.runs) > 1,
         "a person wrote a part of it": any(piece.author is Author.PERSON for piece in trace.pieces),
-        "a person began or ended a takeover": trace.is_steered,
+        "a person steered it": trace.is_steered,
     }
     found = [reason for reason, applies in reasons.items() if applies]
     return f"No command repeats this answer: {', and '.join(found)}." if found else ""

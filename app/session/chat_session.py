@@ -47,7 +47,7 @@ class ChatSession(QObject):
         super().__init__(parent)
         self.models = models
         self.preferences = preferences
-        self.conversation = Conversation()
+        self.conversation = self._unsent = Conversation()
         self._repository: ConversationRepository | None = None
         self.is_opening = False
         """Whether the history is still being opened. The models are loaded after it, so that it gets every answer."""
@@ -71,6 +71,16 @@ class ChatSession(QObject):
         for conversation in self.runs.conversations:  # asked before the history was open
             for exchange in conversation:
                 repository.add(conversation, exchange)
+        for typed in {self.conversation, self._unsent}:  # before the history was open
+            if typed.unsent:
+                repository.keep_unsent(typed)
+        if not (self._unsent.roots or self._unsent.unsent):
+            try:
+                repository.take_over_unsent(self._unsent)
+            except StoreError as error:
+                self.failed.emit(error)
+            if self._unsent.unsent and self._unsent is self.conversation:
+                self.path_changed.emit()
 
     @property
     def activity(self) -> Activity:
@@ -119,7 +129,7 @@ class ChatSession(QObject):
 
     def new(self) -> None:
         if self.conversation.roots:
-            self._open(Conversation())
+            self._open(self._new())
 
     def open(self, conversation_id: str, quietly: bool = False) -> None:
         """Open a conversation of the store. `quietly`: do not report that it cannot be read, as it may be gone."""
@@ -142,8 +152,25 @@ class ChatSession(QObject):
         if conversation:
             self.runs.stop(conversation)
         if is_shown:
-            self._open(Conversation())
+            self._open(self._new())
         return lambda: self._open(conversation) if conversation else self.open(conversation_id)
+
+    def keep_unsent(self, conversation: Conversation, text: str) -> None:
+        """Keep what is typed in a conversation, also for the next start of the program."""
+        if text != conversation.unsent:
+            conversation.unsent = text
+            if self._repository:
+                self._repository.keep_unsent(conversation)
+
+    def last_problems(self) -> list[str]:
+        """Return the problems that were asked last, newest first; without a history those of the conversation in
+        view."""
+        try:
+            if self._repository:
+                return self._repository.last_problems()
+        except StoreError as error:
+            self.failed.emit(error)
+        return list(dict.fromkeys([exchange.problem for exchange in self.conversation][::-1]))
 
     def show_sibling(self, exchange: Exchange, by: int) -> None:
         """Show the attempt so many places after this one; before it if negative."""
@@ -250,6 +277,16 @@ class ChatSession(QObject):
         """Stop what is written or waits in the conversation in view."""
         self.runs.stop(self.conversation)
 
+    @property
+    def is_thinking(self) -> bool:
+        """Whether the answer that is written in the conversation in view has a thinking that is open."""
+        return self.answering is not None and self.answering.exchange.trace.is_thinking
+
+    def answer_now(self) -> None:
+        """Close the thinking of the answer that is being written, which then answers with what it has."""
+        if self.answering:
+            self.answering.control.answer_now()
+
     def pass_baton(self) -> None:
         """Let the other model write on, if one writes."""
         if run := self.answering:
@@ -301,6 +338,12 @@ class ChatSession(QObject):
         if settings not in known:
             return settings
         return settings.model_copy(update={"seed": max(each.seed for each in known) + 1})
+
+    def _new(self) -> Conversation:
+        """Return the conversation of which nothing is sent. There is one at a time, which keeps what is typed."""
+        if self._unsent.roots:
+            self._unsent = Conversation()
+        return self._unsent
 
     def _open(self, conversation: Conversation) -> None:
         self.conversation = conversation

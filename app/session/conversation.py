@@ -73,6 +73,8 @@ class Conversation:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     system: str | None = None
     """The system prompt for the next answers; None: as it is for new conversations. Each exchange keeps its own."""
+    unsent: str = ""
+    """What is typed there and not sent yet."""
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))
     comparison: ShownComparison | None = None
     """What is shown instead of the path, as long as the conversation stays in memory."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from baton_reasoning.core.store.runs import Recorder, StoredRun
     from baton_reasoning.core.store.store import Store
 
+MOST_RECALLED = 200
+"""Exchanges whose problems can be recalled."""
+
 
 class ConversationRepository(QObject):
     """Reads and saves conversations; `changed` is emitted when the list of them has changed."""
@@ -104,6 +107,18 @@ class ConversationRepository(QObject):
         if recorder := self._recorders.pop(exchange.id, None):
             recorder.finish().add_done_callback(self._emit_saved)
 
+    def keep_unsent(self, conversation: Conversation) -> None:
+        """Save what is typed there."""
+        self._store.unsent.keep(conversation.id, conversation.unsent)
+
+    def take_over_unsent(self, conversation: Conversation) -> None:
+        """Give a new conversation what was typed in one that was left unsent. Raises StoreError."""
+        conversation.unsent = self._store.unsent.take_over(conversation.id)
+
+    def last_problems(self) -> list[str]:
+        """Return the problems that were asked last, in any conversation, newest first. Raises StoreError."""
+        return self._store.conversations.last_problems(MOST_RECALLED)
+
     def show(self, conversation: Conversation) -> None:
         if conversation.leaf:
             self._store.conversations.show(conversation.id, conversation.leaf.id)
@@ -128,6 +143,7 @@ class ConversationRepository(QObject):
             return unsaved
         stored = self._store.conversations.open(conversation_id)
         conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
+        conversation.unsent = self._store.unsent.read(stored.id)
         known: dict[str, Exchange] = {}
         for kept in stored.exchanges:
             parent = known.get(kept.parent) if kept.parent else None

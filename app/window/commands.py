@@ -19,6 +19,7 @@ IN_MENU = (("Ctrl+B", "Ctrl+I"), ("Ctrl+S", "Ctrl+O"), ("Ctrl+Shift+L", "Ctrl+,"
 ELSEWHERE = (
     ("In the composer", "Send the problem", "Return"),
     ("In the composer", "New line", "Shift+Return"),
+    ("In the composer", "Earlier problems, where it is empty; Down goes back", "Up"),
     ("In ribbon, tokens and curve", "Along it", "Right"),
     ("In ribbon, tokens and curve", "Choose", "Space"),
     ("In ribbon, tokens and curve", "First or last", "Home"),

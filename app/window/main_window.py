@@ -131,6 +131,8 @@ class MainWindow(QMainWindow):
         self._store = store
         if self.tasks.closed:
             return
+        last = self.preferences.value.window.conversation
+        was_typed = bool(self.session.conversation.unsent)
         repository = ConversationRepository(store, self)
         self.saving_changed.connect(repository.saving_changed)
         self.session.use_repository(repository)
@@ -139,8 +141,7 @@ class MainWindow(QMainWindow):
         self.page_actions.store = store
         if store.notices:
             self.notice.show_message(" ".join(store.notices), cause=Cause.STORE)
-        last = self.preferences.value.window.conversation
-        if last and not self.session.conversation.roots:
+        if last and not (self.session.conversation.roots or was_typed):  # else a person is at a new one already
             self.session.open(last, quietly=True)
 
     def _add_batch_page(self, store: Store) -> None:
@@ -461,6 +462,7 @@ def commands_of(window: MainWindow) -> list[Command]:
         ),
         "While it writes": (
             ("Close find, cancel editing, stop, leave a comparison, or close a message", "Esc", window.escape),
+            ("Answer now: end the thinking", "Ctrl+G", session.answer_now),
             ("Take over now, or give back", "Ctrl+T", session.pass_baton),
             ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),
             ("Let the large model write this step again", "Ctrl+Shift+R", session.rewrite_step),

@@ -156,6 +156,16 @@ class Conversations:
             )
             return [_headline(*row) for row in rows]
 
+    def last_problems(self, most: int) -> list[str]:
+        """List the problems of the last exchanges, newest first, each once. `most`: of the exchanges."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                """SELECT problem FROM exchanges JOIN conversations ON conversations.id = conversation
+                    WHERE deleted IS NULL ORDER BY number DESC LIMIT ?""",
+                (most,),
+            )
+            return list(dict.fromkeys(row["problem"] for row in rows))
+
     def search(self, words: str) -> list[Found]:
         """Find conversations in which one problem with its answer and reasoning has all the words, or words that begin
         with them; best match first.

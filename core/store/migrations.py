@@ -114,7 +114,15 @@ _FILE_HASHES = (
         sha256 TEXT NOT NULL) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES)
+_UNSENT = (
+    # Apart from `conversations`, in which one that has no exchange yet is not.
+    """CREATE TABLE unsent (
+        number INTEGER PRIMARY KEY, conversation TEXT NOT NULL UNIQUE, text TEXT NOT NULL, owner TEXT NOT NULL)""",
+    """CREATE TRIGGER unsent_deleted AFTER DELETE ON conversations BEGIN
+        DELETE FROM unsent WHERE conversation = old.id; END""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES, _UNSENT)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

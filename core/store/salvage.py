@@ -20,7 +20,7 @@ from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_te
 from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.text import counted
 
-_TABLES = ("conversations", "exchanges", "runs", "event_chunks", "batches", "jobs")
+_TABLES = ("conversations", "exchanges", "runs", "event_chunks", "batches", "jobs", "unsent")
 _TABLES_OF_A_BATCH = ("batch_problems", "batch_arms")
 _ONE_BY_ONE = 1000
 """Keys that are tried in order beyond one that cannot be read, which is more than stand on a page; then the distance

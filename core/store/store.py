@@ -20,6 +20,7 @@ from baton_reasoning.core.store.file_hashes import FileHashes
 from baton_reasoning.core.store.owners import forget_lapsed
 from baton_reasoning.core.store.runs import Runs, recover, save_whole
 from baton_reasoning.core.store.salvage import salvage
+from baton_reasoning.core.store.unsent import UnsentTexts
 from baton_reasoning.core.store.writer import Trouble
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event
@@ -36,6 +37,7 @@ class Store:
         self.runs = Runs(database)
         self.batches = Batches(database)
         self.file_hashes = FileHashes(database)
+        self.unsent = UnsentTexts(database)
         self._held = ExitStack()
 
     @classmethod

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from baton_reasoning.core.engines.base import Session
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.reasons import BUDGET, PERSON, REPETITION
+from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET, PERSON, REPETITION
 from baton_reasoning.core.thinking.requests import WITHOUT_END, Close, Step, TakeOver, Until
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
@@ -103,6 +103,10 @@ class Control(Interruption):
         """Let the large model rewrite the current step or, at a boundary, the last one."""
         self._ask(Wish(TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP), rewrites=True))
 
+    def answer_now(self) -> None:
+        """Close the thinking, as a spent budget does, so that the answer follows. Does nothing where none is open."""
+        self._ask(Wish(Close(ANSWER_NOW)))
+
     def stop(self) -> None:
         """End the run with the text so far. It takes no lock: a signal may interrupt a thread that holds it."""
         self.stopped = True  # before reading the sessions: `attach` does it the other way round
@@ -117,7 +121,14 @@ class Control(Interruption):
             if wish is None or (self._waits_for_boundary and not moment.text.at_boundary):
                 return
             self._wish = None
-        if wish.request or moment.in_takeover:  # else there is nothing to give back
+        match wish.request:
+            case Close():
+                is_possible = moment.text.is_open  # else it has just been closed, or there is none
+            case None:
+                is_possible = moment.in_takeover  # else there is nothing to give back
+            case _:
+                is_possible = True
+        if is_possible:
             raise Interrupted(wish)
 
     def _ask(self, wish: Wish, at_boundary: bool = False) -> None:

@@ -27,8 +27,9 @@ UNCLOSED = TakeoverReason("thinking left open", "Reasoning was left open")
 REPETITION = TakeoverReason("repetition", "Repetition detected")
 BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up")
 PERSON = TakeoverReason("a person asked", "You asked for it", capped=False)
+ANSWER_NOW = TakeoverReason("a person wanted the answer", "A person wanted the answer")
 EDITED = TakeoverReason("edited", "Edited by a person")
 
 ALONE = frozenset({LARGE_ONLY.id, SMALL_ONLY.id})
 """For these a model writes all the rest, as the only one there is: they count as no takeovers."""
-SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, BUDGET, PERSON, EDITED)
+SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, BUDGET, PERSON, ANSWER_NOW, EDITED)

@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.reasons import ALONE, EDITED, PERSON
+from baton_reasoning.core.thinking.reasons import ALONE, ANSWER_NOW, EDITED, PERSON
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 from baton_reasoning.core.thinking.text import Text
 
@@ -291,7 +291,7 @@ class Trace:
         self.takeover: events.TakeoverStarted | None = None
         """The takeover that has begun and not ended."""
         self.is_steered = False
-        """Whether a person began or ended a takeover."""
+        """Whether a person began or ended a takeover, or ended the thinking."""
         self.handoffs = 0
         """Number of changes of the writer."""
         self.seconds = 0.0
@@ -351,6 +351,11 @@ class Trace:
     @property
     def thinks(self) -> bool:
         return self.closed is not None or (self.started is not None and self.started.thinking)
+
+    @property
+    def is_thinking(self) -> bool:
+        """Tell whether the thinking is open: it has begun, and neither it nor the run has ended."""
+        return self.thinks and self.closed is None and self.ended is None
 
     @property
     def finish(self) -> Finish | None:
@@ -443,6 +448,7 @@ class Trace:
                 self.takeover, self._new_piece = None, True
                 self.is_steered |= event.by_hand
             case events.TextInserted(text=text, reason=reason, author=author):
+                self.is_steered |= reason == ANSWER_NOW.id
                 self._begin_piece(author, reason, self.seconds).insert(text)
                 self._new_piece, self._step_over = True, Splitter(text, self._boundary).at_boundary
             case events.TextDiscarded():

@@ -198,6 +198,57 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     assert exchange.trace.text.startswith("This is step 0")
 
 
+def thinking_on(**options):
+    """Both models think without end, and answer in a sentence where the thinking is closed."""
+    loader = endless()
+    for engine in (loader.small, loader.large):
+        write = engine.continue_with
+        engine.continue_with = lambda conversation, body, write=write: (
+            "The answer is 4."[len(body.partition("</think>")[2].lstrip()) :]
+            if "</think>" in body
+            else write(conversation, body)
+        )
+        engine.with_card(**options)
+    return loader
+
+
+@pytest.mark.parametrize("takes_over", [False, True])
+def test_answer_now_ends_the_thinking_and_is_offered_only_while_it_is_open(make_window, qtbot, takes_over):
+    window = make_window(thinking_on())
+    session, composer = window.session, window.chat.composer
+    qtbot.waitUntil(lambda: session.ready)
+    assert not composer._answer_now.isVisible()
+    session.answer_now()
+    session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: composer._answer_now.isVisible() and session.current.trace.tokens > 20)
+    assert "Ctrl+G" in composer._answer_now.toolTip()
+    if takes_over:
+        session.pass_baton()
+        qtbot.waitUntil(lambda: session.answering.author is Author.LARGE)
+    composer._answer_now.setFocus()
+    qtbot.keyClick(composer._answer_now, Qt.Key.Key_Space)
+    qtbot.keyClick(window, Qt.Key.Key_G, CONTROL)
+    qtbot.waitUntil(lambda: session.ready)
+    trace = last_exchange(window).trace
+    assert (trace.answer.strip(), trace.finish) == ("The answer is 4.", Finish.END_OF_TEXT)
+    assert trace.text.count("</think>") == 1
+    assert not composer._answer_now.isVisible()
+    assert "Reasoning closed: a person wanted the answer." in last_answer(window).steps.toPlainText()
+    window.show_inspector(True)
+    window.inspector.tabs.setCurrentIndex(Tab.RUN)
+    assert window.inspector.run.no_command.text() == "No command repeats this answer: a person steered it."
+    session.answer_now()
+    assert answer_to(window, qtbot, "3 + 3?").trace.finish is Finish.MAX_TOKENS, "it was of no other answer"
+
+
+def test_answer_now_is_not_offered_for_models_that_do_not_think(make_window, qtbot):
+    window, offered = make_window(thinking_on(thinking=None)), []
+    window.preferences.change_run(max_tokens=50)
+    window.session.progressed.connect(lambda _: offered.append(window.chat.composer._answer_now.isVisible()))
+    trace = answer_to(window, qtbot, "2 + 2?").trace
+    assert (any(offered), trace.closed, bool(trace.tokens)) == (False, None, True)
+
+
 # Once it is written
 
 

@@ -20,7 +20,8 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance
-from baton_reasoning.core.thinking.events import Finish, Noticed, TokenWritten
+from baton_reasoning.core.thinking.events import Finish, Noticed, TextInserted, TokenWritten
+from baton_reasoning.core.thinking.reasons import ANSWER_NOW
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import Gate
@@ -246,6 +247,8 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
     real = msgspec.structs.replace(first.trace.started, small=ModelCard("gemma", "", 4096))
     begun = Trace.of([real, TokenWritten(0.0, Author.SMALL, 1, "So "), *first.trace.events])
     assert solved.chat._scoreboards.board(Exchange(first.problem, first.settings, trace=begun)) is None
+    steered = Trace.of([*first.trace.events[:1], TextInserted(0.1, "</think>", ANSWER_NOW.id), *first.trace.events[1:]])
+    assert solved.chat._scoreboards.board(Exchange(first.problem, first.settings, trace=steered)) is None
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert solved.chat._scoreboards.board(first) is None
     answer_to(solved, qtbot, "Who wrote Faust?")

@@ -252,7 +252,7 @@ def by_hand(**ended):
     [
         (Trace.of(mixed.by_one_pair()), ""),
         (by_hand(), ""),
-        (by_hand(by_hand=True), "a person began or ended a takeover"),
+        (by_hand(by_hand=True), "a person steered it"),
         (Trace.of(mixed.by_two_pairs()), "it was written in several runs"),
         (mixed.with_a_person(), "it was written in several runs, and a person wrote a part of it"),
         (Trace.of(mixed.by_one_pair()).edited(0, "Mine."), "a person wrote a part of it"),

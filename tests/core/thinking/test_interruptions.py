@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import BUDGET, EDITED, PERSON, REPETITION
+from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET, EDITED, PERSON, REPETITION
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import TakeOver, Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -100,6 +100,52 @@ def test_inside_a_lookahead_a_takeover_goes_on_from_it_and_a_rewrite_replaces_it
     rewritten = looked(Control.rewrite_step, "Better.\n\nNo")
     assert rewritten.trace.text.startswith("One.\n\nBetter.\n\n")
     assert rewritten.all(TextDiscarded)[0].text == "Two is it"
+
+
+def twice(control: Control) -> None:
+    control.answer_now()
+    control.answer_now()
+
+
+@pytest.mark.parametrize("button", [Control.answer_now, twice])
+def test_answer_now_closes_an_open_thinking_once_and_the_answer_follows(button):
+    done = pressed(button, "One two", "One two three four", "It is four.")
+    assert done.told == [("small", "One two three"), ("inserted", "\n</think>\n\n"), ("small", "It is four.")]
+    assert [text.reason for text in done.all(TextInserted)] == [ANSWER_NOW.id]
+    assert (done.trace.is_steered, done.trace.finish) == (True, Finish.END_OF_TEXT)
+    assert Trace.of(done.trace.events).is_steered, "a text that is taken up is still one that a person steered"
+
+
+@pytest.mark.parametrize(("when", "thinks"), [("two", True), ("Four", True), ("One", False)])
+def test_answer_now_does_nothing_where_the_thinking_ends_by_itself_has_ended_or_never_was(when, thinks):
+    control = Control()
+    small = ScriptedEngine("One two</think> Four it is.", before_token=pressing(control.answer_now, when))
+    large = ScriptedEngine(name="large")
+    if not thinks:
+        small, large = (engine.with_card(thinking=None) for engine in (small, large))
+    done = run(Never(), small, large, interruptions=[control])
+    assert (done.trace.text, done.trace.finish) == ("One two</think> Four it is.", Finish.END_OF_TEXT)
+    assert (done.all(TextInserted), done.trace.is_steered) == ([], False)
+
+
+def test_answer_now_inside_a_takeover_ends_it_and_before_the_first_token_there_is_no_thinking():
+    control = Control()
+    large = ScriptedEngine("So it is and", name="large", before_token=pressing(control.answer_now, "So"))
+    done = run(AtBoundary(TakeOver(9, BUDGET)), ["One.\n\n", "Four."], large, interruptions=[control])
+    assert done.trace.text == "One.\n\nSo it\n</think>\n\nFour."
+    assert [ended.by_hand for ended in done.all(events.TakeoverEnded)] == [False]
+    control.answer_now()
+    early = run(Never(), ["Four."], interruptions=[control])
+    assert early.trace.text == "\n</think>\n\nFour."
+    presses = [Control.answer_now]
+
+    def prefill() -> Iterator[PrefillProgress]:
+        if presses:
+            presses.pop()(control)
+        yield PrefillProgress(64, 1000)
+
+    read = run(Never(), ScriptedEngine("Four.", prefill=prefill), interruptions=[control])
+    assert (read.trace.text, read.trace.finish) == (early.trace.text, Finish.END_OF_TEXT)
 
 
 def test_stop_ends_the_run_with_what_is_there_and_cancels_all_sessions():

@@ -495,7 +495,10 @@ class Restless(Control):
         super().check(moment)
 
 
-BUTTONS = Control.take_over, Control.give_back, Control.rewrite_step, lambda control: control.take_over(now=False)
+BUTTONS = (
+    *(Control.take_over, Control.give_back, Control.rewrite_step, Control.answer_now),
+    lambda control: control.take_over(now=False),
+)
 
 
 @every_policy
