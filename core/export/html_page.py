@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.export.exported import Exported
-from baton_reasoning.core.export.markdown import answer_stretches, described, notices_of, system_of
+from baton_reasoning.core.export.html_text import text_html
+from baton_reasoning.core.export.markdown import described, notices_of, system_of
 from baton_reasoning.core.export.value_curve import captioned_curve
-from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
-from baton_reasoning.core.words.authors import SIGN, WHO, own_names
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.trace import Trace, thinking_pieces
+from baton_reasoning.core.words.authors import own_names
+from baton_reasoning.core.words.step_rows import TracePart
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LIGHT = PRINT | {"background": "#f7f7f5"}
+LIGHT = PRINT | {"background": "#f7f7f5", "success": "#1a6f42"}
 """The window's colours; a test holds them to `app.toolkit.theme`."""
 DARK = {
     "background": "#17181a",
@@ -29,6 +31,7 @@ DARK = {
     "large": "#f5a95a",
     "inserted": "#a2a5ad",
     "person": "#e9c6f7",
+    "success": "#63c792",
 }
 
 
@@ -54,19 +57,26 @@ def to_html(exported: Exported) -> str:
         path=exported.path(),
         light=LIGHT,
         dark=DARK,
-        names=WHO,
-        signs=SIGN,
         described=described,
         notices_of=notices_of,
         system_of=system_of,
-        steps_of=steps_of,
-        own_names=own_names,
-        answer_stretches=answer_stretches,
+        thinking_html=thinking_html,
+        answer_html=answer_html,
+        steps=steps,
         captioned_curve=captioned_curve,
     )
 
 
-def steps_of(trace: Trace) -> list[list[Piece]]:
-    """Return what is shown of each step of the thinking; nothing of a model without thinking tags."""
-    pieces = thinking_pieces(trace) if trace.thinks else ()
-    return [list(step) for _, step in groupby(pieces, key=lambda piece: piece.step)]
+def thinking_html(trace: Trace) -> str:
+    """Render the thinking; "" of a model without thinking tags."""
+    return text_html(trace, TracePart.THINKING, own_names(trace)) if trace.thinks else ""
+
+
+def answer_html(trace: Trace) -> str:
+    """Render the answer; the whole text if the model has no thinking tags."""
+    return text_html(trace, TracePart.ANSWER if trace.thinks else TracePart.THINKING, own_names(trace))
+
+
+def steps(trace: Trace) -> str:
+    """Count the steps of the thinking: "3 steps"."""
+    return counted(len({piece.step for piece in thinking_pieces(trace)}), "step")

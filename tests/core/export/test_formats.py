@@ -32,12 +32,13 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TextInserted
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.authors import SIGN, WHO
+from tests.authored import authored
 from tests.core.store.made import a_run, save
 from tests.fakes import mixed
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
 from tests.systems import posix_only
 
-SIGNED = ("small", "●"), ("large", "◆")
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
 
 
@@ -124,6 +125,20 @@ def test_a_file_with_a_repeated_id_or_a_value_that_cannot_be_saved_is_refused_wh
 # What pages show
 
 
+def row(author, text, name="", reason=""):
+    """A row of a page that one author wrote."""
+    said = "".join(f'<span class="why">{note}</span> ' for note in (name, reason) if note)
+    who = f"{WHO[author]}: {reason}" if reason else WHO[author]
+    signs = f'<span class="signs"><b title="{who}">{SIGN[author]}</b></span>{said}'
+    return f'<div class="row text {author.value}">{signs}<span class="text">{text}</span></div>'
+
+
+def by(author, text, name=""):
+    """A part of a row that others wrote in, too."""
+    said = f' <span class="why">{name}</span> ' if name else ""
+    return f'<span class="by {author.value}" title="{WHO[author]}"><b>{SIGN[author]}</b>{said}{text}</span>'
+
+
 def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
     text, page = FORMATS[".md"](exported), FORMATS[".html"](exported)
     assert "# Sums &lt;b>\n" in text
@@ -131,11 +146,10 @@ def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
     assert "\nIt is \\boxed{4}.\n" in text
     assert "● Step 0 goes on.\n\n◆ Step 1 goes on." in text
     assert "*14 tokens, large share 43%, 5.0 s, end of text · 2026-05-04 12:00 · policy keywords · seed 7*" in text
-    assert '<div class="piece small"><b title="the small model">●</b>' in page
-    assert '<div class="piece large"><b title="the large model">◆</b>' in page
+    assert row(Author.SMALL, "Step 0 goes on.") in page
+    assert row(Author.LARGE, "Step 1 goes on.", reason="Reflection, cue “wait”") in page
     assert "cue “wait”" in page
-    answer = '<span class="piece small"><b title="the small model">●</b> It is \\boxed{4}.</span>'
-    assert f'<div class="answer">{answer}</div>' in page
+    assert 'title="\\boxed{4}"' in page[page.index('<div class="answer">') :], "a formula, with its source"
     assert "Who wrote what" not in text, "one model wrote the answer"
     assert "Reasoning, 4 steps" in page
     assert "think&gt;" not in page, "a closing tag that stands alone is no step"
@@ -148,7 +162,7 @@ def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup()
     assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
     assert to_markdown(exported).count("</details>") == 1, "nobody can close the fold"
     page = to_html(exported)
-    assert '<div class="piece person"><b title="a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine' in page
+    assert row(Author.PERSON, "&lt;b&gt;Mine&lt;/b&gt;&lt;/details&gt;", reason="Edited by a person") in page
     assert '<i class="person"' in page
     start, *rest = a_run()
     named = msgspec.structs.replace(start, small=ModelCard("<img src=//x/p.png>", "", 0))
@@ -161,8 +175,8 @@ def test_the_answer_of_models_that_do_not_think_is_whole_and_signed_where_severa
     assert "\nTwo and two.\n\nWait, they make\n\n<details><summary>Who wrote what: ● small, ◆ large, " in text
     assert "\n\n● Two and two.\n\n◆ Wait, they\n\n● make\n\n</details>" in text
     assert "● SmolLM2-135M Q8_0, 4 tokens · ◆ Qwen2.5-0.5B Q8_0, 2 tokens · policy keywords · seed 7*" in text
-    small, large = (f'<span class="piece {which}"><b title="the {which} model">{sign}</b> ' for which, sign in SIGNED)
-    assert f"{small}Two and two.\n\n</span>{large}Wait, they </span>{small}make</span></div>" in page
+    assert row(Author.SMALL, "Two and two.") in page
+    assert by(Author.LARGE, "Wait, they") + by(Author.SMALL, " make") in page
     for without in "Thinking", "Reasoning, 0 steps", "wrote a part":
         assert without not in text + page
 
@@ -175,7 +189,8 @@ def test_two_models_of_one_author_are_told_apart_by_name():
     told = "● SmolLM2-135M Q8_0, 4 tokens · ◆ Qwen2.5-0.5B Q8_0, 2 tokens · ● gemma-3-270m Q8_0, 3 tokens · "
     for each in text, page:
         assert f"{told}policy keywords, then every-step · seeds 7, 8" in each
-    assert '<b title="the small model">●</b> <span class="why">gemma-3-270m Q8_0</span> four.\n\nDone.</span>' in page
+    assert by(Author.SMALL, " make", "SmolLM2-135M Q8_0") + by(Author.SMALL, " four.", "gemma-3-270m Q8_0") in page
+    assert row(Author.SMALL, "Done.", "gemma-3-270m Q8_0") in page
     starts = (mixed.begun(), mixed.begun(mixed.GEMMA))
     smol, gemma = (msgspec.structs.replace(start, thinking=True) for start in starts)
     steps = Trace.of([smol, *mixed.by(Author.SMALL, "One.\n\n"), gemma, *mixed.by(Author.SMALL, "Two.")])
@@ -189,7 +204,7 @@ def test_a_sentence_of_a_person_is_theirs_in_every_format():
     text, page = to_markdown(exported), to_html(exported)
     assert "*✎ A person wrote a part of the answer.*\n\nTwo and two.\n\nWait, they make I say 22. So be it." in text
     assert "\n\n✎ I say 22.\n\n" in text
-    assert '<span class="piece person"><b title="a person">✎</b> I say 22. </span>' in page
+    assert '<span class="by person" title="a person: Edited by a person"><b>✎</b> I say 22. </span>' in page
     for each in text, page:
         assert "· ✎ a person ·" in each
     (answered,) = read_json(to_json(exported)).exchanges
@@ -206,6 +221,25 @@ def test_a_fence_that_another_author_was_to_close_ends_no_fold():
     page = MarkdownIt("commonmark").render(to_markdown(single_run(Trace.of(events))))
     assert page.index("one two") < page.index("◆ two") < page.index("</details>")
     assert page.count("<pre>") == 1, "the answer as a whole"
+
+
+def test_a_page_renders_markdown_as_a_whole_with_the_author_of_each_line():
+    """Code that both models wrote is one block; a formula is drawn, and one of two authors bears both signs."""
+    parts = ["So:\n\n```python\nx = [1,\n\n", "2]  # <b>\n```\n\n- It \\(= \\frac{1}", "{2}\\) **is**\n\n|a|\n|-|\n|1|"]
+    page = to_html(single_run(authored(zip((Author.SMALL, Author.LARGE, Author.SMALL), parts, strict=True))))
+    code = page[page.index('<div class="code">') : page.index('<span class="marker">')]
+    lines = re.findall('class="row code ([a-z]+)">.*<span class="text">(.*)</span></div>', code)
+    assert [(author, re.sub("<[^>]*>", "", line)) for author, line in lines] == [
+        ("small", "x = [1,"),
+        ("small", ""),
+        ("large", "2]  # &lt;b&gt;"),
+    ]
+    item = page[page.index('<div class="row text mixed') : page.index("<table>")]
+    assert "<b>●</b><b>◆</b>" in item or "<b>◆</b><b>●</b>" in item
+    assert item.count("<svg") == 1
+    assert "<strong>is</strong>" in item
+    assert page.count("<td") == 2
+    assert Tags(page).open == []
 
 
 def test_pages_show_the_system_prompt_and_say_what_other_branches_they_leave_out():
