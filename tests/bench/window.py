@@ -1,7 +1,7 @@
 """P6: the window. Start to first paint; longest stall of the main thread while 300 tok/s stream into a long answer with
-formulas, into three conversations, or into one line of 5,000 characters, and while 5,000 results of a batch are sorted
-and filtered; growth of the memory over 50 long answers; opening an answer of 3,000 steps. Scripted models. The sizes
-are the largest that people meet."""
+formulas, into three conversations, one line of 5,000 characters or one block of code, and while 5,000 results of a
+batch are sorted and filtered; growth of the memory over 50 long answers; opening an answer of 3,000 steps. Scripted
+models. The sizes are the largest that people meet."""
 
 from __future__ import annotations
 
@@ -106,6 +106,8 @@ def rows(_: int) -> Iterator[Row]:
         yield stall_row(f"{what} three conversations, of which one is in view", several)
         line = streaming(Paths.under(folder / "line"), unbroken_line())
         yield stall_row(f"{what} one line of {LINE:,} characters", line)
+        code = streaming(Paths.under(folder / "code"), long_code())
+        yield stall_row(f"{what} one block of code", code)
         yield stall_row(f"longest stall while {ROWS:,} results are sorted and filtered", arranging(), goal=None)
         grown = remembering(Paths.under(folder / "many"))
         yield Row(
@@ -159,6 +161,16 @@ def unbroken_line() -> list[str]:
     tokens = RATE * (SECONDS + 1)
     ends = [number * LINE // tokens for number in range(tokens + 1)]
     return ["x" * (end - start) for start, end in pairwise(ends)]
+
+
+def long_code() -> str:
+    """A function after the other, without an end."""
+    functions = (
+        f'def add_{n}(number: int) -> int:\n    """Add {n} to a number."""\n    result = number + {n}  # the sum\n\n'
+        f"    return result if number > 0 else -result\n\n\n"
+        for n in range(400)
+    )
+    return "```python\n" + "".join(functions)
 
 
 def streaming(paths: Paths, text: Text, conversations: int = 1) -> list[float]:
