@@ -79,7 +79,7 @@ class AnswerPanel(QWidget):
         self._lay_out()
         self.inspect.toggled.connect(self._show_inspector)
         self.pane.revealed.connect(self._reveal)
-        self.pane.steps.grown.connect(lambda _: self._reach())
+        self.pane.steps.grown.connect(self._reach)
         reviews.changed.connect(self._show_reviews)
         reviews.ended.connect(self._read)
 

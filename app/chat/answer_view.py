@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
 from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView, beyond_the_demo
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
-from baton_reasoning.app.document.steps_view import left_margin, utf16_length
+from baton_reasoning.app.document.row_writer import utf16_length
+from baton_reasoning.app.document.steps_view import left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -124,7 +125,7 @@ class AnswerView(AnswerPane):
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
         self.folded_by_hand.connect(lambda folded: preferences.change_window(folds_reasoning=folded))
-        self.steps.grown.connect(lambda _: self._place_editor())
+        self.steps.grown.connect(self._place_editor)
         self.editor: StepEditor | None = None
         """Over the step that a person edits."""
         self.scoreboard = ScoreboardView(lambda request: actions.carry_out(self.exchange, request))
@@ -218,11 +219,12 @@ class AnswerView(AnswerPane):
 
     def _place_editor(self) -> None:
         """Lay the editor over its step, once that is in the text: a long answer comes in portions."""
-        if not (self.editor and (place := self.steps.place_of(self.editor.piece))):
+        text = self.answer if self.editor and self.editor.piece.in_answer else self.steps
+        if not (self.editor and (place := text.place_of(self.editor.piece))):
             return
         margin = left_margin() - 12
-        left, top = self.steps.x() + margin, self.steps.y() + round(place.top())
-        width = self.steps.width() - margin
+        left, top = text.x() + margin, text.y() + round(place.top())
+        width = text.width() - margin
         height = self.editor.height_for(width)
         self.editor.setGeometry(left, max(0, min(top, self.height() - height)), width, height)
         if self.editor.isHidden():

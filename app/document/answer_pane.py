@@ -11,7 +11,6 @@ from typing import Protocol
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
-from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
@@ -25,47 +24,7 @@ from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, own_names
 from baton_reasoning.core.words.labels import last_text, piece_text, run_in_brief
-
-
-class AnswerText(RichText):
-    def __init__(self, typesetter: Typesetter) -> None:
-        super().__init__()
-        self.setAccessibleName("Answer")
-        self._typesetter = typesetter
-        self._is_set = False
-        """Whether what is shown is rendered, or waits for its formulas to be."""
-
-    def follow(self, trace: Trace, live: bool) -> bool:
-        """Show the answer as it stands; whether there is any."""
-        written = "".join(piece.text for piece in trace.pieces if piece.in_answer)
-        text = without_tag(written, trace.closed.tag if trace.closed else "", live).lstrip()
-        if not text.startswith(self.markdown) or (self._is_set and (live or text != self.markdown)):
-            self.set_markdown("")
-            self._is_set = False
-        if fresh := text[len(self.markdown) :]:
-            self.append_live(fresh)
-        if text and not live and not self._is_set:
-            self._is_set = True
-            self._typesetter.prepare(text, self.formula_size, self._set, self)
-        return bool(text)
-
-    def _set(self) -> None:
-        if self._is_set:
-            self.set_markdown(self.markdown)
-
-
-def without_tag(text: str, tag: str, live: bool) -> str:
-    """Remove lines that hold only the tag that closes the thinking, which a confused model repeats.
-
-    `live`: it is still written; a last line that may become the tag is held back, so that what was shown stays.
-    """
-    if not tag:
-        return text
-    *lines, last = text.split("\n")
-    words = last.strip()
-    is_held = bool(words) and (tag.startswith(words) if live else words == tag)
-    return "".join(f"{line}\n" for line in lines if line.strip() != tag) + ("" if is_held else last)
-
+from baton_reasoning.core.words.step_rows import TracePart
 
 NOT_BEGUN = "Stopped before it began."
 LONGEST_RESULT = 40
@@ -113,7 +72,7 @@ class AnswerPane(QWidget):
         """Characters of the trace in which the result was looked for."""
         self.result, self.verdict = label("", Role.RESULT, wrap=True, selectable=True), label("", Role.HEADING)
         self.result.setAccessibleName("Result")
-        self.answer = AnswerText(typesetter)
+        self.answer = StepsView(typesetter, TracePart.ANSWER)
         self.below_answer, self.below_ribbon = QVBoxLayout(), QVBoxLayout()
         """Room for what a page adds: a scoreboard, a curve of values."""
         self.heading, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
@@ -126,8 +85,9 @@ class AnswerPane(QWidget):
         """How it ended, and what a page adds to that: below the answer or, while there is none, below the steps."""
         self._end = holder(self.end_parts)
         self.ribbon.chosen.connect(self._segment_clicked)
-        self.steps.piece_clicked.connect(self._chosen)
-        self.steps.menu_wanted.connect(lambda piece, where: actions.open_menu(self, piece, where))
+        for text in (self.answer, self.steps):
+            text.piece_clicked.connect(self._chosen)
+            text.menu_wanted.connect(lambda piece, where: actions.open_menu(self, piece, where))
         self._lay_out()
 
     def show_exchange(self, exchange: Exchange) -> None:
@@ -142,10 +102,11 @@ class AnswerPane(QWidget):
         self.is_live, self._waiting = live, waiting
         trace = self.exchange.trace
         thinking = thinking_pieces(trace)
-        self.answer.setVisible(self.answer.follow(trace, live))
+        self.answer.sync(trace, live)
+        self.answer.setVisible(bool(self.answer.pieces))
         # Folded steps are not even built: an old conversation opens at once, however long its reasoning.
         if not self.folded or self._builds_folded:
-            self.steps.sync(trace, thinking, live and trace.closed is None)
+            self.steps.sync(trace, live and trace.closed is None)
         self.steps.setVisible(bool(thinking) and not self.folded)
         self.ribbon.set_segments([(piece.author, _width(piece)) for piece in trace.pieces])
         self._show_result(trace)
@@ -210,6 +171,7 @@ class AnswerPane(QWidget):
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
         """Mark a piece in text and ribbon; `reveal` opens the reasoning and scrolls there."""
         self.steps.select(piece)
+        self.answer.select(piece)
         places = (index for index, each in enumerate(self.exchange.trace.pieces) if each is piece)
         self.ribbon.select(next(places, -1))
         if piece and not piece.in_answer and not self.folded:
@@ -218,8 +180,9 @@ class AnswerPane(QWidget):
             return
         if self.folded and not piece.in_answer:
             self.keep_open()
-        if (place := self.steps.place_of(piece)) is not None:
-            self.revealed.emit(place.translated(self.steps.pos()))
+        text = self.answer if piece.in_answer else self.steps
+        if (place := text.place_of(piece)) is not None:
+            self.revealed.emit(place.translated(text.pos()))
 
     def pick(self, piece: Piece) -> None:
         """Choose a piece for the person, as a click on the ribbon does."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtGui import QClipboard, QGuiApplication, QTextBlock, QTextCursor, QTextFormat, QTextFragment
+from PySide6.QtGui import QClipboard, QGuiApplication, QTextBlock, QTextCursor, QTextFragment
 from shiboken6 import createdByPython
 
-from baton_reasoning.app.document.markdown import COPY_SCHEME, LINE_BREAK
-from baton_reasoning.app.document.typeset import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.document.row_writer import LINE_BREAK
+from baton_reasoning.app.document.style import NOTE
+from baton_reasoning.app.document.typeset import formula_of
 from baton_reasoning.app.session.conversation import Exchange
-
-NOTE = QTextFormat.Property.UserProperty.value + 20
-"""True of characters that the window added to the text, and that are not copied with it."""
+from baton_reasoning.core.markup.blocks import FORMULA_CHARACTER
 
 
 def copy_answer(exchange: Exchange) -> None:
@@ -42,8 +41,9 @@ def selected_text(cursor: QTextCursor) -> str:
     start, end = cursor.selectionStart(), cursor.selectionEnd()
     block, text = cursor.document().findBlock(start), ""
     while block.isValid() and block.position() <= end:
-        text += _joint(block) if text else ""
-        text += "".join(_written(fragment, start, end) for fragment in fragments(block))
+        if not block.blockFormat().property(NOTE):
+            text += _joint(block) if text else ""
+            text += "".join(_written(fragment, start, end) for fragment in fragments(block))
         block = block.next()
     return text.strip()
 
@@ -51,12 +51,12 @@ def selected_text(cursor: QTextCursor) -> str:
 def _written(fragment: QTextFragment, start: int, end: int) -> str:
     """Return what was written in this fragment between two positions of the document."""
     form, at = fragment.charFormat(), fragment.position()
-    if form.property(NOTE) or form.anchorHref().startswith(f"{COPY_SCHEME}:"):
+    if form.property(NOTE):
         return ""
     units = fragment.text().encode("utf-16-le", "surrogatepass")  # in which Qt counts
     part = units[2 * max(0, start - at) : 2 * max(0, end - at)].decode("utf-16-le", "surrogatepass")
     formula = formula_of(form)  # equal formulas side by side are one fragment
-    return part.replace(OBJECT_CHARACTER, formula.source) if formula else part.replace(LINE_BREAK, "\n")
+    return part.replace(FORMULA_CHARACTER, formula.source) if formula else part.replace(LINE_BREAK, "\n")
 
 
 def _joint(block: QTextBlock) -> str:

@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from PySide6.QtCore import QMimeData, QSize, Qt, QUrl
-from PySide6.QtGui import QFontMetrics, QGuiApplication, QImage, QResizeEvent
+from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, QUrl
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QGuiApplication,
+    QImage,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTextBlock,
+)
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit
 
 from baton_reasoning.app.document.clipboard import selected_text
-from baton_reasoning.app.document.markdown import COPY_SCHEME, append_plain, code_of, render_into
-from baton_reasoning.app.document.style import TextStyle
+from baton_reasoning.app.document.row_writer import COPY_SCHEME, RowWriter
+from baton_reasoning.app.document.style import CODE_KINDS, CODE_PADDING, GAP, KIND, TextStyle
+from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.markup.blocks import read
+from baton_reasoning.core.markup.reader import clean
 
 
 class Layer(Enum):
@@ -23,16 +35,18 @@ class Layer(Enum):
 
 
 class RichText(QTextBrowser):
-    """Shows one Markdown text, or one that is still growing; follows the theme.
+    """Shows one Markdown text, and follows the theme.
 
     Links are not opened, they can be copied. "Copy" over code copies it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gap: float = GAP, typesetter: Typesetter | None = None) -> None:
+        """`gap`: pixels between paragraphs. `typesetter`: sets formulas in the background."""
         super().__init__()
         self.markdown = ""
-        """The text as it was given, finished or growing."""
-        self._grows = False
+        """The text as it was given."""
+        self._gap = gap
+        self.writer = RowWriter(self.document(), self._style(), typesetter)
         self._layers: dict[Layer, list[QTextEdit.ExtraSelection]] = {}
         self.setAccessibleName("Text")
         self.setOpenLinks(False)
@@ -49,16 +63,17 @@ class RichText(QTextBrowser):
         current_theme().changed.connect(self._rerender)
 
     def set_markdown(self, markdown: str) -> None:
-        """Show a finished text."""
-        self.markdown, self._grows = markdown, False
-        render_into(self.document(), markdown, self._style())
+        """Show a text."""
+        self.markdown = markdown
+        self.writer.write(0, [row for block in read(clean(markdown)).blocks for row in block.rows])
         self.setAccessibleDescription(markdown)  # a screen reader cannot read drawn formulas, but their source
 
-    def append_live(self, text: str) -> None:
-        """Add to a text that is being written, as plain letters; `set_markdown` renders it when it is finished."""
-        self.markdown = self.markdown + text if self._grows else text
-        self._grows = True
-        append_plain(self.document(), text, self._style())
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_below(painter, QRectF(event.rect()))
+        painter.end()
+        super().paintEvent(event)
 
     def createMimeDataFromSelection(self) -> QMimeData:
         mime = QMimeData()
@@ -98,14 +113,43 @@ class RichText(QTextBrowser):
             self.viewport().update()
 
     def _style(self) -> TextStyle:
-        return TextStyle.of(current_theme().colours, QGuiApplication.font())
+        return TextStyle.of(current_theme().colours, QGuiApplication.font(), self._gap)
 
     def _rerender(self) -> None:
-        if not self._grows:
-            self.set_markdown(self.markdown)
-        else:
-            self.document().clear()
-            append_plain(self.document(), self.markdown, self._style())
+        self.writer.use_style(self._style())
+
+    def _paint_below(self, painter: QPainter, area: QRectF) -> None:
+        """Paint what is below the letters in an area: the ground of code."""
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(current_theme().colours.panel))
+        block, ground = self._block_at(area.top()), QRectF()
+        if block.previous().blockFormat().property(KIND) in CODE_KINDS:  # its upper edge is out of view
+            block = block.previous()
+        while block.isValid():
+            place = self.document().documentLayout().blockBoundingRect(block)
+            if block.blockFormat().property(KIND) in CODE_KINDS:
+                ground = ground.united(place)
+            elif not ground.isNull():
+                self._paint_panel(painter, ground)
+                ground = QRectF()
+            if place.top() > area.bottom():
+                break
+            block = block.next()
+        self._paint_panel(painter, ground)
+
+    def _paint_panel(self, painter: QPainter, ground: QRectF) -> None:
+        if not ground.isNull():
+            painter.drawRoundedRect(ground.adjusted(-CODE_PADDING, -2, CODE_PADDING, 3), 5, 5)
+
+    def _block_at(self, y: float) -> QTextBlock:
+        """Return a block that begins above a place of the document."""
+        document = self.document()
+        low, high = 0, document.blockCount() - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            place = document.documentLayout().blockBoundingRect(document.findBlockByNumber(middle))
+            low, high = (middle, high) if place.top() <= y else (low, middle - 1)
+        return document.findBlockByNumber(low)
 
     def _fit(self) -> None:
         height = self.sizeHint().height()
@@ -114,4 +158,4 @@ class RichText(QTextBrowser):
 
     def _follow(self, address: QUrl) -> None:
         if address.scheme() == COPY_SCHEME:
-            QGuiApplication.clipboard().setText(code_of(address.toString()))
+            QGuiApplication.clipboard().setText(self.writer.code_at(int(address.path())))

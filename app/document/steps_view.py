@@ -1,14 +1,13 @@
-"""The steps of an answer as one text, with each author's bar and sign in the margin, and what changed its value."""
+"""The thinking or the answer of a trace as one text, with each author's bar and sign beside the lines that it wrote."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
-from difflib import Match, SequenceMatcher
-from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -16,29 +15,39 @@ from PySide6.QtGui import (
     QHelpEvent,
     QMouseEvent,
     QPainter,
-    QPaintEvent,
+    QPainterPath,
     QPen,
+    QTextBlock,
     QTextCharFormat,
     QTextCursor,
+    QTextLine,
 )
 from PySide6.QtWidgets import QTextEdit, QToolTip
 
 from baton_reasoning.app.document.rich_text import Layer, RichText
-from baton_reasoning.app.document.steps_document import GAP, ShownPiece, StepsDocument
-from baton_reasoning.app.document.style import LINE_HEIGHT
+from baton_reasoning.app.document.style import CELL_PADDING, LINE_HEIGHT
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.markup.blocks import Grid, row_at
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.step_rows import StepRows, TracePart
 
 if TYPE_CHECKING:
     from baton_reasoning.core.words.values import ValueMark
 
-LONGEST_COMPARED = 1_000
-"""Characters of a piece that is compared with its rendered text; in a longer one, a mark may stand some words off."""
+GAP = 15.0
+"""Pixels between two paragraphs: the padding of both, and a hairline of ground."""
+RIGHT_MARGIN = 12
+BAR = 3
+VALUE_GAP = 4
+"""Pixels between the text and a value at its right."""
+WIDEST_VALUE = "▲ 1.00"
+PAD = GAP / 2 - 1
+"""Pixels of ground above the first and below the last line."""
 
 
 class TextMark(NamedTuple):
@@ -51,36 +60,29 @@ class TextMark(NamedTuple):
     """Whether it has a ground as well as a line below it."""
 
 
-def rendered_place(source: str, rendered: str, at: int) -> int:
-    """Return where a character of the source stands in the rendered text; of a formula, where that stands."""
-    if len(source) > LONGEST_COMPARED or not rendered:
-        return min(at, max(0, len(rendered) - 1))
-    blocks = _common(source, rendered)
-    block = blocks[max(0, bisect_right(blocks, at, key=lambda each: each.a) - 1)]
-    return min(block.b + min(max(0, at - block.a), block.size), len(rendered) - 1)
+class Share(NamedTuple):
+    """What of a line one piece holds: from pixel to pixel."""
+
+    piece: Piece
+    left: float
+    right: float
 
 
-@lru_cache(maxsize=512)
-def _common(source: str, rendered: str) -> list[Match]:
-    """Return the stretches that a source and its rendered text share. Cached, because marks are painted often."""
-    start = source.find(rendered)
-    if start >= 0:  # as most steps are: without markup
-        return [Match(start, 0, len(rendered))]
-    return SequenceMatcher(None, source, rendered, autojunk=False).get_matching_blocks()
+class Line(NamedTuple):
+    """A line of the text, or a row of a table, as it stands in the widget."""
 
+    top: float
+    bottom: float
+    """With the half of the gap above and below."""
+    letters: QRectF
+    """Without them."""
+    shares: tuple[Share, ...]
+    begins: tuple[Piece, ...] = ()
+    """The pieces that are in no line above."""
 
-def utf16_length(text: str) -> int:
-    """Return how many of Qt's positions a text takes."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-RIGHT_MARGIN = 12
-BAR = 3
-VALUE_GAP = 4
-"""Pixels between the text and a value at its right."""
-WIDEST_VALUE = "▲ 1.00"
-PAD = GAP / 2 - 1
-"""Pixels of a piece's ground above and below its letters."""
+    @property
+    def authors(self) -> list[Author]:
+        return list(dict.fromkeys(share.piece.author for share in self.shares))
 
 
 def left_margin() -> int:
@@ -93,13 +95,11 @@ class StepsView(RichText):
 
     piece_clicked = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
-    grown = Signal(int)
-    """The first piece (an index of `shown`) from which on pieces were added, removed or rendered."""
+    grown = Signal()
 
-    def __init__(self, typesetter: Typesetter) -> None:
-        super().__init__()
-        self._steps = StepsDocument(self.document(), self._style(), typesetter, self)
-        self._steps.grown.connect(self._grown)
+    def __init__(self, typesetter: Typesetter, part: TracePart = TracePart.THINKING) -> None:
+        super().__init__(GAP, typesetter)
+        self._steps = StepRows(part)
         self.selected: Piece | None = None
         self._pressed_at = QPoint()
         self._is_live = False
@@ -108,18 +108,31 @@ class StepsView(RichText):
         """What changed the value beyond chance, by the position of its piece."""
         self._text_marks: Sequence[TextMark] = ()
         self._chosen_mark: TextMark | None = None
-        self.setAccessibleName("Steps")
+        self._idle = QTimer(self, singleShot=True, interval=0)
+        self._idle.timeout.connect(self._write)
+        self.writer.formulas_set.connect(lambda: self._grown(0))
+        self.setAccessibleName("Steps" if part is TracePart.THINKING else "Answer")
         self._set_margins()
 
-    def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
+    def sync(self, trace: Trace, live: bool) -> None:
+        """Show how the trace stands; `live`: it is still being written."""
         self._is_live = live
-        self._steps.sync(trace, pieces, live)
-        self._mark_values(trace, pieces)
+        self._steps.follow(trace, live)
+        self.markdown = self._steps.text.strip()
+        if not live:
+            self.setAccessibleDescription(self.markdown)
+        self._write()
+        self._mark_values(trace)
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """The pieces that are shown, in their order."""
+        return self._steps.pieces
 
     @property
     def complete(self) -> bool:
-        """Whether every piece is rendered: a long answer comes in portions."""
-        return self._steps.complete
+        """Whether all of it is shown: a long answer comes in portions."""
+        return self._steps.is_complete
 
     def select(self, piece: Piece | None) -> None:
         self.selected = piece
@@ -130,51 +143,58 @@ class StepsView(RichText):
         self._text_marks, self._chosen_mark = marks, chosen
         self._lay_text_marks()
 
-    def mark_place(self, index: int, mark: TextMark) -> QRectF:
-        """Return where a mark of the shown piece at `index` stands in the widget; its first line."""
-        end = self._selection(index, mark)
+    def mark_place(self, mark: TextMark) -> QRectF:
+        """Return where a mark stands in the widget; its first line."""
+        end = self.selection_of(mark.start, mark.end)
         start = QTextCursor(end)
         start.setPosition(end.selectionStart())
         first, last = self.cursorRect(start), self.cursorRect(end)
         return QRectF(first.united(last) if first.top() == last.top() else first)
 
+    def selection_of(self, start: int, end: int) -> QTextCursor:
+        """Return what stands in the document for two places of the trace's text and what is between them."""
+        cursor = QTextCursor(self.document())
+        if rows := self.writer.rows:
+            start, last = start - self._steps.start, max(start, end - 1) - self._steps.start
+            cursor.setPosition(self.writer.position_of(row_at(rows, start), start))
+            cursor.setPosition(self.writer.position_of(row_at(rows, last), last), QTextCursor.MoveMode.KeepAnchor)
+            cursor.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor)
+        return cursor
+
     def place_of(self, piece: Piece) -> QRectF | None:
         """Return where the piece stands in the widget; None while it is not shown."""
-        index = next((i for i, shown in enumerate(self.shown) if shown.piece is piece), None)
-        return None if index is None else self._place(index)
+        if not any(each is piece for each in self.pieces) or not self.writer.rows:
+            return None
+        start = piece.position - self._steps.start
+        last = start + max(0, len(piece.text.rstrip()) - 1)
+        first, final = (row_at(self.writer.rows, place) for place in (start, last))
+        place = QRectF()
+        for line in self._lines(first, final):
+            if any(share.piece is piece for share in line.shares):
+                place = place.united(QRectF(0, line.top, self.viewport().width(), line.bottom - line.top))
+        return None if place.isNull() else place.adjusted(0, 1, 0, -1)
 
     def piece_at(self, point: QPoint) -> Piece | None:
-        """Return the piece at a point of the widget."""
-        index = self._index_at(point.y())
-        if index is None or point.y() > self._place(index).bottom() + GAP:
-            return None
-        return self.shown[index].piece
+        """Return the piece at a point of the widget: in a line of several, the one below it or next to it."""
+        for line in self._lines_in(QRectF(0, point.y(), 1, 1)):
+            if line.top <= point.y() <= line.bottom and line.shares:
+                here = (share.piece for share in line.shares if share.left <= point.x() < share.right)
+                return next(here, line.shares[0 if point.x() < line.letters.center().x() else -1].piece)
+        return None
 
-    @property
-    def shown(self) -> Sequence[ShownPiece]:
-        """The pieces that are in the document, in their order."""
-        return self._steps.shown
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self.viewport())
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours, shown = current_theme().colours, self.shown
+    def _paint_below(self, painter: QPainter, area: QRectF) -> None:
+        super()._paint_below(painter, area)
+        colours, lines = current_theme().colours, list(self._lines_in(area))
         painter.setFont(self.document().defaultFont())
-        first = self._index_at(event.rect().top())
-        for index in range(first or 0, len(shown)):
-            place = self._place(index)
-            if place.top() > event.rect().bottom():
-                break
-            self._paint_margin(painter, shown[index].piece, place, colours)
-            if mark := self._marks.get(shown[index].piece.position):
-                painter.setPen(QColor(colours.success if mark.is_rise else colours.danger))
-                self._write(painter, place.right() - self._right_margin + VALUE_GAP, place, mark.text)
+        for line in lines:
+            self._paint_grounds(painter, line, colours)
+        for line in lines:
+            self._paint_margin(painter, line, colours)
+        self._paint_choice(painter, lines, colours)
         if self._is_live:
             end = self.textCursor()
             end.movePosition(end.MoveOperation.End)
             painter.fillRect(self.cursorRect(end).adjusted(3, 2, 6, -2), QColor(colours.muted))
-        painter.end()
-        super().paintEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._pressed_at = event.position().toPoint()
@@ -198,13 +218,20 @@ class StepsView(RichText):
 
     def viewportEvent(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:
-            index = self._index_at(event.pos().y())
-            marks = self._marks_in(self.shown[index].piece) if index is not None else ()
-            here = (mark for mark in marks if self.mark_place(index or 0, mark).contains(QPointF(event.pos())))
+            piece = self.piece_at(event.pos())
+            marks = self._marks_in(piece) if piece else ()
+            here = (mark for mark in marks if self.mark_place(mark).contains(QPointF(event.pos())))
             if mark := next(here, None):
                 QToolTip.showText(event.globalPos(), plain_tip(mark.tip), self)
                 return True
         return super().viewportEvent(event)
+
+    def _write(self) -> None:
+        """Write a portion of what has changed; the rest follows when the window is idle."""
+        first = self.writer.write(*self._steps.next_rows())
+        if not self._steps.is_complete:
+            self._idle.start()
+        self._grown(first)
 
     def _marks_in(self, piece: Piece) -> Sequence[TextMark]:
         first = bisect_left(self._text_marks, piece.position, key=lambda mark: mark.start)
@@ -212,43 +239,30 @@ class StepsView(RichText):
         return self._text_marks[first:end]
 
     def _lay_text_marks(self) -> None:
-        """Lay the marks over the pieces that are shown: each has a line below it, and strong ones a ground."""
+        """Lay the marks over the text: each has a line below it, and strong ones a ground."""
         colours, laid = current_theme().colours, []
-        for index, shown in enumerate(self.shown if self._text_marks else ()):
-            for mark in self._marks_in(shown.piece):
-                each, style = QTextEdit.ExtraSelection(), QTextCharFormat.UnderlineStyle
-                each.cursor = self._selection(index, mark)
-                each.format.setUnderlineStyle(style.SingleUnderline if mark.is_strong else style.DotLine)
-                each.format.setUnderlineColor(QColor(colours.danger))
-                if mark.is_strong or mark is self._chosen_mark:
-                    share = 0.35 if mark is self._chosen_mark else 0.12
-                    each.format.setBackground(QColor(blend(colours.surface, colours.danger, share)))
-                laid.append(each)
+        start = self._steps.start
+        for mark in self._text_marks:
+            if not start <= mark.start < start + len(self._steps.text):
+                continue
+            each, style = QTextEdit.ExtraSelection(), QTextCharFormat.UnderlineStyle
+            each.cursor = self.selection_of(mark.start, mark.end)
+            each.format.setUnderlineStyle(style.SingleUnderline if mark.is_strong else style.DotLine)
+            each.format.setUnderlineColor(QColor(colours.danger))
+            if mark.is_strong or mark is self._chosen_mark:
+                share = 0.35 if mark is self._chosen_mark else 0.12
+                each.format.setBackground(QColor(blend(colours.surface, colours.danger, share)))
+            laid.append(each)
         self.lay(Layer.OPINION, laid)
 
-    def _selection(self, index: int, mark: TextMark) -> QTextCursor:
-        """Select a mark in the shown piece at `index`."""
-        piece, cursor = self.shown[index].piece, QTextCursor(self._steps.end_of(index))
-        begin = self.document().findBlockByNumber(self.shown[index].first).position()
-        cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
-        cursor.setPosition(begin, QTextCursor.MoveMode.KeepAnchor)
-        rendered = cursor.selectedText().replace("\u2029", "\n")
-        first, last = (
-            begin + utf16_length(rendered[: rendered_place(piece.text, rendered, at - piece.position)])
-            for at in (mark.start, max(mark.start, mark.end - 1))
-        )
-        cursor.setPosition(first)
-        cursor.setPosition(last + 1, QTextCursor.MoveMode.KeepAnchor)
-        return cursor
-
-    def _mark_values(self, trace: Trace, pieces: Sequence[Piece]) -> None:
+    def _mark_values(self, trace: Trace) -> None:
         """Note which pieces changed the value, if the values are other ones than before."""
         latest = next(reversed(trace.values.values()), None)
         if latest is self._valued:
             return
         from baton_reasoning.core.words.values import value_marks  # most answers have no values, and need none of this
 
-        self._valued, self._marks = latest, value_marks(trace, pieces)
+        self._valued, self._marks = latest, value_marks(trace, self.pieces)
         self._set_margins()
         self.viewport().update()
 
@@ -260,8 +274,8 @@ class StepsView(RichText):
         return RIGHT_MARGIN + QFontMetricsF(self.document().defaultFont()).horizontalAdvance(WIDEST_VALUE)
 
     def _rerender(self) -> None:
-        """Render again after a change of theme."""
-        self._steps.use_style(self._style())
+        """Write again after a change of theme."""
+        super()._rerender()
         self._set_margins()
 
     def _set_margins(self) -> None:
@@ -278,57 +292,186 @@ class StepsView(RichText):
 
     def _grown(self, first_changed: int) -> None:
         """Repaint only what has changed: all visible text would take 5 ms each time."""
-        if first_changed == 0:
-            self._set_margins()
         area = self.viewport().rect()
-        if first_changed < len(self.shown):
-            area.setTop(int(self.top_of(first_changed)) - 1)
+        if 0 < first_changed < len(self.writer.rows):
+            area.setTop(int(self._rect_of(self.writer.first_block(first_changed)).top() - GAP))
         self.viewport().update(area)
         if self._text_marks:
             self._lay_text_marks()
-        self.grown.emit(first_changed)
+        self.grown.emit()
 
-    def _index_at(self, y: float) -> int | None:
-        shown = self.shown
-        if not shown:
-            return None
-        found = bisect_right(range(len(shown)), y, key=lambda index: self.top_of(index))
-        return max(0, found - 1)
+    # Lines ------------------------------------------------------------------------------------------------------------
 
-    def top_of(self, index: int) -> float:
-        """Return where a shown piece begins, in pixels of the widget."""
-        block = self.document().findBlockByNumber(self.shown[index].first)
-        # A table or code lies in a frame that begins before its first block.
-        return self.document().documentLayout().blockBoundingRect(block).top() - PAD
+    def _rect_of(self, block: QTextBlock) -> QRectF:
+        return self.document().documentLayout().blockBoundingRect(block)
 
-    def _place(self, index: int) -> QRectF:
-        top = self.top_of(index)
-        last = index + 1 == len(self.shown)
-        bottom = self.document().size().height() - 1 if last else self.top_of(index + 1) - 2
-        return QRectF(0, top, self.viewport().width(), bottom - top)
+    def _lines_in(self, area: QRectF) -> Iterator[Line]:
+        """Iterate over the lines that an area of the widget touches."""
+        rows = self.writer.rows
+        if not rows or not self.pieces:
+            return
+        first = bisect_right(range(len(rows)), area.top(), key=lambda each: self._top_of(each)) - 1
+        last = bisect_right(range(len(rows)), area.bottom(), key=lambda each: self._top_of(each))
+        yield from (
+            line for line in self._lines(first, last) if line.bottom >= area.top() and line.top <= area.bottom()
+        )
 
-    def _paint_margin(self, painter: QPainter, piece: Piece, place: QRectF, colours: Colours) -> None:
-        """Paint the ground, the bar and the sign of a piece's author, and a frame if it is selected."""
-        author, chosen = piece.author, piece is self.selected
-        ink = QColor(ink_of(author, colours))
-        painter.setPen(Qt.PenStyle.NoPen)
-        if author in (Author.LARGE, Author.PERSON) or chosen:
-            painter.setBrush(QColor(tint_of(author, colours)))
-            painter.drawRoundedRect(place.adjusted(0, 0, -1, 0), 5, 5)
-        if author is Author.INSERTED:
-            painter.setPen(QPen(ink, 2, Qt.PenStyle.DashLine))
-            painter.drawLine(QPointF(BAR / 2, place.top() + 1), QPointF(BAR / 2, place.bottom()))
-        else:
-            painter.fillRect(QRectF(0, place.top(), BAR, place.height()), ink)
-        if chosen:
+    def _top_of(self, index: int) -> float:
+        return self._rect_of(self.writer.first_block(index)).top()
+
+    def _lines(self, first: int, last: int) -> Iterator[Line]:
+        """Iterate over the lines of some rows and of those beside them."""
+        rows = self.writer.rows
+        numbers = range(max(0, first - 1), min(len(rows), last + 2))
+        found = [line for index in numbers for line in self._lines_of(index)]
+        above: tuple[Piece, ...] = ()
+        for number, line in enumerate(found):
+            pieces = tuple(share.piece for share in line.shares)
+            is_first, is_last = number == 0, number == len(found) - 1
+            top = line.letters.top() - PAD if is_first else _between(found[number - 1], line) + _hairline(above, pieces)
+            if is_last:
+                end = self.document().size().height() - 1 if numbers.stop == len(rows) else 0
+                bottom = max(line.letters.bottom() + PAD, end)
+            else:
+                below = found[number + 1]
+                bottom = _between(line, below) - _hairline(pieces, tuple(share.piece for share in below.shares))
+            is_known = not is_first or numbers.start == 0
+            begins = tuple(piece for piece in pieces if is_known and piece not in above)
+            yield line._replace(top=top, bottom=bottom, begins=begins)
+            above = pieces
+
+    def _lines_of(self, index: int) -> Iterator[Line]:
+        """Iterate over the lines of a row, with no gaps yet."""
+        row = self.writer.rows[index]
+        if isinstance(row, Grid):
+            yield from self._lines_of_table(index, row)
+            return
+        block = self.writer.first_block(index)
+        place, layout = self._rect_of(block), block.layout()
+        width = self.viewport().width()
+        if not row.runs or layout.lineCount() == 0:
+            owner = self._steps.piece_at(row.start)
+            yield _line(place, (Share(owner, 0, width),) if owner else ())
+            return
+        for number in range(layout.lineCount()):
+            line = layout.lineAt(number)
+            places = self.writer.places(row.runs, line.textStart(), line.textStart() + line.textLength())
+            parts = list(places) or [(row.start, row.start + 1)]
+            pieces = self._steps.pieces_between(parts[0][0], parts[-1][1])
+            letters = QRectF(place.left(), place.top() + line.y(), place.width(), line.height())
+            if len(pieces) == 1:
+                yield _line(letters, (Share(pieces[0], 0, width),))
+                continue
+            ends = [line.naturalTextRect().left(), line.naturalTextRect().right()]
+            if block.textDirection() is Qt.LayoutDirection.RightToLeft:
+                ends.reverse()
+            inner = (self._x_in(index, line, block, piece) for piece in pieces[1:])
+            edges = pairwise(place.left() + x for x in (ends[0], *inner, ends[1]))
+            yield _line(
+                letters, tuple(Share(piece, *sorted(sides)) for piece, sides in zip(pieces, edges, strict=True))
+            )
+
+    def _x_in(self, index: int, line: QTextLine, block: QTextBlock, piece: Piece) -> float:
+        """Return where in a line a piece begins."""
+        position = self.writer.position_of(index, piece.position - self._steps.start) - block.position()
+        x, _ = cast(tuple[float, int], line.cursorToX(max(position, line.textStart())))
+        return x
+
+    def _lines_of_table(self, index: int, grid: Grid) -> Iterator[Line]:
+        """Iterate over the rows of a table; each piece of a cell has an equal part of its width."""
+        for number, cells in enumerate(grid.rows):
+            begins, letters = list[tuple[Piece, float]](), QRectF()
+            for column, cell in enumerate(cells):
+                place = self._rect_of(self.writer.cell_block(index, number, column))
+                letters = letters.united(place)
+                pieces = self._steps.pieces_between(cell[0].start, cell[-1].end) if cell else []
+                width = place.width() / max(1, len(pieces))
+                begins += [(each, place.left() + at * width) for at, each in enumerate(pieces)]
+            owners = [each for n, each in enumerate(begins) if n == 0 or each[0] is not begins[n - 1][0]]
+            edges = [0.0, *(left for _, left in owners[1:]), float(self.viewport().width())]
+            shares = (Share(piece, *ends) for (piece, _), ends in zip(owners, pairwise(edges), strict=False))
+            yield _line(letters.adjusted(0, -CELL_PADDING, 0, CELL_PADDING), tuple(shares))
+
+    # Painting ---------------------------------------------------------------------------------------------------------
+
+    def _paint_grounds(self, painter: QPainter, line: Line, colours: Colours) -> None:
+        """Paint the ground of what the large model or a person wrote, and of what is selected.
+
+        In a line of several there is a line below it as well: a colour is never the only sign.
+        """
+        for share in line.shares:
+            author, ground = share.piece.author, self._ground(line, share)
+            is_set_off = author in (Author.LARGE, Author.PERSON)
+            if is_set_off or share.piece is self.selected:
+                painter.fillRect(ground, QColor(tint_of(author, colours)))
+            if is_set_off and len(line.authors) > 1:
+                style = Qt.PenStyle.SolidLine if author is Author.LARGE else Qt.PenStyle.DotLine
+                painter.setPen(QPen(QColor(ink_of(author, colours)), 1, style))
+                painter.drawLine(ground.bottomLeft(), ground.bottomRight())
+
+    def _ground(self, line: Line, share: Share) -> QRectF:
+        """Return the ground of a share: the whole of its line, or its part of a line of several."""
+        if len(line.shares) > 1:
+            return QRectF(share.left, line.letters.top(), share.right - share.left, line.letters.height())
+        return QRectF(share.left, line.top, share.right - share.left, line.bottom - line.top)
+
+    def _paint_margin(self, painter: QPainter, line: Line, colours: Colours) -> None:
+        """Paint the bar of each author of a line, and where a piece begins or several wrote a line, their signs."""
+        authors = line.authors
+        height = (line.bottom - line.top) / max(1, len(authors))
+        for number, author in enumerate(authors):
+            ink = QColor(ink_of(author, colours))
+            bar = QRectF(0, line.top + number * height, BAR, height)
+            if author is Author.INSERTED:
+                painter.setPen(QPen(ink, 2, Qt.PenStyle.DashLine))
+                painter.drawLine(QPointF(BAR / 2, bar.top() + 1), QPointF(BAR / 2, bar.bottom()))
+            else:
+                painter.fillRect(bar, ink)
+        left, step = 3.0 * BAR, 0.0
+        if len(authors) > 1:
+            left, step = BAR + 2.0, (left_margin() - BAR - 4.0) / len(authors)
+            painter.save()
+            font = painter.font()
+            font.setPointSizeF(font.pointSizeF() * min(0.8, 2 * step / left_margin()))
+            painter.setFont(font)
+        for author in authors if line.begins else ():
+            painter.setPen(QColor(ink_of(author, colours)))
+            self._write_beside(painter, left, line, SIGN[author])
+            left += step
+        if len(authors) > 1:
+            painter.restore()
+        for piece in line.begins:
+            if mark := self._marks.get(piece.position):
+                painter.setPen(QColor(colours.success if mark.is_rise else colours.danger))
+                self._write_beside(painter, self.viewport().width() - self._right_margin + VALUE_GAP, line, mark.text)
+
+    def _paint_choice(self, painter: QPainter, lines: Sequence[Line], colours: Colours) -> None:
+        """Paint a frame around the piece that is selected."""
+        path = QPainterPath()
+        for line in lines:
+            for share in line.shares:
+                if share.piece is self.selected:
+                    path.addRect(self._ground(line, share).adjusted(0.6, 0, -1.6, 0))
+        if not path.isEmpty() and self.selected:
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(QPen(ink, 1.2))
-            painter.drawRoundedRect(place.adjusted(0.6, 0.6, -1.6, -0.6), 5, 5)
-        painter.setPen(ink)
-        self._write(painter, 3 * BAR, place, SIGN[author])
+            painter.setPen(QPen(QColor(ink_of(self.selected.author, colours)), 1.2))
+            painter.drawPath(path.simplified())
 
-    def _write(self, painter: QPainter, left: float, place: QRectF, text: str) -> None:
-        """Write beside the first line of a piece."""
+    def _write_beside(self, painter: QPainter, left: float, line: Line, text: str) -> None:
+        """Write at the height of a line's letters."""
         height = painter.fontMetrics().height() * LINE_HEIGHT
-        area = QRectF(left, place.top() + PAD, place.right() - left, height)
+        area = QRectF(left, line.letters.top(), self.viewport().width() - left, min(height, line.letters.height()))
         painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+
+
+def _line(letters: QRectF, shares: tuple[Share, ...]) -> Line:
+    return Line(letters.top(), letters.bottom(), letters, shares)
+
+
+def _between(above: Line, below: Line) -> float:
+    return (above.letters.bottom() + below.letters.top()) / 2
+
+
+def _hairline(above: tuple[Piece, ...], below: tuple[Piece, ...]) -> int:
+    """Return half of the pixels between lines of other pieces."""
+    return 0 if above and below and above[-1] is below[0] else 1

@@ -136,7 +136,8 @@ class OpinionSection(ReviewSection):
         marks = {place.start: TextMark(place.start, place.end, in_words(place), place.is_strong) for place in found}
         row = self.list.currentRow()
         chosen = marks.get(self.places[row].start) if 0 <= row < len(self.places) else None
-        self.pane.steps.mark(list(marks.values()), chosen)
+        for text in (self.pane.steps, self.pane.answer):
+            text.mark(list(marks.values()), chosen)
 
     def _fork(self) -> None:
         if self._fork_at and self.fork.isEnabled() and 0 <= self.list.currentRow() < len(self.places):

@@ -15,7 +15,7 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
-from baton_reasoning.app.document.markdown import warm_up
+from baton_reasoning.app.document.row_writer import warm_up
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange

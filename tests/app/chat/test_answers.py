@@ -124,15 +124,15 @@ def test_the_focus_stays_with_the_work_when_its_button_goes_and_a_chosen_step_st
     composer.edit.setPlainText("2 + 2?")
     composer._send_button.setFocus()
     qtbot.keyClick(composer._send_button, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: bool(last_answer(window).steps.shown))
+    qtbot.waitUntil(lambda: bool(last_answer(window).steps.pieces))
     assert QApplication.focusWidget() is composer.edit
     steps = last_answer(window).steps
-    place = steps.place_of(steps.shown[0].piece)
+    place = steps.place_of(steps.pieces[0])
     qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
     assert not last_answer(window).folded
-    assert steps.selected is steps.shown[0].piece
+    assert steps.selected is steps.pieces[0]
     gate.clear()
     window.session.ask("3 + 3?")
     composer._stop_button.setFocus()

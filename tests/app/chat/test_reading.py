@@ -280,7 +280,7 @@ def choose_first_step(window, qtbot):
     if answer.folded:
         qtbot.keyClick(window, Qt.Key.Key_J, CONTROL)
     steps = answer.steps
-    place = steps.place_of(steps.shown[0].piece)
+    place = steps.place_of(steps.pieces[0])
     assert place is not None
     qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
 

@@ -12,18 +12,19 @@ from PySide6.QtCore import QPoint, QRectF, Qt, QUrl
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
-from baton_reasoning.app.document.answer_pane import AnswerText
 from baton_reasoning.app.document.clipboard import fragments, selected_text
-from baton_reasoning.app.document.formulas import Formula
-from baton_reasoning.app.document.markdown import LINE_BREAK, render_at, render_into
 from baton_reasoning.app.document.rich_text import RichText
-from baton_reasoning.app.document.steps_document import GAP, LONGEST_SET
-from baton_reasoning.app.document.steps_view import LONGEST_COMPARED, StepsView, rendered_place
+from baton_reasoning.app.document.row_writer import LINE_BREAK, RowWriter
+from baton_reasoning.app.document.steps_view import GAP, StepsView, TextMark
 from baton_reasoning.app.document.style import TextStyle
-from baton_reasoning.app.document.typeset import OBJECT_CHARACTER, Typesetter, formula_of, typeset
+from baton_reasoning.app.document.typeset import Typesetter, formula_of, picture
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.markup.blocks import FORMULA_CHARACTER, LONGEST_LINE, read
+from baton_reasoning.core.markup.formulas import Formula
+from baton_reasoning.core.markup.latex import typeset
+from baton_reasoning.core.markup.reader import clean
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
@@ -31,9 +32,10 @@ from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import PolicyContext
-from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace, thinking_pieces
+from baton_reasoning.core.words.step_rows import TracePart
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer
+from tests.authored import authored
 from tests.core.thinking.running import run
 from tests.fakes.scripted import ScriptedEngine, characters
 from tests.tiers import size
@@ -49,6 +51,14 @@ def document(qapp):
     document = QTextDocument()
     document.setTextWidth(500)
     return document
+
+
+def render_into(document, markdown, style):
+    """Write a text into an empty document, with its formulas set at once."""
+    document.clear()
+    writer = RowWriter(document, style, None)
+    writer.write(0, [row for block in read(clean(markdown)).blocks for row in block.rows])
+    return writer
 
 
 def blocks(document):
@@ -90,14 +100,14 @@ def rows_with_ink(image, area):
 
 def test_a_formula_is_one_character_that_knows_its_source(document, style):
     render_into(document, r"so \(x^2\) it is", style)
-    assert document.begin().text() == f"so {OBJECT_CHARACTER} it is"
+    assert document.begin().text() == f"so {FORMULA_CHARACTER} it is"
     assert formulas(document) == [Formula("x^2", False, r"\(x^2\)")]
     render_into(document, "We get\n\\[\na = b\n\\]\nso.", style)
-    assert document.toPlainText().split("\n") == ["We get", OBJECT_CHARACTER, "so."]
+    assert document.toPlainText().split("\n") == ["We get", FORMULA_CHARACTER, "so."]
     render_into(document, "| n | $n^2$ |\n|---|---|\n| 1 | $1$ |", style)
     assert [formula.latex for formula in formulas(document)] == ["n^2", "1"]
     render_into(document, "[a](https://example.org/$x$) $y$", style)
-    assert document.toPlainText() == f"a {OBJECT_CHARACTER}", "an address shows no formula"
+    assert document.toPlainText() == f"a {FORMULA_CHARACTER}", "an address shows no formula"
 
 
 def test_a_formula_takes_the_room_it_needs_and_shrinks_to_the_page(document, style):
@@ -127,15 +137,16 @@ def test_a_formula_that_cannot_be_set_stands_as_its_source_in_code(document, sty
     assert formulas(document) == []
 
 
-def test_formulas_set_ahead_in_another_thread_are_found_done(document, style, qtbot):
-    text = r"so \(\sqrt{1729}\) and \[\sqrt{1730}\]"
-    typesetter, ready = Typesetter(), []
-    typesetter.prepare(text, style.formula_size, lambda: ready.append(typeset.cache_info().misses), typesetter)
-    assert not ready
-    qtbot.waitUntil(lambda: bool(ready))
-    render_into(document, text, style)
-    assert len(formulas(document)) == 2
-    assert typeset.cache_info().misses == ready[0]
+def test_formulas_are_set_in_another_thread_and_then_take_the_place_of_their_sources(document, style, qtbot):
+    text = r"so \(\sqrt{1729}\) and" + "\n\n| a |\n|---|\n| \\(\\nosuch{x}\\) $x^{1730}$ |\n\nend"
+    typesetter = Typesetter()
+    writer = RowWriter(document, style, typesetter)
+    with qtbot.waitSignal(writer.formulas_set):
+        writer.write(0, [row for block in read(clean(text)).blocks for row in block.rows])
+        assert "1729" in document.toPlainText()
+        assert not formulas(document)
+    assert [formula.latex for formula in formulas(document)] == [r"\sqrt{1729}", "x^{1730}"]
+    assert r"\(\nosuch{x}\)" in document.toPlainText()
     BackgroundTasks.of(typesetter).close()
 
 
@@ -163,7 +174,9 @@ def test_text_stands_as_the_model_wrote_it(document, style):
     assert document.begin().textList() is None
     render_into(document, "3. three\n4. four\n   - inner", style)
     items = document.begin().textList()
-    assert (items.itemText(document.begin()), items.count()) == ("3.", 2), "it counts from where the model began"
+    second = document.begin().next()
+    numbers = items.itemText(document.begin()), second.textList().itemText(second)
+    assert numbers == ("3.", "4."), "it counts from where the model began"
 
 
 @pytest.mark.parametrize(
@@ -188,13 +201,9 @@ def test_links_lead_only_to_the_web_and_pictures_are_links(document, style, mark
 def test_a_text_after_another_stands_there_as_it_does_alone(document, style, markdown):
     render_into(document, markdown, style)
     alone = looks(document)
-    render_into(document, "one", style)
-    cursor = QTextCursor(document)
-    cursor.movePosition(QTextCursor.MoveOperation.End)
-    render_at(cursor, markdown, style)
-    assert cursor.atEnd()
+    render_into(document, f"one\n\n{markdown}", style)
     assert looks(document)[0][0] == "one"
-    assert looks(document)[1:] == (alone if alone[0][0] else alone[1:])  # Qt hides an empty block before a table
+    assert looks(document)[1:] == alone
 
 
 def looks(document):
@@ -271,17 +280,16 @@ def test_a_link_is_not_opened_and_the_word_copy_copies_the_code(view):
         assert clipboard() == code
 
 
-def test_a_live_text_is_plain_until_it_closes_and_follows_the_theme(view):
+def test_a_text_follows_the_theme(view):
     theme = current_theme()
     before = theme.colours
-    view.append_live("so $x")
-    view.append_live("$")
-    for colours, text in ((DARK, "so $x$"), (before, "so \ufffc")):
+    view.set_markdown("so $x$\n\n- one\n\n```\nc\n```")
+    text = view.document().toPlainText()
+    for colours in (DARK, before):
         theme.colours = colours
         theme.changed.emit()
         assert view.document().toPlainText() == text
         assert formats(view.document())[0][1].foreground().color() == QColor(colours.text)
-        view.set_markdown(view.markdown)
 
 
 def test_nothing_is_fetched(view, tmp_path):
@@ -299,16 +307,17 @@ def test_nothing_is_fetched(view, tmp_path):
 
 def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(qtbot):
     small = ScriptedEngine("Hm.</think>\n\nOne <\n</think>\n\nTwo <", split=characters)
-    answer, trace, seen = AnswerText(Typesetter()), Trace(), [""]
+    answer, trace, seen = StepsView(Typesetter(), TracePart.ANSWER), Trace(), [""]
     qtbot.addWidget(answer)
     for event in run(Never(), small).trace.events:
         trace.apply(event)
-        answer.follow(trace, live=True)
-        seen.append(answer.markdown)
-    assert not [text for text in seen if "</" in text]
+        answer.sync(trace, live=True)
+        seen.append(answer.toPlainText().rstrip("<"))
+    assert not [text for text in seen if "/" in text]
     assert all(later.startswith(earlier) for earlier, later in pairwise(seen)), "what was shown stays"
-    answer.follow(trace, live=False)
-    assert answer.markdown.split() == ["One", "<", "Two", "<"]
+    answer.sync(trace, live=False)
+    assert answer.toPlainText().split() == ["One", "<", "Two", "<"]
+    assert answer.accessibleDescription().split() == ["One", "<", "Two", "<"], "for a screen reader"
 
 
 # Copying
@@ -351,7 +360,7 @@ def test_a_text_is_copied_with_the_sources_of_its_formulas(document, style):
     )
     render_into(document, text, style)
     assert selected(document) == (
-        "so 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\na\nb\na\tb\n\t$2$\n\n\nx = 2\n\ny = 3\n\nend"
+        "so 😀 $x^2$ or $x^2$$x^2$ and $\\nosuchcommand{x}{$\na\nb\na\tb\n\t$2$\nx = 2\n\ny = 3\nend"
     )
 
     render_into(document, "# one 😀 $x$ two", style)
@@ -365,7 +374,7 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
         import sys
         from PySide6.QtGui import QGuiApplication
         from PySide6.QtWidgets import QApplication
-        from baton_reasoning.app.document.markdown import warm_up
+        from baton_reasoning.app.document.row_writer import warm_up
         from baton_reasoning.app.document.rich_text import RichText
         from baton_reasoning.app.document.clipboard import release_clipboard
         application = QApplication([])
@@ -382,34 +391,9 @@ def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_w
     assert (ended.stdout, ended.returncode) == ("One two\nset()\n", 0)
 
 
-# Marks
-
-FORMULA = "\ufffc"
-
-
-@pytest.mark.parametrize(
-    ("source", "rendered", "marked", "shown"),
-    [
-        ("So 2 + 2 is 5.\n\n", "So 2 + 2 is 5.", "5", "5"),
-        ("So **2 + 2** is *5*, not 4.", "So 2 + 2 is 5, not 4.", "5", "5"),
-        (r"Then \(2 + 2 = 5\) holds.", f"Then {FORMULA} holds.", "5", FORMULA),
-        (r"Then \(2 + 2 = 5\) holds.", f"Then {FORMULA} holds.", "holds", "h"),
-        ("- one\n- two is 5", "one\ntwo is 5", "5", "5"),
-        ("", "", "", ""),
-    ],
-)
-def test_a_character_is_found_where_it_is_rendered(source, rendered, marked, shown):
-    at = rendered_place(source, rendered, source.index(marked))
-    assert rendered[at : at + 1] == shown
-
-
-def test_in_a_long_text_the_place_is_near_and_never_outside():
-    source = "So **2 + 2** is 5. " * LONGEST_COMPARED
-    assert rendered_place(source, source.replace("*", ""), len(source) - 1) == len(source.replace("*", "")) - 1
-
-
 # The steps of a trace
 
+SMALL, LARGE = Author.SMALL, Author.LARGE
 SETTINGS = Keywords.Settings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
 
 
@@ -437,10 +421,9 @@ def events():
 
 
 def settled(view, trace, qtbot):
-    view.sync(trace, thinking_pieces(trace), live=False)
+    view.sync(trace, live=False)
     qtbot.waitUntil(lambda: view.complete)
-    # Formulas are set in a thread: the document is settled when none stands there as source any more.
-    qtbot.waitUntil(lambda: "\\(" not in view.toPlainText())
+    qtbot.waitUntil(lambda: not view.writer.waits)
     return view.toPlainText()
 
 
@@ -456,11 +439,9 @@ def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(qtbot
         for event in events[done:moment]:
             trace.apply(event)
         done = moment
-        view.sync(trace, thinking_pieces(trace), live)
+        view.sync(trace, live)
         QGuiApplication.processEvents()
-        assert [(shown.piece, shown.length) for shown in view.shown] == [
-            (piece, piece.length) for piece in thinking_pieces(trace)
-        ]
+        assert view.pieces == thinking_pieces(trace)
     for event in events[done:]:
         trace.apply(event)
     assert settled(view, trace, qtbot) == settled(whole, Trace.of(events), qtbot)
@@ -474,12 +455,11 @@ def test_whenever_the_view_looks_it_shows_at_the_end_what_it_shows_at_once(qtbot
 def test_what_stands_in_the_text_is_shown_piece_below_piece_and_chosen_by_a_click(steps, events, qtbot):
     trace = Trace.of(events)
     text = settled(steps, trace, qtbot)
-    inserted = "Let us check whether there are some wrong steps."
-    first = [f"One {FORMULA}.", "Wait, I see it now, at last.", inserted, f"All is {FORMULA} well, I think."]
-    assert text.split("\n")[:4] == first
+    inserted = f"Let us check whether there are some wrong steps. All is {FORMULA_CHARACTER} well, I think. Four."
+    assert text.split("\n")[:3] == [f"One {FORMULA_CHARACTER}.", "Wait, I see it now, at last.", inserted]
     assert text.endswith("End."), "the closing tag is not shown"
     places = [steps.place_of(piece) for piece in thinking_pieces(trace)]
-    assert all(above.bottom() <= below.top() + 3 for above, below in pairwise(places))
+    assert all(above.top() <= below.top() for above, below in pairwise(places))
     large = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
     with qtbot.waitSignal(steps.piece_clicked) as clicked:
         y = int(steps.place_of(large).center().y())
@@ -488,29 +468,94 @@ def test_what_stands_in_the_text_is_shown_piece_below_piece_and_chosen_by_a_clic
     assert steps.selected is large
 
 
-@pytest.mark.parametrize("step", ["One.", "- one", "| one |\n|---|", "```\none\n```", "> one", "# one"])
-def test_there_is_the_same_gap_below_each_piece(steps, qtbot, step):
-    trace = run(Keywords(SETTINGS), [f"First.\n\n{step}\n\nLast.</think>\n\n4"]).trace
+AUTHORS = [Author.SMALL, Author.LARGE, Author.PERSON]
+
+
+@given(st.lists(st.tuples(st.sampled_from(AUTHORS), st.sampled_from(BLOCKS + SPANS + MATHS + ODDITIES)), max_size=14))
+@settings(max_examples=size(40, long=800), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([(Author.SMALL, "```\na\n\n"), (Author.LARGE, "b\n```\n")])
+@example([(Author.SMALL, "\\[y +"), (Author.LARGE, " 2\\] z")])
+def test_a_text_has_the_blocks_of_its_whole_and_each_letter_its_author_whoever_wrote_what(qtbot, parts):
+    """However it is cut into steps and authors: a click on a letter chooses the piece that it is in."""
+    trace = authored(parts)
+    typesetter, whole = Typesetter(), RichText(GAP)
+    view = StepsView(typesetter)
+    for widget in (view, whole):
+        qtbot.addWidget(widget)
+        widget.resize(600, 400)
+        widget.show()
+    settled(view, trace, qtbot)
+    whole.set_markdown(trace.text.rstrip())
+    assert [look[0] for look in looks(view.document())] == [look[0] for look in looks(whole.document())]
+    assert looks(view.document()) == looks(whole.document())
+    for row in view.writer.rows:
+        for part in getattr(row, "runs", ()):
+            if len(part.text) == part.end - part.start and part.text.strip() and part.look.formula is None:
+                at = part.start + len(part.text) - len(part.text.lstrip())
+                owner = next(piece for piece in trace.pieces if piece.position <= at < piece.end_position)
+                place = view.mark_place(TextMark(at, at + 1, ""))
+                assert owner.author in [each.author for each in lines_at(view, place)]
+    BackgroundTasks.of(typesetter).close()
+
+
+def lines_at(view, place):
+    """The pieces of the line at a place of the view."""
+    point = QPoint(int(place.left()) + 1, int(place.center().y()))
+    return [piece for piece in (view.piece_at(point), view.piece_at(point - QPoint(3, 0))) if piece]
+
+
+def test_a_block_of_code_that_both_models_wrote_is_one_with_the_authors_beside_its_lines(steps, qtbot):
+    code = ["def f():", "", "    return 1", "", "# no heading", "x = 2"]
+    parts = ["So:\n\n```python\ndef f():\n\n", "    return 1\n\n# no heading\n", "x = 2\n```"]
+    trace = authored(zip((SMALL, LARGE, SMALL), parts, strict=True))
+    assert settled(steps, trace, qtbot).split("\n")[1:] == ["Copy python", *code]
+    copied = next(form.anchorHref() for _, form in formats(steps.document()) if form.anchorHref())
+    steps.anchorClicked.emit(QUrl(copied))
+    assert clipboard() == "\n".join(code)
+    assert [line.authors for line in steps._lines(0, 9)] == [[SMALL]] * 4 + [[LARGE]] * 3 + [[SMALL]]
+    first, last = (steps.place_of(piece) for piece in trace.pieces if piece.author is LARGE)
+    assert first.bottom() <= last.top() + 3
+
+
+def test_a_formula_and_a_line_of_two_authors_have_the_signs_of_both(steps, qtbot):
+    trace = authored([(SMALL, "So \\[ x = 2\n\n"), (LARGE, "+ 3 \\] it"), (SMALL, " is\nso.")])
     settled(steps, trace, qtbot)
-    ends = [steps.document().findBlockByNumber(shown.first - 1) for shown in steps.shown[1:]]
-    assert [block.blockFormat().bottomMargin() for block in ends] == [GAP, GAP]
+    assert [line.authors for line in steps._lines(0, 9)] == [[SMALL], [SMALL, LARGE], [LARGE, SMALL], [SMALL]]
+
+
+@pytest.mark.parametrize("words", [("one ", "two three"), ("אחת ", "שתיים שלוש")])
+def test_in_a_line_of_two_each_is_chosen_where_it_stands_also_from_right_to_left(steps, qtbot, words):
+    trace = authored(zip((SMALL, LARGE), words, strict=True))
+    settled(steps, trace, qtbot)
+    for piece in trace.pieces:
+        place = steps.mark_place(TextMark(piece.position, piece.position + 2, "")).center().toPoint()
+        assert steps.piece_at(place) is piece
+    (line,) = steps._lines(0, 0)
+    small, large = line.shares
+    assert (small.left < large.left) is words[0].isascii()
+
+
+@pytest.mark.parametrize("step", ["One.", "- one", "| one |\n|---|", "```\none\n```", "> one", "# one"])
+def test_there_is_the_same_gap_below_each_block(steps, qtbot, step):
+    settled(steps, authored([(SMALL, f"First.\n\n{step}\n\nLast.")]), qtbot)
+    ends = [block for block in blocks(steps.document()) if block.blockFormat().bottomMargin()]
+    assert [block.blockFormat().bottomMargin() for block in ends] == [GAP, GAP, GAP]
 
 
 def test_a_long_answer_comes_in_portions_and_completely(steps, qtbot):
-    text = "".join(f"Step {number}.\n\n" for number in range(300)) + "</think>\n\n4"
+    text = "".join(f"Step {number}.\n\n" for number in range(900)) + "</think>\n\n4"
     trace = run(Keywords(SETTINGS), [text]).trace
-    steps.sync(trace, thinking_pieces(trace), live=False)
+    steps.sync(trace, live=False)
     assert not steps.complete
     qtbot.waitUntil(lambda: steps.complete)
-    assert steps.toPlainText().count("Step ") == 300
+    assert steps.toPlainText().count("Step ") == 900
 
 
-@pytest.mark.parametrize("length", [LONGEST_SET, LONGEST_SET + 1])
+@pytest.mark.parametrize("length", [LONGEST_LINE, LONGEST_LINE + 1])
 def test_a_line_without_end_stays_plain(steps, length, qtbot):
     line = "**bold** " + "x" * (length - 9)
-    trace = run(Keywords(SETTINGS), [f"First.\n\n{line}\n\nLast.</think>\n\n4"]).trace
-    shown = settled(steps, trace, qtbot)
-    assert ("**bold**" in shown) is (length > LONGEST_SET)
+    shown = settled(steps, authored([(SMALL, f"First.\n\n{line}\n\nLast.")]), qtbot)
+    assert ("**bold**" in shown) is (length > LONGEST_LINE)
     assert shown.count("x") == length - 9
     assert shown.endswith("\nLast.")
 
@@ -557,17 +602,21 @@ def test_a_corrected_value_is_noted_beside_the_step(steps, qtbot):
     assert clipboard().split("\n")[1] == takeover, "the note is no part of the text"
 
 
-def test_a_formula_over_two_pieces_stands_there_as_its_source(steps, qtbot):
-    trace = run(Keywords(SETTINGS), ["So \\[ x = 2\n\nless 3 \\] it is.</think>\n\n4"], []).trace
-    assert settled(steps, trace, qtbot) == "So \\[ x = 2\nless 3 \\] it is."
-
-
 @pytest.mark.parametrize("rest", ["98.", "- 3 is 5.", "# 4", "> 2"])
 def test_the_rest_of_a_line_begins_no_list_heading_or_quotation(steps, qtbot, rest):
-    chosen = Keywords.Settings(n1=2, n2=2, n3=2, n3_step=0, c=9, c_step=0, until=Until.TOKENS)
-    small = ["One.\n\nWait, no", f"{rest}\n\nEnd.</think>\n\n4"]
-    trace = run(Keywords(chosen), small, ["Wait, unwritten words."]).trace
-    text = settled(steps, trace, qtbot)
-    block = steps.document().findBlock(text.index(rest))
-    assert block.text() == rest
-    assert block.textList() is None
+    text = settled(steps, authored([(SMALL, "One.\n\nIt is "), (LARGE, rest), (SMALL, "\n\nEnd.")]), qtbot)
+    assert text.split("\n") == ["One.", f"It is {rest}", "End."]
+
+
+# Pictures of formulas
+
+
+def test_the_picture_is_sharp_on_a_fine_screen_and_has_the_colour_asked_for(qapp):
+    letter = typeset(r"\mathbf{H}", False, 20.0)
+    assert letter is not None
+    once, twice = picture(letter, "#c02020", 1.0), picture(letter, "#c02020", 2.0).toImage()
+    assert twice.width() == pytest.approx(2 * once.width(), abs=2)
+    pixels = [twice.pixelColor(x, y) for x in range(twice.width()) for y in range(twice.height())]
+    assert {pixel.name() for pixel in pixels if pixel.alpha() == 255} == {"#c02020"}
+    assert picture(letter, "#c02020", 1.0).cacheKey() == once.cacheKey(), "it is drawn once"
+    assert picture(letter, "#000001", 1.0).cacheKey() != once.cacheKey()

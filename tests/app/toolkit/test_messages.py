@@ -44,7 +44,7 @@ def test_a_message_takes_room_below_the_page_and_leaves_what_is_read_in_its_plac
     view, last = window.chat.conversation, last_answer(window)
     bar = view.verticalScrollBar()
     typeset: list[bool] = []
-    window.chat._typesetter.prepare("$x$", 10, lambda: typeset.append(True), window)  # after those of the answer
+    window.chat._typesetter.prepare([], 10, lambda: typeset.append(True), window)  # after those of the answer
     qtbot.waitUntil(lambda: bool(typeset))
     for _ in range(4):  # one layout may ask for another
         QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)

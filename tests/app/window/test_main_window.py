@@ -157,10 +157,10 @@ def test_the_inspector_opens_with_a_step_and_closes_with_it_unless_it_was_opened
     assert not window.inspector.isVisible()
     if answer.folded:
         answer.toggle_fold()
-    place = answer.steps.place_of(answer.steps.shown[0].piece)
+    place = answer.steps.place_of(answer.steps.pieces[0])
     qtbot.mouseClick(answer.steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     assert window.inspector.isVisible()
-    assert window.inspector.piece is answer.steps.shown[0].piece
+    assert window.inspector.piece is answer.steps.pieces[0]
     qtbot.keyClick(window, Qt.Key.Key_I, Qt.KeyboardModifier.ControlModifier)
     assert not window.inspector.isVisible()
     window.chat.step_through(1)
