@@ -28,6 +28,9 @@ from baton_reasoning.core.models.options import (
 )
 from baton_reasoning.core.run import RunSettings
 
+SMALLEST_TEXT, LARGEST_TEXT = 0.7, 2.5
+"""The text sizes that can be chosen, as shares of the usual one."""
+
 
 class ColourScheme(Enum):
     """The theme. `SYSTEM` follows the desktop, also when it changes at dusk."""
@@ -48,8 +51,8 @@ class Appearance(BaseModel):
     )
     text_size: float = Field(
         1.0,
-        ge=0.7,
-        le=2.5,
+        ge=SMALLEST_TEXT,
+        le=LARGEST_TEXT,
         title="Text size",
         description="100% is the system's own size, 13 pixels at least.",
         json_schema_extra={"percent": True},

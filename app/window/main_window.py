@@ -34,7 +34,7 @@ from baton_reasoning.app.window.topbar import TopBar
 from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.settings import ColourScheme, SettingsFile
+from baton_reasoning.core.settings import LARGEST_TEXT, SMALLEST_TEXT, ColourScheme, SettingsFile
 from baton_reasoning.core.thinking.interruptions import Control
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from baton_reasoning.core.store.store import Store
 
 FIRST_SIZE = QSize(1440, 900)
+TEXT_STEP = 0.1
+"""By which a key makes the text larger or smaller, as a share of its usual size."""
 FRAME = QSize(16, 56)
 """Pixels kept free for the title bar and borders, whose size is not known before the window is shown."""
 
@@ -186,6 +188,12 @@ class MainWindow(QMainWindow):
         self.preferences.change(
             appearance=appearance.model_copy(update={"look": ColourScheme.LIGHT if is_dark else ColourScheme.DARK})
         )
+
+    def change_text_size(self, by: float) -> None:
+        """Make the text larger or smaller by a share of its usual size; for 0, give it that size."""
+        appearance = self.preferences.value.appearance
+        size = min(LARGEST_TEXT, max(SMALLEST_TEXT, round(appearance.text_size + by, 2))) if by else 1.0
+        self.preferences.change(appearance=appearance.model_copy(update={"text_size": size}))
 
     def show_shortcuts(self) -> None:
         ShortcutList(self.commands, self).show()
@@ -438,7 +446,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
         ),
         "Answer": (
-            ("Regenerate (new seed)", "Ctrl+R", on_last(session.ask_again)),
+            ("Answer again (new seed)", "Ctrl+R", on_last(session.ask_again)),
             ("Continue the answer", "Ctrl+Shift+Return", on_last(session.go_on)),
             ("Previous attempt", "Alt+Left", on_last(lambda last: session.show_sibling(last, -1), writes=False)),
             ("Next attempt", "Alt+Right", on_last(lambda last: session.show_sibling(last, 1), writes=False)),
@@ -479,6 +487,9 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Inspector at the right", "Ctrl+I", lambda: window.show_inspector(not chat.inspector.isVisible())),
             ("Batch of problems…", "Ctrl+Shift+O", window.choose_problems),
             ("Light or dark", "Ctrl+Shift+L", window.turn_light_or_dark),
+            ("Larger text", "Ctrl+=", lambda: window.change_text_size(TEXT_STEP)),
+            ("Smaller text", "Ctrl+-", lambda: window.change_text_size(-TEXT_STEP)),
+            ("Usual size of text", "Ctrl+0", lambda: window.change_text_size(0)),
             ("Close the message", "Ctrl+Shift+X", window.notice.close_newest),
             ("Go to the message", "F6", window.notice.take_focus),
             ("Help: all shortcuts", "F1", window.show_shortcuts),

@@ -30,7 +30,7 @@ from baton_reasoning.app.toolkit.theme import DARK
 from baton_reasoning.app.window.commands import ShortcutList
 from baton_reasoning.app.window.main_window import first_size
 from baton_reasoning.core.engines.base import Placement
-from baton_reasoning.core.settings import ColourScheme
+from baton_reasoning.core.settings import SMALLEST_TEXT, ColourScheme
 from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
@@ -115,6 +115,19 @@ TAKEN = {
     *(f"Alt+{key}" for key in ("F1", "F2", "F4", "F7", "F8", "F10", "Tab", "Space", "Esc")),
 }
 """Keys that macOS (Ctrl is ⌘), Windows or a desktop of Linux take for themselves."""
+
+
+def test_keys_make_the_text_larger_and_smaller_and_give_it_its_usual_size(window, qtbot):
+    def size_after(*keys):
+        for key in keys:
+            qtbot.keyClick(window, key, Qt.KeyboardModifier.ControlModifier)
+        return window.preferences.value.appearance.text_size
+
+    larger, smaller, usual = Qt.Key.Key_Equal, Qt.Key.Key_Minus, Qt.Key.Key_0
+    assert size_after(larger, larger) == 1.2
+    assert size_after(usual) == 1.0
+    assert size_after(*[smaller] * 5) == SMALLEST_TEXT
+    assert size_after(usual) == 1.0
 
 
 def test_no_system_takes_the_key_of_a_command(window):
