@@ -358,7 +358,7 @@ class ChatPage(QSplitter):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         again = menu.addAction(
-            f"Re-run from here with {WHO[other]}", lambda: session.fork(exchange, piece.position, other)
+            f"Continue from here with {WHO[other]}", lambda: session.fork(exchange, piece.position, other)
         )
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece.position))
         again.setEnabled(session.ready)
@@ -367,8 +367,9 @@ class ChatPage(QSplitter):
             edit = menu.addAction("Edit this step\tF4", lambda: pane.edit(piece))
             edit.setEnabled(session.ready)
         menu.addSeparator()
-        if pane.steps.textCursor().hasSelection():
-            menu.addAction("Copy the selection", pane.steps.copy)
+        text = pane.answer if piece.in_answer else pane.steps
+        if text.textCursor().hasSelection():
+            menu.addAction("Copy the selection", text.copy)
         menu.addAction("Copy the step", lambda: copy_text(piece.text))
         menu.addAction("Copy all steps", lambda: copy_text(exchange.trace.text))
         menu.popup(where)

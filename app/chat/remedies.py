@@ -64,7 +64,7 @@ def remedies(trace: Trace) -> list[Remedy]:
     cards = trace.started.cards
     if advised := advice_on(trace).policies:
         return [
-            Remedy(f"Try “{POLICIES[name].title}”", OtherPolicy(name), POLICIES[name].summary)
+            Remedy(f"Answer again with “{POLICIES[name].title}”", OtherPolicy(name), POLICIES[name].summary)
             for name in advised
             if unmet_need(POLICIES[name], cards) is None
         ]

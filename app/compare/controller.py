@@ -255,7 +255,7 @@ class ComparisonController(QObject):
         """Show an answer beside other attempts at its problem, without writing anything."""
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
-            way = f"{with_key('Regenerate it', 'Ctrl+R')}, or {with_key('compare policies', 'Ctrl+D')}."
+            way = f"{with_key('Answer it again', 'Ctrl+R')}, or {with_key('compare policies', 'Ctrl+D')}."
             self._session.failed.emit(NotApplicable("There is only one answer to this problem.", way))
             return
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))

@@ -22,11 +22,13 @@ from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
 from baton_reasoning.core.words.numbers import duration
 
+RARE = "<1%"
+
 
 def chance(logprob: float) -> str:
     """Format a log-probability as a percentage: 12%, <1%."""
     probability = math.exp(logprob)
-    return f"{probability:.0%}" if probability >= 0.005 else "<1%"
+    return f"{probability:.0%}" if probability >= 0.005 else RARE
 
 
 def visible(text: str) -> str:
@@ -75,8 +77,8 @@ class StepPage(QWidget):
         self.number.setText(f"Step {piece.step + 1}, by {SIGN[piece.author]} {writer}")
         self.sentence.setText(step_sentence(trace, piece))
         other = _other(piece)
-        self.again.setText(f"Continue with {SIGN[other]}")
-        self.again.setAccessibleName(f"Continue with {WHO[other]}")
+        self.again.setText(f"Continue here {SIGN[other]}")
+        self.again.setAccessibleName(f"Continue from here with {WHO[other]}")
         self.again.setToolTip(f"Another answer, in which {WHO[other]} goes on from before this step")
         by_large = piece.author is Author.LARGE
         self._replaced_title.setText("What the small model was writing" if by_large else "What stood here before")
@@ -112,13 +114,15 @@ def _other(piece: Piece) -> Author:
 
 
 def alternatives_of(token: TokenWritten) -> list[Fact]:
-    """Return the likeliest tokens at a place with their probabilities, and which of them was written."""
+    """Return the likeliest tokens at a place with their probabilities, and which of them was written; of the others
+    only those of 1% and more."""
 
     def told(id: int | None, text: str, logprob: float) -> Fact:
         is_written = id == token.id if id is not None else text == token.text
         return visible(text), f"{chance(logprob)}, written" if is_written else chance(logprob)
 
-    return [told(*each) for each in token.alternatives]
+    facts = (told(*each) for each in token.alternatives)
+    return [fact for fact in facts if fact[1] != RARE]
 
 
 def facts_of(piece: Piece) -> list[Fact]:

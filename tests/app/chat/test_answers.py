@@ -285,7 +285,7 @@ def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
     assert loader.choices[-1].context == 82
     assert trace.text == PLAIN
-    press(answer, "Try “Every step”")
+    press(answer, "Answer again with “Every step”")
     qtbot.waitUntil(lambda: window.session.ready)
     assert len(window.session.conversation.roots) == 2
     assert last_exchange(window).settings.policy.policy == "every-step"
