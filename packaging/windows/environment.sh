@@ -7,7 +7,8 @@ site=$drive/python/Lib/site-packages
 checkout=$drive/baton # on drive C:, for on Z: Wine shows Linux's files, /proc among them
 
 export WINEPREFIX=$windows/prefix WINEARCH=win64 WINEDEBUG=-all
-export WINEDLLOVERRIDES='winedbg.exe,winemenubuilder.exe=d' # a crash ends at once, and no menus of the desktop change
+# A crash ends at once, no menus of the desktop change, and the C++ library is Microsoft's (shims.py).
+export WINEDLLOVERRIDES='winedbg.exe,winemenubuilder.exe=d;msvcp140=n,b'
 export WINEPATH='C:\python;C:\python\Scripts'
 export XDG_RUNTIME_DIR=$windows/run
 
