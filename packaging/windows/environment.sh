@@ -7,7 +7,8 @@ site=$drive/python/Lib/site-packages
 checkout=$drive/baton # on drive C:, for on Z: Wine shows Linux's files, /proc among them
 
 export WINEPREFIX=$windows/prefix WINEARCH=win64 WINEDEBUG=-all
-export WINEDLLOVERRIDES='winedbg.exe,winemenubuilder.exe=d' # a crash ends at once, and no menus of the desktop change
+# A crash ends at once, no menus of the desktop change, and the C++ library is Microsoft's (shims.py).
+export WINEDLLOVERRIDES='winedbg.exe,winemenubuilder.exe=d;msvcp140=n,b'
 export WINEPATH='C:\python;C:\python\Scripts'
 export XDG_RUNTIME_DIR=$windows/run
 
@@ -20,6 +21,20 @@ copy_checkout() {
 }
 
 # Runs a Windows program in the copy. Wine keeps back variables QT_*; it passes on WINEQT_NAME under the name QT_NAME.
-in_windows() {
-  (cd "$checkout" && WINEQT_QPA_PLATFORM=${QT_QPA_PLATFORM:-} wine "$@" 2> >(grep -v -E 'wine32|multiarch|apt-get|^wine: failed to open .*syswow64' >&2))
-}
+# Wine's server may crash (sock_poll_event), and without it every Windows program waits for ever. So they are killed then.
+in_windows() (
+  cd "$checkout" || exit
+  wineserver || true # it says so by its status if one is running
+  wineserver --wait & server=$!
+  WINEQT_QPA_PLATFORM=${QT_QPA_PLATFORM:-} wine "$@" \
+    2> >(grep --line-buffered -v -E 'wine32|multiarch|apt-get|^wine: failed to open .*syswow64' >&2) & program=$!
+  wait -n -p ended "$server" "$program" && code=0 || code=$?
+  if [ "$ended" = "$server" ]; then
+    echo "baton: Wine's server crashed. Try again." >&2
+    # shellcheck disable=SC2046  # numbers
+    kill -KILL $(env -u WINEPREFIX grep -lszx "WINEPREFIX=$WINEPREFIX" /proc/[0-9]*/environ | cut -d/ -f3) 2>/dev/null
+    exit 1
+  fi
+  kill "$server"
+  exit "$code"
+)

@@ -1,10 +1,11 @@
-"""Build the three libraries that Wine 10 lacks, and let their users import them: `shims.py PYTHON-FOLDER WORK-FOLDER`.
+"""Give Windows' Python the libraries that Wine 10 lacks or has wrong: `shims.py PYTHON-FOLDER WORK-FOLDER`.
 
-Wine takes its own library where it has one of that name. So ours have other names of the same length, and the importing
-files are changed to them.
+Three are built. Wine takes its own library where it has one of that name. So ours have other names of the same length,
+and the importing files are changed to them. Another is copied: `WINEDLLOVERRIDES` has Wine take it.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -71,6 +72,14 @@ def colour_profiles() -> None:
     redirect([plugin], COLOURS, OUR_COLOURS)
 
 
+def condition_variables() -> None:
+    """Give llama-server Microsoft's C++ library, which Qt's wheel brings: in Wine's a wake-up reaches nobody.
+
+    A std::condition_variable begins with eight unused bytes. Programs sleep behind them, Wine wakes before them.
+    """
+    shutil.copy(SITE / "PySide6/msvcp140.dll", PYTHON)
+
+
 def imports(file: Path, *libraries: str) -> set[str]:
     """Return the names that `file` imports from the libraries, at its start or at the first call."""
     program = pefile.PE(str(file), fast_load=True)
@@ -104,3 +113,4 @@ def redirect(files: Iterable[Path], old: str, new: str) -> None:
 complex_functions()
 unicode_converters()
 colour_profiles()
+condition_variables()
