@@ -358,7 +358,7 @@ class ChatPage(QSplitter):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         again = menu.addAction(
-            f"Continue from here with {WHO[other]}", lambda: session.fork(exchange, piece.position, other)
+            f"Continue here with {WHO[other]}", lambda: session.fork(exchange, piece.position, other)
         )
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece.position))
         again.setEnabled(session.ready)

@@ -11,7 +11,7 @@ from baton_reasoning.app.document.row_writer import LINE_BREAK
 from baton_reasoning.app.document.style import NOTE
 from baton_reasoning.app.document.typeset import formula_of
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.core.markup.blocks import FORMULA_CHARACTER
+from baton_reasoning.core.markdown.blocks import FORMULA_CHARACTER
 
 
 def copy_answer(exchange: Exchange) -> None:

@@ -23,8 +23,8 @@ from baton_reasoning.app.document.row_writer import COPY_SCHEME, RowWriter
 from baton_reasoning.app.document.style import CODE_KINDS, CODE_PADDING, GAP, KIND, TextStyle
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.theme import current_theme
-from baton_reasoning.core.markup.blocks import read
-from baton_reasoning.core.markup.reader import clean
+from baton_reasoning.core.markdown.blocks import Kind, read
+from baton_reasoning.core.markdown.parser import clean
 
 
 class Layer(Enum):
@@ -127,11 +127,12 @@ class RichText(QTextBrowser):
             block = block.previous()
         while block.isValid():
             place = self.document().documentLayout().blockBoundingRect(block)
-            if block.blockFormat().property(KIND) in CODE_KINDS:
-                ground = ground.united(place)
-            elif not ground.isNull():
+            kind = block.blockFormat().property(KIND)
+            if kind is not Kind.CODE and not ground.isNull():  # also where other code begins right below it
                 self._paint_panel(painter, ground)
                 ground = QRectF()
+            if kind in CODE_KINDS:
+                ground = ground.united(place)
             if place.top() > area.bottom():
                 break
             block = block.next()

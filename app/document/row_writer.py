@@ -13,10 +13,10 @@ from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCursor, QTextDocume
 
 from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter, insert_formula
-from baton_reasoning.core.markup.blocks import Grid, Kind, Look, Row, Run
-from baton_reasoning.core.markup.formulas import Formula
-from baton_reasoning.core.markup.latex import engine
-from baton_reasoning.core.markup.reader import clean, parse
+from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, Row, Run
+from baton_reasoning.core.markdown.formulas import Formula
+from baton_reasoning.core.markdown.latex import engine
+from baton_reasoning.core.markdown.parser import clean, parse
 
 LINE_BREAK = "\u2028"
 """Qt's line inside a block."""
@@ -121,7 +121,7 @@ class RowWriter(QObject):
             at = self._document.findBlockByNumber(block).position()
             for run in runs:
                 if place < run.end:
-                    return at + (utf16_length(run.text[: max(0, place - run.start)]) if _is_exact(run) else 0)
+                    return at + (utf16_length(run.text[: max(0, place - run.start)]) if run.is_exact else 0)
                 at += self._length(run)
         return at
 
@@ -131,7 +131,7 @@ class RowWriter(QObject):
         for run in runs:
             length = self._length(run)
             if at < end and at + length > start and not run.look.note:
-                if _is_exact(run):
+                if run.is_exact:
                     first, last = (len(_first_units(run.text, each - at)) for each in (start, end))
                     yield run.start + first, run.start + last
                 else:
@@ -251,11 +251,6 @@ class RowWriter(QObject):
                     self._insert(cursor, runs, kind, index)
         edit.endEditBlock()
         self.formulas_set.emit()
-
-
-def _is_exact(run: Run) -> bool:
-    """Tell whether a run stands in the text as it is shown."""
-    return len(run.text) == run.end - run.start and run.look.formula is None
 
 
 def _first_units(text: str, length: int) -> str:

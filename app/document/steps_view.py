@@ -30,7 +30,7 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.markup.blocks import Grid, row_at
+from baton_reasoning.core.markdown.blocks import Grid, row_at
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
@@ -293,8 +293,8 @@ class StepsView(RichText):
     def _grown(self, first_changed: int) -> None:
         """Repaint only what has changed: all visible text would take 5 ms each time."""
         area = self.viewport().rect()
-        if 0 < first_changed < len(self.writer.rows):
-            area.setTop(int(self._rect_of(self.writer.first_block(first_changed)).top() - GAP))
+        if (first := min(first_changed, len(self.writer.rows) - 1)) > 0:
+            area.setTop(int(self._top_of(first) - GAP))
         self.viewport().update(area)
         if self._text_marks:
             self._lay_text_marks()

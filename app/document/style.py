@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 )
 
 from baton_reasoning.app.toolkit.theme import BODY, TITLE, Colours
-from baton_reasoning.core.markup.blocks import Gap, Grid, Kind, Look, Row
+from baton_reasoning.core.markdown.blocks import Gap, Grid, Kind, Look, Row
 
 GAP = 7.0
 """Pixels between paragraphs."""

@@ -26,9 +26,9 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.toolkit.background import StreamTask
-from baton_reasoning.core.markup.blocks import FORMULA_CHARACTER
-from baton_reasoning.core.markup.formulas import Formula
-from baton_reasoning.core.markup.latex import Typeset, typeset
+from baton_reasoning.core.markdown.blocks import FORMULA_CHARACTER
+from baton_reasoning.core.markdown.formulas import Formula
+from baton_reasoning.core.markdown.latex import Typeset, typeset
 
 Ready = Callable[[], None]
 

@@ -78,7 +78,7 @@ class StepPage(QWidget):
         self.sentence.setText(step_sentence(trace, piece))
         other = _other(piece)
         self.again.setText(f"Continue here {SIGN[other]}")
-        self.again.setAccessibleName(f"Continue from here with {WHO[other]}")
+        self.again.setAccessibleName(f"Continue here with {WHO[other]}")
         self.again.setToolTip(f"Another answer, in which {WHO[other]} goes on from before this step")
         by_large = piece.author is Author.LARGE
         self._replaced_title.setText("What the small model was writing" if by_large else "What stood here before")

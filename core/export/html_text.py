@@ -8,8 +8,8 @@ from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.markup.blocks import Grid, Kind, Look, Row, Run
-from baton_reasoning.core.markup.latex import typeset
+from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, Row, Run
+from baton_reasoning.core.markdown.latex import typeset
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
@@ -84,8 +84,7 @@ class _Page:
         shares: list[_Share] = []
         for run in runs:
             pieces = tuple(self._written.pieces_between(run.start, max(run.end, run.start + 1)))
-            is_exact = len(run.text) == run.end - run.start and run.look.formula is None
-            if not is_exact or len(pieces) == 1:
+            if not run.is_exact or len(pieces) == 1:
                 shares.append(_Share(pieces, _run_html(run.text, run.look)))
                 continue
             inner = (piece.position - self._written.start - run.start for piece in pieces[1:])

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.markup.blocks import Grid, Kind, Look, MarkdownBlock, Row, Run, row_at
-from baton_reasoning.core.markup.growing import GrowingText
-from baton_reasoning.core.markup.reader import clean
+from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, MarkdownBlock, Row, Run, row_at
+from baton_reasoning.core.markdown.growing import GrowingText
+from baton_reasoning.core.markdown.parser import clean
 from baton_reasoning.core.thinking.cues import Lexicon, english
 from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import RunStarted
@@ -217,10 +217,9 @@ def _marked(row: Row | Grid, marks: Sequence[tuple[int, int, str]]) -> Row | Gri
 def _cut(runs: Iterable[Run], marks: Sequence[tuple[int, int, str]]) -> Iterator[Run]:
     """Cut runs at the ends of marks, and give the parts within a mark its look."""
     for run in runs:
-        is_exact = len(run.text) == run.end - run.start and not run.look.formula
         edges = {edge for start, end, _ in marks for edge in (start, end) if run.start < edge < run.end}
-        places = [run.start, *sorted(edges if is_exact else ()), run.end]
+        places = [run.start, *sorted(edges if run.is_exact else ()), run.end]
         for start, end in pairwise(places):
             looks: dict[str, Any] = {field: True for first, last, field in marks if first <= start < last}
-            text = run.text[start - run.start : end - run.start] if is_exact else run.text
+            text = run.text[start - run.start : end - run.start] if run.is_exact else run.text
             yield Run(text, run.look._replace(**looks), start, end)

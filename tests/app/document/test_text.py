@@ -21,10 +21,10 @@ from baton_reasoning.app.document.typeset import Typesetter, formula_of, picture
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.markup.blocks import FORMULA_CHARACTER, LONGEST_LINE, read
-from baton_reasoning.core.markup.formulas import Formula
-from baton_reasoning.core.markup.latex import typeset
-from baton_reasoning.core.markup.reader import clean
+from baton_reasoning.core.markdown.blocks import FORMULA_CHARACTER, LONGEST_LINE, read
+from baton_reasoning.core.markdown.formulas import Formula
+from baton_reasoning.core.markdown.latex import typeset
+from baton_reasoning.core.markdown.parser import clean
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
@@ -278,6 +278,15 @@ def test_a_link_is_not_opened_and_the_word_copy_copies_the_code(view):
     for address, code in zip(copies, ("a = '<é>'\n\nb $x$", "c"), strict=True):
         view.anchorClicked.emit(QUrl(address))
         assert clipboard() == code
+
+
+def test_code_below_other_code_has_a_ground_of_its_own(view, qtbot):
+    view.set_markdown("```\na\n```\n```\nb\n```")
+    qtbot.waitExposed(view)
+    upper, lower = (view.cursorRect(QTextCursor(block)) for block in list(blocks(view.document()))[1:3])
+    image, x = view.viewport().grab().toImage(), view.viewport().width() // 2
+    colours = {image.pixelColor(x, y).name() for y in range(upper.bottom() + 1, lower.top())}
+    assert len(colours) > 1, "the page is seen between them"
 
 
 def test_a_text_follows_the_theme(view):

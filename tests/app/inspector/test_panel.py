@@ -73,7 +73,7 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     window.inspector.step.details_button.click()
     assert "Length" not in texts(window)
     page.again.click()
-    assert page.again.accessibleName() == "Continue from here with the small model"
+    assert page.again.accessibleName() == "Continue here with the small model"
     qtbot.waitUntil(lambda: window.session.ready)
     again = last_exchange(window)
     assert again is not exchange

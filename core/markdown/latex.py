@@ -8,7 +8,7 @@ import re
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.markup.formulas import LONGEST_LATEX
+from baton_reasoning.core.markdown.formulas import LONGEST_LATEX
 
 LARGEST_SIDE = 8_000.0  # pixels; `\rule{9999cm}{1cm}` must not fill the memory
 LARGEST_AREA = 2_000_000.0  # square pixels, a page or two; the picture takes 4 bytes each, at scale 2 four times that

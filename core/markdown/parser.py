@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from baton_reasoning.core.markup.formulas import formula, hide_pipes, no_markup, paragraph
+from baton_reasoning.core.markdown.formulas import formula, hide_pipes, no_markup, paragraph
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

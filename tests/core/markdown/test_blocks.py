@@ -4,11 +4,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.markup import growing
-from baton_reasoning.core.markup.blocks import LONGEST_LINE, MOST_TABLE_ROWS, Grid, Kind, read
-from baton_reasoning.core.markup.code import LONGEST_CHUNK
-from baton_reasoning.core.markup.growing import MOST_OPEN_LINES, GrowingText
-from baton_reasoning.core.markup.reader import clean
+from baton_reasoning.core.markdown import growing
+from baton_reasoning.core.markdown.blocks import LONGEST_LINE, MOST_TABLE_ROWS, Grid, Kind, read
+from baton_reasoning.core.markdown.code import LONGEST_CHUNK
+from baton_reasoning.core.markdown.growing import MOST_OPEN_LINES, GrowingText
+from baton_reasoning.core.markdown.parser import clean
 from tests.tiers import size
 
 BLOCKS = ["- ", "1. ", "> ", "```\n", "~~~\n", "```python\nx = 1\n", "\n", "\n\n", "# ", "---\n", "    ", "\n+ b"]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.markup.formulas import LONGEST_LATEX
-from baton_reasoning.core.markup.latex import Typeset, typeset
+from baton_reasoning.core.markdown.formulas import LONGEST_LATEX
+from baton_reasoning.core.markdown.latex import Typeset, typeset
 from tests.tiers import size
 
 

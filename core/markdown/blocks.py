@@ -15,9 +15,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from baton_reasoning.core.markup.code import chunks, coloured, language_of
-from baton_reasoning.core.markup.formulas import Formula, hide_pipes, show_pipes
-from baton_reasoning.core.markup.reader import parse, places_of
+from baton_reasoning.core.markdown.code import chunks, coloured, language_of
+from baton_reasoning.core.markdown.formulas import Formula, hide_pipes, show_pipes
+from baton_reasoning.core.markdown.parser import parse, places_of
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -68,13 +68,18 @@ class Look(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A stretch of one look. If it is as long as its part of the text, they are alike character by character."""
+    """A stretch of one look."""
 
     text: str
     look: Look
     start: int
     """Where it begins in the text."""
     end: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it stands in the text as it is shown, character by character."""
+        return len(self.text) == self.end - self.start and self.look.formula is None
 
 
 class Row(NamedTuple):
@@ -116,7 +121,7 @@ class ReadBlocks(NamedTuple):
 
 
 def read(text: str, start: int = 0) -> ReadBlocks:
-    """Read a text that was cleaned (reader.py) from a place at which a block begins."""
+    """Read a text that was cleaned (parser.py) from a place at which a block begins."""
     parsed = parse(text[start:])
     walk = _Walk(hide_pipes(text[start:]), start)
     blocks, first = [], 0
@@ -365,10 +370,10 @@ def _trimmed(runs: list[Run]) -> list[Run]:
     while end > first and not runs[end - 1].text.strip():
         end -= 1
     kept = runs[first:end]
-    if kept and len(kept[0].text) == kept[0].end - kept[0].start:
+    if kept and kept[0].is_exact:
         text = kept[0].text.lstrip()
         kept[0] = kept[0]._replace(text=text, start=kept[0].end - len(text))
-    if kept and len(kept[-1].text) == kept[-1].end - kept[-1].start:
+    if kept and kept[-1].is_exact:
         text = kept[-1].text.rstrip()
         kept[-1] = kept[-1]._replace(text=text, end=kept[-1].start + len(text))
     return kept

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from itertools import takewhile
 
-from baton_reasoning.core.markup.blocks import Gap, Kind, MarkdownBlock, ReadBlocks, Row, plain_rows, read
-from baton_reasoning.core.markup.code import language_of
-from baton_reasoning.core.markup.formulas import LONGEST_LATEX
+from baton_reasoning.core.markdown.blocks import Gap, Kind, MarkdownBlock, ReadBlocks, Row, plain_rows, read
+from baton_reasoning.core.markdown.code import language_of
+from baton_reasoning.core.markdown.formulas import LONGEST_LATEX
 
 AT_ONCE = 4_000
 """Characters that are read in one go, about 3 ms."""
@@ -44,8 +45,9 @@ class GrowingText:
         if text.startswith(self.text):
             kept = len(self.text)
         else:
-            same = takewhile(lambda pair: pair[0] == pair[1], zip(text, self.text, strict=False))
-            kept = max(0, sum(1 for _ in same) - LONGEST_LATEX)
+            lengths = range(min(len(text), len(self.text)) + 1)
+            same = bisect_left(lengths, True, key=lambda length: not self.text.startswith(text[:length])) - 1
+            kept = max(0, same - LONGEST_LATEX)  # so far back a formula may open that is closed no more
         self._forget_from(min(kept, len(self.text) if self._open_at is None else self._open_at))
         self.text, self._is_live, self._is_read = text, is_live, False
 
@@ -103,7 +105,7 @@ class GrowingText:
         found = read(self.text, start)
         last = found.blocks[-1].start if found.blocks else start
         rest = self.text[last:]
-        if rest.count("\n") > MOST_OPEN_LINES and not _FENCE.match(rest):
+        if found.blocks and rest.count("\n") > MOST_OPEN_LINES and not _FENCE.match(rest):
             found.blocks[-1] = MarkdownBlock(last, plain_rows(rest, last))
             self._overlong = last, rest.count("\n\n")
         return found

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
-from baton_reasoning.core.markup import formulas
-from baton_reasoning.core.markup.blocks import Grid, read
-from baton_reasoning.core.markup.formulas import LONGEST_LATEX, Formula
-from baton_reasoning.core.markup.reader import clean
+from baton_reasoning.core.markdown import formulas
+from baton_reasoning.core.markdown.blocks import Grid, read
+from baton_reasoning.core.markdown.formulas import LONGEST_LATEX, Formula
+from baton_reasoning.core.markdown.parser import clean
 
 
 def runs(text):
