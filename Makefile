@@ -39,7 +39,7 @@ test-long: setup-tests ## Run the tests that need size rather than logic
 # The first time, Windows is set up: five minutes on two idle cores (packaging/windows/README.md).
 test-windows: setup-tests ## Run all tests on a Windows Python, under Wine: WHAT="tests/core -x"
 	@packaging/windows/setup.sh
-	@QT_QPA_PLATFORM=offscreen packaging/windows/python.sh -m pytest $(parallel) -rs $(WHAT)
+	@QT_QPA_PLATFORM=offscreen packaging/windows/tests.sh $(parallel) $(WHAT)
 
 real-pair: setup-tests ## Fetch a small and a large real model (1.57 GB) for `test-long` and `bench`
 	@$(venv_python) packaging/real_pair.py

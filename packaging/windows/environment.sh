@@ -4,6 +4,7 @@ windows=$PWD/.windows
 drive=$windows/prefix/drive_c
 python=$drive/python/python.exe
 site=$drive/python/Lib/site-packages
+crashed=86 # the status of a run that ended with Wine's server
 checkout=$drive/baton # on drive C:, for on Z: Wine shows Linux's files, /proc among them
 
 export WINEPREFIX=$windows/prefix WINEARCH=win64 WINEDEBUG=-all
@@ -30,10 +31,10 @@ in_windows() (
     2> >(grep --line-buffered -v -E 'wine32|multiarch|apt-get|^wine: failed to open .*syswow64' >&2) & program=$!
   wait -n -p ended "$server" "$program" && code=0 || code=$?
   if [ "$ended" = "$server" ]; then
-    echo "baton: Wine's server crashed. Try again." >&2
+    echo "baton: Wine's server crashed." >&2
     # shellcheck disable=SC2046  # numbers
     kill -KILL $(env -u WINEPREFIX grep -lszx "WINEPREFIX=$WINEPREFIX" /proc/[0-9]*/environ | cut -d/ -f3) 2>/dev/null
-    exit 1
+    exit "$crashed"
   fi
   kill "$server"
   exit "$code"
