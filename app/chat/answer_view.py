@@ -17,6 +17,7 @@ from baton_reasoning.app.document.row_writer import utf16_length
 from baton_reasoning.app.document.steps_view import left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
+from baton_reasoning.app.inspector.token_card import TokenView
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
@@ -112,6 +113,9 @@ class ChatActions(AnswerActions, Protocol):
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """This text is to stand in the place of a piece, and the models go on from it."""
 
+    def take_token(self, exchange: Exchange, position: int, text: str) -> None:
+        """This text is to stand from a place of the answer on, and the models go on from it."""
+
 
 class AnswerView(AnswerPane):
     """Shows nothing until `follow` is called with what is known of its run."""
@@ -134,6 +138,7 @@ class AnswerView(AnswerPane):
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
         self.review = AnswerReview(self, session.reviews, partial(session.fork, author=Author.LARGE))
+        self.token_view = TokenView(self, session.tokens, actions.take_token)
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [
             IconButton(picture, with_key(name, key), self._asker(action)) for action, picture, name, key in ICONS

@@ -115,10 +115,13 @@ class ChatPage(QSplitter):
         self.composer.edit.setFocus()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else empty the composer of a recalled problem, else stop what is
-        written here or for its scoreboard, else leave the comparison. Returns False if there was none of these."""
+        """Close the find bar or the card of a token, else cancel editing, else empty the composer of a recalled
+        problem, else stop what is written here or for its scoreboard, else leave the comparison. Returns False if there
+        was none of these."""
         if not self.find_bar.isHidden():
             self.close_find()
+        elif cards := [each.token_view for each in self.conversation.answers() if each.token_view.card]:
+            cards[0].close_card()
         elif self.composer.edited:
             self.composer.end_edit()
         elif self.composer.edit.is_recalling:
@@ -159,6 +162,10 @@ class ChatPage(QSplitter):
         outside = -1 if by > 0 else len(pieces)
         at = next((i for i, piece in enumerate(pieces) if piece is self.inspector.piece), outside)
         self.choose(exchange, pieces[min(max(at + by, 0), len(pieces) - 1)], reveal=True)
+
+    def toggle_tokens(self) -> None:
+        """Show how sure each token was, or no longer."""
+        self._session.tokens.show_tokens(not self._session.tokens.are_shown)
 
     def compare(self) -> None:
         """Compare policies on the problem in the composer, else on the last answered one or that of the start page."""
@@ -366,6 +373,9 @@ class ChatPage(QSplitter):
         if isinstance(pane, AnswerView):
             edit = menu.addAction("Edit this step\tF4", lambda: pane.edit(piece))
             edit.setEnabled(session.ready)
+        tokens = menu.addAction("Show tokens", self.toggle_tokens)
+        tokens.setCheckable(True)
+        tokens.setChecked(session.tokens.are_shown)
         menu.addSeparator()
         text = pane.answer if piece.in_answer else pane.steps
         if text.textCursor().hasSelection():
@@ -373,6 +383,10 @@ class ChatPage(QSplitter):
         menu.addAction("Copy the step", lambda: copy_text(piece.text))
         menu.addAction("Copy all steps", lambda: copy_text(exchange.trace.text))
         menu.popup(where)
+
+    def take_token(self, exchange: Exchange, position: int, text: str) -> None:
+        """Go on with another token."""
+        self._session.edit(exchange, position, text)
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """Go on from the edited step; if that is not possible, the editor stays open."""

@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QFontMetricsF,
     QHelpEvent,
+    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPainterPath,
@@ -26,12 +27,14 @@ from PySide6.QtWidgets import QTextEdit, QToolTip
 
 from baton_reasoning.app.document.rich_text import Layer, RichText
 from baton_reasoning.app.document.style import CELL_PADDING, LINE_HEIGHT
+from baton_reasoning.app.document.token_places import TokenPlaces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.markdown.blocks import Grid, row_at
 from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.token_choices import PlacedToken
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.step_rows import StepRows, TracePart
@@ -96,11 +99,19 @@ class StepsView(RichText):
     piece_clicked = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     grown = Signal()
+    token_pointed = Signal(object, bool)
+    """While tokens are shown: the PlacedToken that the mouse or the keyboard is at, None for none; whether by a key."""
+    token_entered = Signal()
+    """Enter on the token that is pointed at."""
 
     def __init__(self, typesetter: Typesetter, part: TracePart = TracePart.THINKING) -> None:
         super().__init__(GAP, typesetter)
         self._steps = StepRows(part)
         self.selected: Piece | None = None
+        self.tokens = TokenPlaces(self.document(), self.writer, self._steps)
+        self.shows_tokens = False
+        self.pointed: PlacedToken | None = None
+        self._pointed_by_key = False
         self._pressed_at = QPoint()
         self._is_live = False
         self._valued: ValuesEstimated | None = None
@@ -137,6 +148,14 @@ class StepsView(RichText):
     def select(self, piece: Piece | None) -> None:
         self.selected = piece
         self.viewport().update()
+
+    def show_tokens(self, shown: bool) -> None:
+        """Show how sure each token was, or no longer."""
+        if shown != self.shows_tokens:
+            self.shows_tokens = shown
+            self.viewport().setMouseTracking(shown)
+            self._point_at(None)
+            self.viewport().update()
 
     def mark(self, marks: Sequence[TextMark], chosen: TextMark | None) -> None:
         """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
@@ -190,6 +209,9 @@ class StepsView(RichText):
             self._paint_grounds(painter, line, colours)
         for line in lines:
             self._paint_margin(painter, line, colours)
+        if self.shows_tokens:
+            pieces = {id(share.piece): share.piece for line in lines for share in line.shares}.values()
+            self.tokens.paint(painter, pieces, area, self.pointed, colours)
         self._paint_choice(painter, lines, colours)
         if self._is_live:
             end = self.textCursor()
@@ -211,6 +233,27 @@ class StepsView(RichText):
             self.select(piece)
             self.piece_clicked.emit(piece)
 
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        if self.shows_tokens:
+            here = event.position().toPoint()
+            piece = self.piece_at(here)
+            self._point_at(self.tokens.token_at(here, piece) if piece else None)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        if not self._pointed_by_key:  # else its card may have come below the mouse
+            self._point_at(None)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()), 0)
+        if self.shows_tokens and by and not event.modifiers():
+            self._point_at(self.tokens.next_to(self.pointed, by), by_key=True)
+        elif self.pointed and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.token_entered.emit()
+        else:
+            super().keyPressEvent(event)
+
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         if piece := self.piece_at(event.pos()):
             self.select(piece)
@@ -225,6 +268,14 @@ class StepsView(RichText):
                 QToolTip.showText(event.globalPos(), plain_tip(mark.tip), self)
                 return True
         return super().viewportEvent(event)
+
+    def _point_at(self, placed: PlacedToken | None, by_key: bool = False) -> None:
+        if placed == self.pointed and not by_key:
+            return
+        for each in filter(None, (self.pointed, placed)):
+            self.viewport().update(self.tokens.rect_of(each).toAlignedRect().adjusted(-1, -1, 1, 1))
+        self.pointed, self._pointed_by_key = placed, by_key
+        self.token_pointed.emit(placed, by_key)
 
     def _write(self) -> None:
         """Write a portion of what has changed; the rest follows when the window is idle."""

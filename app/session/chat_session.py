@@ -14,6 +14,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.reviews import AnswerReviews, Finding
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
+from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
@@ -59,6 +60,8 @@ class ChatSession(QObject):
         self.reviews = AnswerReviews(models, lambda: self.runs.is_idle, self)
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
+        self.tokens = TokenReadings(models, self)
+        self.tokens.failed.connect(self.failed)
 
         self._look_again = QTimer(self, singleShot=True, interval=LOOK_AGAIN_MS)
         self._look_again.timeout.connect(self._read_again)
@@ -204,7 +207,7 @@ class ChatSession(QObject):
         for place, exchange in enumerate(exchanges):
             self._keep(exchange, shows=shows and not place)
         self._keep_leaf()
-        self.reviews.stop()  # answers go first
+        self._stop_reading()  # answers go first
         self.runs.compare(self.conversation, exchanges)
         self._load_models()
         return exchanges
@@ -364,6 +367,10 @@ class ChatSession(QObject):
         if self._repository:
             self._repository.add(self.conversation, exchange)
 
+    def _stop_reading(self) -> None:
+        self.reviews.stop()
+        self.tokens.stop()
+
     def _keep_leaf(self) -> None:
         if self._repository:
             self._repository.show(self.conversation)
@@ -371,7 +378,7 @@ class ChatSession(QObject):
     def _start(
         self, exchange: Exchange, wish: Wish | None = None, may_begin: Callable[[], bool] = lambda: True
     ) -> None:
-        self.reviews.stop()  # an answer goes first
+        self._stop_reading()  # an answer goes first
         self.runs.write(self.conversation, exchange, wish, may_begin)
         self._load_models()
 

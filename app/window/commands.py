@@ -23,6 +23,8 @@ ELSEWHERE = (
     ("In ribbon, tokens and curve", "Along it", "Right"),
     ("In ribbon, tokens and curve", "Choose", "Space"),
     ("In ribbon, tokens and curve", "First or last", "Home"),
+    ("In an answer that shows tokens", "Next token; Left is the one before", "Right"),
+    ("In an answer that shows tokens", "What might have stood there", "Return"),
     ("In a step that is edited", "Go on from the edited step", "Ctrl+Return"),
     ("In a text", "Copy what is selected", "Ctrl+C"),
     ("In the list of conversations", "Pin conversation, or no longer", "P"),

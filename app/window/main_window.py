@@ -454,6 +454,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Next step", "Ctrl+Down", lambda: chat.step_through(1)),
             ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
             ("Edit the step, and go on from it", "F4", chat.edit_step),
+            ("Show tokens, or no longer", "Ctrl+Shift+K", chat.toggle_tokens),
             ("Second opinion on the answer", "Ctrl+Shift+S", review(lambda of: of.opinion.carry_out())),
             ("Value of each step of the answer", "Ctrl+Shift+V", review(lambda of: of.values.toggle())),
             ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),

@@ -10,23 +10,19 @@ from __future__ import annotations
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
-from baton_reasoning.core.engines.body import Author, parts_before
-from baton_reasoning.core.errors import BatonError, Cancelled, EngineRefused, SettingsError
-from baton_reasoning.core.models.options import Sampling
+from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ScoredToken
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, EngineRefused, SettingsError
 from baton_reasoning.core.thinking.events import OpinionGiven
-from baton_reasoning.core.thinking.interruptions import Control
+from baton_reasoning.core.thinking.text_reading import TextReading, spans
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 STRONG = math.log(10)
 """Disagreement in nats: the large model finds its first choice ten times as likely as the token in the text."""
 MILD = math.log(3)
-TOKENS_A_READ = 256
-"""Tokens after which, at the end of a step, progress is reported and a stop takes effect."""
 ALTERNATIVES = 4
 """Number of likeliest tokens that are kept at each disagreement; elsewhere none are kept."""
 
@@ -80,53 +76,30 @@ class SecondOpinion:
         if error := opinion_error(large, trace):
             raise error
         assert large is not None
-        assert trace.started is not None
-        self._large, self._trace, self._started = large, trace, trace.started
-        self._control = Control()
+        self._large, self._trace, self._reading = large, trace, TextReading(large, trace)
 
     def stop(self) -> None:
         """End the reading, from any thread; the opinion covers what has been read by then."""
-        self._control.stop()
+        self._reading.stop()
 
     def read(self) -> Generator[OpinionProgress | OpinionGiven, None, None]:
         """Yield progress after each part of the text, then the opinion, unless it was stopped before the first part.
 
         Raises ContextFull, EngineLost, EngineRefused.
         """
-        began, parts = time.monotonic(), self._trace.parts()
+        began, expected = time.monotonic(), sum(step.tokens for step in self._trace.steps)
         tokens: list[ScoredToken] = []
         length, read = 0, Handoff(0, 0, 0.0)
-        with suppress(Cancelled), closing(self._open()) as session:
-            for start, end in self._portions(session):
-                scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
-                if self._control.stopped:
-                    break
-                tokens += map(essential, scores.tokens)
-                length, (reused, prefilled, _, passing) = end, scores.handoff
-                read = Handoff(read.reused + reused, read.prefilled + prefilled, 0.0, passing)
-                yield OpinionProgress(len(tokens), max(len(tokens), len(parts)))
+        for stretch in self._reading.stretches(ALTERNATIVES):
+            tokens += map(essential, stretch.tokens)
+            length, (reused, prefilled, _, passing) = stretch.end, stretch.handoff
+            read = Handoff(read.reused + reused, read.prefilled + prefilled, 0.0, passing)
+            yield OpinionProgress(len(tokens), max(len(tokens), expected))
         if not length:
             return
         read = read._replace(seconds=time.monotonic() - began)
         at = self._trace.ended.at if self._trace.ended else 0.0
         yield OpinionGiven(at, self._large.card.name, length, tuple(tokens), read)
-
-    def _open(self) -> Session:
-        asked = self._started
-        return self._large.open(asked.conversation, Sampling(), self._control.attach, thinks=asked.thinks)
-
-    def _portions(self, session: Session) -> Iterator[tuple[int, int]]:
-        """Divide the body into stretches, in characters. A local model reads some steps at a time; a server, which
-        begins again from the prompt with every request, reads all at once."""
-        is_local = session.card.placement is not None or session.card.location == "this machine"
-        begin = read = 0
-        for step in self._trace.steps:
-            start = step.pieces[0].position
-            if is_local and read >= TOKENS_A_READ:
-                yield begin, start
-                begin, read = start, 0
-            read += step.tokens
-        yield begin, self._trace.length
 
 
 def essential(token: ScoredToken) -> ScoredToken:
@@ -196,23 +169,6 @@ class Opinion:
     @property
     def missed(self) -> list[Disagreement]:
         return [place for place in self.disagreements if place.is_missed]
-
-
-def spans(text: str, tokens: Sequence[ScoredToken]) -> Iterator[tuple[int, int]]:
-    """Yield where each scored token is in the text: start and end in characters.
-
-    A model reads its own closing tag, and a token may contain half a character: what does not match literally is passed
-    over, and the next token that matches is found a few characters later.
-    """
-    at = lost = 0
-    for token in tokens:
-        start = at if text.startswith(token.text, at) else text.find(token.text, at, at + 12 + lost + len(token.text))
-        if start < 0 or not token.text:
-            yield at, at
-            lost += len(token.text)
-            continue
-        at, lost = start + len(token.text), 0
-        yield start, at
 
 
 def _disagreements(trace: Trace, given: OpinionGiven) -> Iterator[Disagreement]:

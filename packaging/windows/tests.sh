@@ -2,7 +2,7 @@
 # Runs the tests on Windows' Python: `packaging/windows/tests.sh [pytest's options, or what to test]`. All of them run
 # portion by portion, since Wine's server crashes now and then: then that portion begins again, and nothing else is lost.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 . packaging/windows/environment.sh
 copy_checkout
 

@@ -258,7 +258,7 @@ def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far
                 signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr("baton_reasoning.core.thinking.opinion.TOKENS_A_READ", 8)
+        patch.setattr("baton_reasoning.core.thinking.text_reading.TOKENS_A_READ", 8)
         patch.setattr(SecondOpinion, "read", stopped_early)
         assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
         assert " of them not right" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]

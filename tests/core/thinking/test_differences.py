@@ -17,8 +17,9 @@ from baton_reasoning.core.thinking.differences import (
     thinking_steps,
 )
 from baton_reasoning.core.thinking.events import OpinionGiven, TakeoverStarted, TextDiscarded
-from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, spans
+from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion
 from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.text_reading import spans
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, run
 from tests.fakes import mixed
