@@ -213,7 +213,7 @@ def test_a_sentence_of_a_person_is_theirs_in_every_format():
     assert "\n\n✎ All mine.\n\n</details>" in to_markdown(single_run(alone)), "and where nobody else wrote"
     thinking = Trace.of(a_run())
     edited = to_markdown(single_run(thinking.edited(thinking.pieces[0].position, "Mine")))
-    assert "*✎ A person wrote a part of the thinking.*" in edited
+    assert "*✎ A person wrote a part of the reasoning.*" in edited
 
 
 def test_a_fence_that_another_author_was_to_close_ends_no_fold():
