@@ -20,6 +20,7 @@ from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
@@ -27,6 +28,7 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.opinion import several_models_error
 from baton_reasoning.core.thinking.trace import Piece
+from baton_reasoning.core.words.plain_text import answer_text
 from baton_reasoning.core.words.speed import did_not_pay, time_saved
 
 MOST_LINES = 12
@@ -186,6 +188,10 @@ class AnswerView(AnswerPane):
         self.time.hide()
         own = next((row.score for row in board.rows if row.score and row.score.answer == self.result.text()), None)
         self.show_verdict(own.outcome if own else Outcome.UNSCORED)
+
+    def copy(self) -> None:
+        """Copy the answer, or the reasoning if there is none."""
+        copy_text(answer_text(self.exchange.trace), self._icons[0])
 
     def edit(self, piece: Piece) -> None:
         """Let a person edit a piece where it stands."""

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QStackedWi
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import NARROW, ChatPage
-from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
+from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.document.row_writer import warm_up
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -456,7 +456,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Edit the step, and go on from it", "F4", chat.edit_step),
             ("Second opinion on the answer", "Ctrl+Shift+S", review(lambda of: of.opinion.carry_out())),
             ("Value of each step of the answer", "Ctrl+Shift+V", review(lambda of: of.values.toggle())),
-            ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),
+            ("Copy the answer", "Ctrl+Shift+C", on_last(chat.copy_answer, writes=False)),
             ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
         ),
         "Side by side": (  # the comparison is created on first use
