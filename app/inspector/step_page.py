@@ -45,7 +45,8 @@ class StepPage(QWidget):
         """`fork`: begins another answer that goes on from before this piece, by this author first or as the policy
         decides; None where answers are only read."""
         super().__init__()
-        self._trace, self._piece = Trace(), None
+        self._trace = Trace()
+        self._piece: Piece | None = None
         self._shown = (0, 0)
         """Tokens and events that are shown."""
         self.number = label("", Role.MUTED, wrap=True)
