@@ -100,7 +100,7 @@ class StepEditor(QFrame):
 ICONS = (
     (AnswerAction.COPY, "copy", "Copy the answer", "Ctrl+Shift+C"),
     (AnswerAction.AGAIN, "again", "Answer again, with a new seed", "Ctrl+R"),
-    (AnswerAction.COMPARE, "compare", "Compare with other policies", "Ctrl+D"),
+    (AnswerAction.COMPARE, "compare", "Compare…", "Ctrl+D"),
     (AnswerAction.EXPORT, "download", "Save the conversation", "Ctrl+S"),
 )
 
@@ -147,14 +147,10 @@ class AnswerView(AnswerPane):
             button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, opinion),
             button("Values", lambda: self.review.values.toggle(), Role.FLAT, values),
         )
-        self.compare_all = button(
-            "Compare all three", self._asker(AnswerAction.COMPARE_ALL), Role.FLAT, "Side by side with each model alone"
-        )
-        self.compare_all.hide()
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
         self._foot = FlowLayout(2)
-        for press in (*self._icons, self.compare_all, *self._reviews, self._continue):
+        for press in (*self._icons, *self._reviews, self._continue):
             self._foot.addWidget(press)
         self.end_parts.addWidget(holder(self._foot))
 
@@ -184,7 +180,6 @@ class AnswerView(AnswerPane):
     def show_board(self, board: Board) -> None:
         """Show the scoreboard, in place of the time that the large model alone would have taken."""
         self.scoreboard.show_board(board)
-        self.compare_all.setVisible(board.is_demo)
         self.time.hide()
         own = next((row.score for row in board.rows if row.score and row.score.answer == self.result.text()), None)
         self.show_verdict(own.outcome if own else Outcome.UNSCORED)

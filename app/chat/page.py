@@ -341,7 +341,6 @@ class ChatPage(QSplitter):
             AnswerAction.CONTINUE: session.go_on,
             AnswerAction.AGAIN: session.ask_again,
             AnswerAction.COMPARE: lambda exchange: self.comparison.choose(exchange.problem, exchange),
-            AnswerAction.COMPARE_ALL: lambda exchange: self.comparison.compare_usual(exchange),
             AnswerAction.COPY: self.copy_answer,
             AnswerAction.EXPORT: lambda _: self._actions.export(),
             AnswerAction.ATTEMPTS: self.comparison.show_attempts,

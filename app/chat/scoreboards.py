@@ -56,8 +56,6 @@ class Board(NamedTuple):
     expected_seconds: float | None
     """An estimate for the large model alone."""
     is_running: bool
-    is_demo: bool
-    """Whether the demo pair is still chosen."""
 
 
 @dataclass(eq=False)
@@ -108,7 +106,6 @@ class Scoreboards(QObject):
             to_run if is_demo else [],
             seconds_of_large_alone(exchange.trace, self._models.costs.of(started.large)) if started else None,
             running is not None,
-            is_demo,
         )
 
     def measure_small(self, exchange: Exchange) -> None:

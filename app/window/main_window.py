@@ -460,9 +460,9 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
         ),
         "Side by side": (  # the comparison is created on first use
-            ("Compare policies…", "Ctrl+D", chat.compare),
+            ("Compare…", "Ctrl+D", chat.compare),
             (
-                "Compare attempts",
+                "Attempts side by side",
                 "Ctrl+Shift+D",
                 on_last(lambda last: chat.comparison.show_attempts(last), writes=False),
             ),

@@ -353,7 +353,7 @@ def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     assert window.chat.composer.edit.placeholderText() == "Ask something"
     first, second, _ = attempts(window)
     assert window.session.conversation.leaf is second, "the answer of both models"
-    next(iter(window.chat.conversation._bubbles.values()))._compare.click()
+    next(iter(window.chat.conversation._bubbles.values()))._attempts.click()
     settle(window, qtbot)
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     window.activateWindow()
@@ -361,20 +361,20 @@ def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert not window.chat.is_comparing
     window.session.show(first)
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is first, "the answer that was compared"
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     view_of(window).columns[1].ribbon.chosen.emit(0)
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is second, "the answer whose step was chosen"
     window.chat.step_through(1)
     assert window.chat.conversation.answer_of(second).steps.selected
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     window.chat.comparison.leave()
     assert window.chat.conversation.answer_of(second).steps.selected is None, "the comparison has made it forgotten"
     assert window.chat.inspector.piece is None
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     view_of(window).columns[0].open.click()
     assert window.session.conversation.leaf is first
     assert not window.chat.is_comparing
