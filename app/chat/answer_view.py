@@ -18,7 +18,7 @@ from baton_reasoning.app.document.steps_view import left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
@@ -182,7 +182,8 @@ class AnswerView(AnswerPane):
         self.scoreboard.show_board(board)
         self.time.hide()
         own = next((row.score for row in board.rows if row.score and row.score.answer == self.result.text()), None)
-        self.show_verdict(own.outcome if own else Outcome.UNSCORED)
+        known = f"the computed answer, {expected_answer(self.exchange.problem)}"
+        self.show_verdict(own.outcome if own else Outcome.UNSCORED, known=known if own else "")
 
     def copy(self) -> None:
         """Copy the answer, or the reasoning if there is none."""

@@ -96,7 +96,12 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     assert shown(solved, BOTH) == f"{RIGHT} ✓"
     assert shown(solved, LARGE) == "Not run yet."
     share = last_exchange(solved).trace.large_share
-    assert board.rows[BOTH].title.text() == f"both, {share:.0%} by"
+    assert board.rows[BOTH].title.text() == f"both, {share:.0%} of tokens by"
+    assert board.rows[BOTH].bar.toolTip().endswith("of the time by the large model"), "which is another share"
+    assert board.rows[BOTH].answer.accessibleName() == f"{RIGHT} ✓. Judged by the computed answer"
+    verdict = last_answer(solved).verdict
+    assert verdict.toolTip() == f"Judged by the computed answer, {RIGHT}"
+    assert verdict.accessibleName() == f"✓ right. {verdict.toolTip()}"
     assert not board.run[SMALL].isVisible()
     assert not answer.time.isVisible(), "the scoreboard has the seconds"
     assert board.run[LARGE].mapTo(answer, QPoint()).x() == answer.steps.x(), "buttons begin where the steps do"
