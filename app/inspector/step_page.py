@@ -37,6 +37,15 @@ def visible(text: str) -> str:
     return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
 
 
+def quoted(text: str) -> str:
+    """Return a token as a reader knows it: “ to”, “.” and a new line, a blank."""
+    said = text.rstrip("\n")
+    new_line = "a new line" if said != text else ""
+    if not said.strip():
+        return new_line or ("a blank" if text else "nothing")
+    return f"“{said}” and {new_line}" if new_line else f"“{said}”"
+
+
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 
 
@@ -131,13 +140,13 @@ def alternatives_of(token: TokenWritten) -> list[Fact]:
 def facts_of(piece: Piece) -> list[Fact]:
     """Return the details of a piece; "" for what does not apply to it."""
     handoff, takeover = piece.handoff, piece.takeover
-    planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
+    asked_for = f" (the policy asked for {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
         tokens = f"{counted(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
         read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
     return [
-        ("Length", counted(len(piece.tokens), "token") + planned if piece.tokens else ""),
+        ("Length", counted(len(piece.tokens), "token") + asked_for if piece.tokens else ""),
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),

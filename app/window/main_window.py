@@ -446,7 +446,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
         ),
         "Answer": (
-            ("Answer again (new seed)", "Ctrl+R", on_last(session.ask_again)),
+            ("Answer again, with a new seed", "Ctrl+R", on_last(session.ask_again)),
             ("Continue the answer", "Ctrl+Shift+Return", on_last(session.go_on)),
             ("Previous attempt", "Alt+Left", on_last(lambda last: session.show_sibling(last, -1), writes=False)),
             ("Next attempt", "Alt+Right", on_last(lambda last: session.show_sibling(last, 1), writes=False)),
@@ -469,7 +469,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
         ),
         "While it writes": (
-            ("Close find, cancel editing, stop, leave a comparison, or close a message", "Esc", window.escape),
+            ("Close what is open, or stop", "Esc", window.escape),
             ("Answer now: end the thinking", "Ctrl+G", session.answer_now),
             ("Take over now, or give back", "Ctrl+T", session.pass_baton),
             ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),

@@ -321,7 +321,7 @@ class PageActions(QObject):
             return [choose]
         if not (isinstance(error, EngineError) or error is self._models.error):
             return []
-        actions: list[MessageAction] = [("Try again", self.reload_models), choose]
+        actions: list[MessageAction] = [("Load again", self.reload_models), choose]
         if self._preferences.value.models.on_server:
             actions.insert(1, ("Server…", self.connect_server))
         return actions

@@ -180,7 +180,7 @@ def test_an_error_of_the_models_goes_when_they_are_loaded_and_one_of_a_server_wh
     loader.large = served = ServedEngine(*LARGE, name="large")
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))
-    press(window.notice, "Try again")
+    press(window.notice, "Load again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
     assert window.notice.text == ""
     served.status = ServerStatus(ServerState.LOST)

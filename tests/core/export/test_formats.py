@@ -250,8 +250,8 @@ def test_pages_show_the_system_prompt_and_say_what_other_branches_they_leave_out
     others = [replace(shown, exchange=replace(shown.exchange, id=name)) for name in "ab"]
     for page in (to_markdown, to_html):
         assert "in view" not in page(exported)
-        assert "1 other try is in the JSON export" in page(replace(exported, exchanges=(shown, others[0])))
-        assert "2 other tries are in the JSON export" in page(replace(exported, exchanges=(shown, *others)))
+        assert "1 other attempt is in the JSON export" in page(replace(exported, exchanges=(shown, others[0])))
+        assert "2 other attempts are in the JSON export" in page(replace(exported, exchanges=(shown, *others)))
 
 
 def test_a_page_draws_values_and_says_what_they_are():
