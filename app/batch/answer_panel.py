@@ -24,7 +24,6 @@ from baton_reasoning.app.toolkit.controls import (
     SwitchButton,
     button,
     label,
-    plain_tip,
     scrolling,
     with_key,
 )
@@ -144,8 +143,9 @@ class AnswerPanel(QWidget):
         self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
         self._review.follow()
         expected = f"✗ expected {plain_answer(self._problem.expected or '')}" if row.outcome is Outcome.WRONG else ""
-        self.pane.show_verdict(row.outcome, expected, plain_answer(row.answer))
-        self.pane.verdict.setToolTip(plain_tip(row.verdict.reason if row.verdict else ""))
+        reason = f". {row.verdict.reason}" if row.verdict and row.verdict.reason else ""
+        known = f"the reference answer, {plain_answer(self._problem.expected or '')}{reason}"
+        self.pane.show_verdict(row.outcome, expected, plain_answer(row.answer), known if row.verdict else "")
         self._describe(row, failure)
         self._first = self._goal = None
         if failure and (divergence := failure.divergence):

@@ -319,7 +319,7 @@ class ResultsView(QWidget):
         self.opinions.triggered.connect(lambda: self.reviews.ask_opinions())
         self.values.triggered.connect(lambda: self.reviews.estimate_values())
         menu.addSeparator()
-        self.regrade = menu.addMenu("Grade again by")
+        self.regrade = menu.addMenu("Grade again")
         for how, words in GRADINGS.items():
             self.regrade.addAction(words).triggered.connect(partial(self.session.regrade, how))
         self.more.setMenu(menu)

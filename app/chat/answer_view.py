@@ -19,8 +19,9 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.token_card import TokenView
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
@@ -28,6 +29,7 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.opinion import several_models_error
 from baton_reasoning.core.thinking.trace import Piece
+from baton_reasoning.core.words.plain_text import answer_text
 from baton_reasoning.core.words.speed import did_not_pay, time_saved
 
 MOST_LINES = 12
@@ -99,7 +101,7 @@ class StepEditor(QFrame):
 ICONS = (
     (AnswerAction.COPY, "copy", "Copy the answer", "Ctrl+Shift+C"),
     (AnswerAction.AGAIN, "again", "Answer again, with a new seed", "Ctrl+R"),
-    (AnswerAction.COMPARE, "compare", "Compare with other policies", "Ctrl+D"),
+    (AnswerAction.COMPARE, "compare", "Compare…", "Ctrl+D"),
     (AnswerAction.EXPORT, "download", "Save the conversation", "Ctrl+S"),
 )
 
@@ -150,14 +152,10 @@ class AnswerView(AnswerPane):
             button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, opinion),
             button("Values", lambda: self.review.values.toggle(), Role.FLAT, values),
         )
-        self.compare_all = button(
-            "Compare all three", self._asker(AnswerAction.COMPARE_ALL), Role.FLAT, "Side by side with each model alone"
-        )
-        self.compare_all.hide()
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
         self._foot = FlowLayout(2)
-        for press in (*self._icons, self.compare_all, *self._reviews, self._continue):
+        for press in (*self._icons, *self._reviews, self._continue):
             self._foot.addWidget(press)
         self.end_parts.addWidget(holder(self._foot))
 
@@ -187,10 +185,14 @@ class AnswerView(AnswerPane):
     def show_board(self, board: Board) -> None:
         """Show the scoreboard, in place of the time that the large model alone would have taken."""
         self.scoreboard.show_board(board)
-        self.compare_all.setVisible(board.is_demo)
         self.time.hide()
         own = next((row.score for row in board.rows if row.score and row.score.answer == self.result.text()), None)
-        self.show_verdict(own.outcome if own else Outcome.UNSCORED)
+        known = f"the computed answer, {expected_answer(self.exchange.problem)}"
+        self.show_verdict(own.outcome if own else Outcome.UNSCORED, known=known if own else "")
+
+    def copy(self) -> None:
+        """Copy the answer, or the reasoning if there is none."""
+        copy_text(answer_text(self.exchange.trace), self._icons[0])
 
     def edit(self, piece: Piece) -> None:
         """Let a person edit a piece where it stands."""

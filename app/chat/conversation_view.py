@@ -243,9 +243,10 @@ class Bubble(QWidget):
         self._earlier = IconButton("chevron-left", "Previous attempt", partial(session.show_sibling, exchange, -1))
         self._later = IconButton("chevron-right", "Next attempt", partial(session.show_sibling, exchange, 1))
         self._place = label("", Role.MUTED)
-        self._compare = IconButton("attempts", with_key("Compare attempts", "Ctrl+Shift+D"), act(AnswerAction.ATTEMPTS))
+        side_by_side = with_key("Attempts side by side", "Ctrl+Shift+D")
+        self._attempts = IconButton("attempts", side_by_side, act(AnswerAction.ATTEMPTS))
         edit = IconButton("edit", "Edit and ask again", act(AnswerAction.EDIT))
-        self._buttons = self._earlier, self._place, self._later, self._compare, edit
+        self._buttons = self._earlier, self._place, self._later, self._attempts, edit
         beside = holder(hbox(*self._buttons, margins=0, spacing=GAP))
         at_bottom = beside, 0, Qt.AlignmentFlag.AlignBottom
         self.setLayout(hbox(STRETCH, at_bottom, BESIDE_FRAME, frame, margins=0, spacing=GAP))
@@ -259,7 +260,7 @@ class Bubble(QWidget):
 
     def show_place(self, index: int, siblings: int) -> None:
         """Show which of how many attempts this is."""
-        for widget in (self._earlier, self._place, self._later, self._compare):
+        for widget in (self._earlier, self._place, self._later, self._attempts):
             widget.setVisible(siblings > 1)
         self._place.setText(f"{index + 1} / {siblings}")
         self._place.setAccessibleName(f"Attempt {index + 1} of {siblings}")

@@ -38,7 +38,7 @@ class NextAnswerMenu(QMenu):
         settings = self._session.settings
         self.addAction(f"System prompt…\t{key_text('Ctrl+Shift+Y')}", edit_system)
         self.addAction(f"Seed: {settings.seed}…", self._choose_seed)
-        self.addAction(f"Compare policies…\t{key_text('Ctrl+D')}", compare).setEnabled(self._session.ready)
+        self.addAction(f"Compare…\t{key_text('Ctrl+D')}", compare).setEnabled(self._session.ready)
         self.addSection("Thinking")
         group = QActionGroup(self)
         budget = settings.limits.max_thinking_tokens if settings.thinking else 0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from baton_reasoning.app.chat.answer_view import AnswerView
@@ -18,7 +18,6 @@ from baton_reasoning.app.chat.scoreboards import Scoreboards
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.document.clipboard import copy_answer, copy_text
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
@@ -26,6 +25,7 @@ from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.controls import announce, key_text, scrolling
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
@@ -34,6 +34,7 @@ from baton_reasoning.core.errors import BatonError, NotApplicable
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import WHO
+from baton_reasoning.core.words.plain_text import step_text, whole_text
 
 if TYPE_CHECKING:
     from baton_reasoning.app.compare.controller import ComparisonController
@@ -138,8 +139,13 @@ class ChatPage(QSplitter):
 
     def copy_step(self) -> None:
         """Copy the step shown in the inspector."""
-        if piece := self.inspector.piece:
-            copy_text(piece.text)
+        if self.inspector.piece:
+            self.inspector.step.copy()
+
+    def copy_answer(self, exchange: Exchange) -> None:
+        """Copy the answer, or the reasoning if there is none."""
+        if answer := self.conversation.answer_of(exchange):
+            answer.copy()
 
     def edit_step(self) -> None:
         """Edit the step shown in the inspector where it stands in the conversation."""
@@ -342,8 +348,7 @@ class ChatPage(QSplitter):
             AnswerAction.CONTINUE: session.go_on,
             AnswerAction.AGAIN: session.ask_again,
             AnswerAction.COMPARE: lambda exchange: self.comparison.choose(exchange.problem, exchange),
-            AnswerAction.COMPARE_ALL: lambda exchange: self.comparison.compare_usual(exchange),
-            AnswerAction.COPY: copy_answer,
+            AnswerAction.COPY: self.copy_answer,
             AnswerAction.EXPORT: lambda _: self._actions.export(),
             AnswerAction.ATTEMPTS: self.comparison.show_attempts,
             AnswerAction.EDIT: self.composer.begin_edit,
@@ -380,8 +385,10 @@ class ChatPage(QSplitter):
         text = pane.answer if piece.in_answer else pane.steps
         if text.textCursor().hasSelection():
             menu.addAction("Copy the selection", text.copy)
-        menu.addAction("Copy the step", lambda: copy_text(piece.text))
-        menu.addAction("Copy all steps", lambda: copy_text(exchange.trace.text))
+        at = QRect(text.mapFromGlobal(where), QSize())
+        trace = exchange.trace
+        menu.addAction("Copy the step", lambda: copy_text(step_text(trace, piece), text, at))
+        menu.addAction("Copy reasoning and answer", lambda: copy_text(whole_text(trace), text, at))
         menu.popup(where)
 
     def take_token(self, exchange: Exchange, position: int, text: str) -> None:

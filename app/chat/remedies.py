@@ -18,8 +18,6 @@ class AnswerAction(Enum):
     CONTINUE = auto()
     AGAIN = auto()
     COMPARE = auto()
-    COMPARE_ALL = auto()
-    """Compare an answer of the demo pair with each model alone, without asking which."""
     COPY = auto()
     EXPORT = auto()
     ATTEMPTS = auto()

@@ -56,8 +56,6 @@ class Board(NamedTuple):
     expected_seconds: float | None
     """An estimate for the large model alone."""
     is_running: bool
-    is_demo: bool
-    """Whether the demo pair is still chosen."""
 
 
 @dataclass(eq=False)
@@ -108,7 +106,6 @@ class Scoreboards(QObject):
             to_run if is_demo else [],
             seconds_of_large_alone(exchange.trace, self._models.costs.of(started.large)) if started else None,
             running is not None,
-            is_demo,
         )
 
     def measure_small(self, exchange: Exchange) -> None:
@@ -313,7 +310,7 @@ class ScoreRowView:
     def show_row(self, row: BoardRow, longest: float) -> None:
         """`longest`: the seconds of a bar as wide as the column."""
         score, has_time = row.score, row.seconds > 0
-        share = f", {score.large_share:.0%} by" if score else ""
+        share = f", {score.large_share:.0%} of tokens by" if score else ""
         time = score.time if score else f"{row.seconds:.1f} s"
         self.title.setText(ALONE.get(row.arm, f"both{share}"))
         self.answer.setText(f"{score.shown_answer} {score.mark}" if score else f"{counted(row.tokens, 'token')}…")
@@ -322,6 +319,10 @@ class ScoreRowView:
         by_large = score.large_time if score else row.arm is ScoredArm.LARGE
         self.bar.show_seconds(row.seconds / longest if longest else 0, by_large)
         self.bar.setAccessibleName(f"{score.title if score else self.title.text()}: {time}")
+        self.bar.setToolTip(f"{time}, {by_large:.0%} of the time by the large model")
+        known = "Judged by the computed answer" if score else ""
+        self.answer.setToolTip(known)
+        self.answer.setAccessibleName(". ".join(filter(None, (self.answer.text(), known))))
         self.status.setText(row.status)
         for widget in (self.answer, self.time, self.bar):
             widget.setVisible(has_time)

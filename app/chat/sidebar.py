@@ -27,7 +27,7 @@ SEARCH_AFTER_MS = 150
 MARK_WORDS = {
     RunMark.WRITING: "an answer is being written",
     RunMark.WAITING: "an answer waits for its turn",
-    RunMark.UNREAD: "an answer has been finished",
+    RunMark.UNREAD: "an answer is finished and unread",
 }
 ABOVE_AND_BELOW = 12
 """Pixels above and below the lines of a row together: as in the style sheet."""

@@ -237,13 +237,6 @@ class ComparisonController(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def compare_usual(self, answer: Exchange) -> None:
-        """Compare an answer with small alone and large alone, without asking which columns."""
-        if self._session.is_ready_or_says_why():
-            to_write = arms(answer.settings, self._session.models.pair.cards)
-            columns = proposed(USUAL, recorded(self._attempts(answer)), to_write, answer)
-            self._begin(answer.problem, answer, columns, expected_answer(answer.problem))
-
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():
@@ -255,7 +248,7 @@ class ComparisonController(QObject):
         """Show an answer beside other attempts at its problem, without writing anything."""
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
-            way = f"{with_key('Answer it again', 'Ctrl+R')}, or {with_key('compare policies', 'Ctrl+D')}."
+            way = f"{with_key('Answer it again', 'Ctrl+R')}, or {with_key('compare', 'Ctrl+D')}."
             self._session.failed.emit(NotApplicable("There is only one answer to this problem.", way))
             return
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))

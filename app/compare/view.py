@@ -120,7 +120,8 @@ class CompareView(QWidget):
             titles = [each.title for each in columns]
             for column, standing in zip(columns, found, strict=True):
                 text = standing_text(standing, titles)
-                column.show_verdict(standing.outcome, text, standing.answer or "")
+                known = f"the expected answer, {self.expected}" if self.expected else ""
+                column.show_verdict(standing.outcome, text, standing.answer or "", known)
 
         if len(columns) > (0 if self.expected else 1):  # a single answer needs the expected one
             self._grading.run(grade, show)
@@ -133,7 +134,8 @@ class CompareView(QWidget):
             column.has_time = has_times
             column.show_facts()
         texts = [thinking_steps(trace) for trace in traces]
-        self.note.setText(" ".join(filter(None, (parting_text(texts), "" if has_times else NO_TIMES))))
+        where = parting_text(texts, [each.title for each in self.columns])
+        self.note.setText(" ".join(filter(None, (where, "" if has_times else NO_TIMES))))
         self.note.setVisible(bool(self.note.text()))
         place = parting(texts)
         if self.chosen is None and place is not None:  # else a person reads elsewhere
@@ -252,17 +254,17 @@ def standing_text(standing: Standing, titles: Sequence[str]) -> str:
     return f"= as {titles[standing.same[0]]}" if standing.same else "≠ differs"
 
 
-def parting_text(texts: Sequence[Sequence[str]]) -> str:
-    """Return “Columns 1 and 2 part at “That makes…”: 849 ≠ 149.”, a sentence for each two neighbours that part; if
-    none do, that all have the same steps. `texts`: the steps of each column."""
+def parting_text(texts: Sequence[Sequence[str]], titles: Sequence[str]) -> str:
+    """Return “Small only and Keywords first differ at “That makes…”: 849 against 149.”, a sentence for each two
+    neighbours that differ; if none do, that all have the same steps. `texts`: the steps of each column."""
     sentences = []
-    for number, (left, right) in enumerate(pairwise(texts), 1):
+    for (one, left), (other, right) in pairwise(zip(titles, texts, strict=True)):
         if (place := parting((left, right))) is not None:
             words = shorten(left[place], LONGEST_OPENING, placeholder="…")
             where = f"“{words}”" if words else f"step {place + 1}"
             numbers = differing_numbers(left[place], right[place])
-            differ = ": {} ≠ {}".format(*map(_shortened, numbers)) if numbers else ""
-            sentences.append(f"Columns {number} and {number + 1} part at {where}{differ}.")
+            differ = ": {} against {}".format(*map(_shortened, numbers)) if numbers else ""
+            sentences.append(f"{one} and {other} first differ at {where}{differ}.")
     return " ".join(sentences) or ("All answers have the same steps." if any(texts) else "")
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label
+from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, plain_tip
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.theme import Role, set_role
@@ -155,10 +155,11 @@ class AnswerPane(QWidget):
             self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
             self.follow(self.is_live, self._waiting)
 
-    def show_verdict(self, outcome: Outcome, text: str = "", answer: str = "") -> None:
+    def show_verdict(self, outcome: Outcome, text: str = "", answer: str = "", known: str = "") -> None:
         """Say beside the result whether it is right. `text`: in other words than “✓ right” and “✗ wrong”.
 
-        `answer`: what was graded, which is the result; the grader also finds one in a conclusion.
+        `answer`: what was graded, which is the result; the grader also finds one in a conclusion. `known`: by what that
+        is known, “the expected answer, 7”.
         """
         if 0 < len(answer) <= LONGEST_RESULT:
             self.result.setText(answer)
@@ -167,6 +168,9 @@ class AnswerPane(QWidget):
         self.verdict.setText(text or words)
         set_role(self.verdict, role)
         self.verdict.setVisible(bool(self.verdict.text()))
+        by = f"Judged by {known}" if known else ""
+        self.verdict.setToolTip(plain_tip(by))
+        self.verdict.setAccessibleName(". ".join(filter(None, (self.verdict.text(), by))))
 
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
         """Mark a piece in text and ribbon; `reveal` opens the reasoning and scrolls there."""
@@ -198,11 +202,10 @@ class AnswerPane(QWidget):
             self.result.hide()
             return
         if trace.length != self._read:
-            from baton_reasoning.core.grading.extract import extract_answer  # would delay the start of a window
+            from baton_reasoning.core.grading.extract import marked_answer  # would delay the start of a window
 
             self._read = trace.length
-            # Not what a conclusion may say, as the grader looks for it: an essay has no result.
-            found = extract_answer(trace.answer or trace.text, finished=False) or ""
+            found = marked_answer(trace.answer or trace.text) or ""
             self.result.setText(found if len(found) <= LONGEST_RESULT else "")
         self.result.setVisible(bool(self.result.text()))
 
@@ -216,7 +219,7 @@ class AnswerPane(QWidget):
         by_large = trace.totals[Author.LARGE].kept
         self.share.setText(f"{SIGN[Author.LARGE]} {trace.large_share:.0%}" if by_large else "")
         self.share.setVisible(bool(by_large))
-        self.share.setToolTip(f"The large model wrote {trace.large_share:.0%}" if by_large else "")
+        self.share.setToolTip(f"The large model wrote {trace.large_share:.0%} of the tokens" if by_large else "")
         self._fold.setVisible(has_steps and (trace.thinks or self.folded))
         self._fold.setText("▸ show" if self.folded else "▾ hide")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")

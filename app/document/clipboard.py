@@ -1,4 +1,4 @@
-"""Copy what a model wrote, as it wrote it; a selection as plain text."""
+"""A selection as plain text; and what is on the clipboard when the program ends."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ from shiboken6 import createdByPython
 from baton_reasoning.app.document.row_writer import LINE_BREAK
 from baton_reasoning.app.document.style import NOTE
 from baton_reasoning.app.document.typeset import formula_of
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.core.markdown.blocks import FORMULA_CHARACTER
-
-
-def copy_answer(exchange: Exchange) -> None:
-    """Copy the answer, or the whole text if there is none."""
-    copy_text(exchange.trace.answer.strip() or exchange.trace.text)
-
-
-def copy_text(text: str) -> None:
-    QGuiApplication.clipboard().setText(text.strip())
 
 
 def release_clipboard() -> None:

@@ -22,6 +22,7 @@ from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.row_writer import COPY_SCHEME, RowWriter
 from baton_reasoning.app.document.style import CODE_KINDS, CODE_PADDING, GAP, KIND, TextStyle
 from baton_reasoning.app.document.typeset import Typesetter
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.markdown.blocks import Kind, read
 from baton_reasoning.core.markdown.parser import clean
@@ -159,4 +160,4 @@ class RichText(QTextBrowser):
 
     def _follow(self, address: QUrl) -> None:
         if address.scheme() == COPY_SCHEME:
-            QGuiApplication.clipboard().setText(self.writer.code_at(int(address.path())))
+            copy_text(self.writer.code_at(int(address.path())), self.viewport(), self.cursorRect())

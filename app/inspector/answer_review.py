@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.steps_view import TextMark
 from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
-from baton_reasoning.app.inspector.step_page import chance, visible
+from baton_reasoning.app.inspector.step_page import chance, quoted
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import AnswerReviews
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.labels import opinion_counts
+from baton_reasoning.core.words.labels import NOT_HANDED_OVER, opinion_counts
 
 if TYPE_CHECKING:
     from baton_reasoning.app.inspector.values_section import ValuesSection
@@ -145,18 +145,19 @@ class OpinionSection(ReviewSection):
 
 
 def place_text(place: Disagreement, text: str) -> str:
-    """Return “Step 3: 2 → 3 (99%) · missed takeover”."""
+    """Return “Step 3: “ 2” → ◆ “ 3” (99%) · not handed over”."""
     first = place.expected
-    missed = " · missed takeover" if place.is_missed else ""
-    written = visible(text[place.start : place.end])
-    return f"Step {place.step + 1}: {written} → {visible(first.text)} ({chance(first.logprob)}){missed}"
+    missed = f" · {NOT_HANDED_OVER}" if place.is_missed else ""
+    written = quoted(text[place.start : place.end])
+    instead = f"{SIGN[Author.LARGE]} {quoted(first.text)} ({chance(first.logprob)})"
+    return f"Step {place.step + 1}: {written} → {instead}{missed}"
 
 
 def in_words(place: Disagreement) -> str:
     """Return what the large model would have written there, a line each."""
     token = place.token
-    lines = [f"{visible(token.text)} ({chance(token.logprob)} to the large model). It would have written:"]
-    lines += [f"{visible(other.text)}  {chance(other.logprob)}" for other in token.alternatives]
+    lines = [f"{quoted(token.text)} ({chance(token.logprob)} to the large model). It would have written:"]
+    lines += [f"{quoted(other.text)}  {chance(other.logprob)}" for other in token.alternatives]
     return "\n".join(lines)
 
 

@@ -9,10 +9,10 @@ from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.inspector.command_line import command_line, models_of, why_not_repeatable
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.tables import Facts
@@ -53,7 +53,7 @@ class RunPage(QWidget):
         self.command.setAccessibleName("Command line that repeats the run")
         self.command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.command.setFixedHeight(110)
-        self._copy = button("Copy command", lambda: copy_text(self.command.toPlainText()))
+        self._copy = button("Copy command", lambda: copy_text(self.command.toPlainText(), self._copy))
         self.no_command = label("", Role.MUTED, wrap=True, selectable=True)
         sections = (
             ("Writing time", self.timeline, self._totals),

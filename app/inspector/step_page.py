@@ -8,8 +8,8 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
-from baton_reasoning.app.document.clipboard import copy_text
 from baton_reasoning.app.toolkit.controls import button, label
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import Spacer, flowing, vbox
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role
@@ -21,6 +21,7 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.labels import Fact, draft_text, step_sentence
 from baton_reasoning.core.words.numbers import duration
+from baton_reasoning.core.words.plain_text import step_text
 
 RARE = "<1%"
 
@@ -36,6 +37,15 @@ def visible(text: str) -> str:
     return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
 
 
+def quoted(text: str) -> str:
+    """Return a token as a reader knows it: “ to”, “.” and a new line, a blank."""
+    said = text.rstrip("\n")
+    new_line = "a new line" if said != text else ""
+    if not said.strip():
+        return new_line or ("a blank" if text else "nothing")
+    return f"“{said}” and {new_line}" if new_line else f"“{said}”"
+
+
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 
 
@@ -44,6 +54,7 @@ class StepPage(QWidget):
         """`fork`: begins another answer that goes on from before this piece, by this author first or as the policy
         decides; None where answers are only read."""
         super().__init__()
+        self._trace = Trace()
         self._piece: Piece | None = None
         self._shown = (0, 0)
         """Tokens and events that are shown."""
@@ -55,8 +66,8 @@ class StepPage(QWidget):
         self.alternatives = Facts()
         self.again = button("Continue", lambda: fork and self._piece and fork(_other(self._piece)))
         here = button("Fork here", lambda: fork and fork(None), tip="Another answer that goes on from before this step")
-        copy = button("Copy", self._copy, tip="Copy the text of this step")
-        row = flowing(self.again, here, copy)
+        self._copy = button("Copy", self.copy, tip="Copy the text of this step")
+        row = flowing(self.again, here, self._copy)
         for press in (self.again, here):
             press.setVisible(fork is not None)
         self.details_button = button("", self._toggle_details, Role.FLAT)
@@ -72,7 +83,7 @@ class StepPage(QWidget):
         state = (len(piece.tokens), id(piece.judged))
         if piece is self._piece and state == self._shown:
             return
-        self._piece, self._shown = piece, state
+        self._trace, self._piece, self._shown = trace, piece, state
         writer = piece.card.label if piece.card else WHO[piece.author]
         self.number.setText(f"Step {piece.step + 1}, by {SIGN[piece.author]} {writer}")
         self.sentence.setText(step_sentence(trace, piece))
@@ -95,6 +106,11 @@ class StepPage(QWidget):
             has_some = "" if likeliest else ": no alternatives were recorded"
             self._token.setText(f"First token, {token.author.value} model{has_some}")
 
+    def copy(self) -> None:
+        """Copy the step that is shown."""
+        if self._piece:
+            copy_text(step_text(self._trace, self._piece), self._copy)
+
     def _toggle_details(self) -> None:
         self.details.setVisible(self.details.isHidden())
         self._toggle_text()
@@ -102,10 +118,6 @@ class StepPage(QWidget):
     def _toggle_text(self) -> None:
         self.details_button.setText("▸ Details" if self.details.isHidden() else "▾ Details")
         self.details_button.setAccessibleName("Show details" if self.details.isHidden() else "Hide details")
-
-    def _copy(self) -> None:
-        if self._piece:
-            copy_text(self._piece.text)
 
 
 def _other(piece: Piece) -> Author:
@@ -128,13 +140,13 @@ def alternatives_of(token: TokenWritten) -> list[Fact]:
 def facts_of(piece: Piece) -> list[Fact]:
     """Return the details of a piece; "" for what does not apply to it."""
     handoff, takeover = piece.handoff, piece.takeover
-    planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
+    asked_for = f" (the policy asked for {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     has_alternatives, read = bool(piece.tokens and piece.tokens[0].alternatives), ""
     if handoff:
         tokens = f"{counted(handoff.prefilled, 'token')} read, {handoff.reused:,} cached"
         read = f"{duration(handoff.seconds)} · {tokens} · {PASSING[handoff.passing]}"
     return [
-        ("Length", counted(len(piece.tokens), "token") + planned if piece.tokens else ""),
+        ("Length", counted(len(piece.tokens), "token") + asked_for if piece.tokens else ""),
         ("Handoff" if piece.position else "Prompt", read),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
         ("Entropy", f"{piece.tokens[0].entropy_or_estimate:.2f} nats" if has_alternatives else ""),

@@ -236,7 +236,7 @@ class ChatSession(QObject):
         if not self.is_ready_or_says_why():
             return
         if exchange.trace.finish is Finish.END_OF_TEXT:
-            self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or regenerate it."))
+            self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or answer it again."))
             return
         conversation, anew = self.conversation, partial(self.go_on, exchange, author, more_tokens, prepare)
         if self._asks(conversation, exchange, agreed, anew):

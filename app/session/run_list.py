@@ -43,7 +43,7 @@ class RunMark(Enum):
 
     WRITING = "▶"
     WAITING = "◌"
-    UNREAD = "✓"
+    UNREAD = "•"
     """An answer was finished while another conversation was in view."""
 
 

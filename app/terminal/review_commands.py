@@ -66,7 +66,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.labels import opinion_counts
+from baton_reasoning.core.words.labels import NOT_HANDED_OVER, opinion_counts
 from baton_reasoning.core.words.values import value_sentences
 
 BEFORE = 40
@@ -242,10 +242,10 @@ def batch_value(
 
 
 def place_line(place: Disagreement, text: str) -> str:
-    """Return a line such as “! step 3: … 284 + 027 = [2 → 3, 100%] missed takeover”; ! marks a strong one."""
+    """Return a line such as “! step 3: … 284 + 027 = [2 → 3, 100%] not handed over”; ! marks a strong one."""
     before = " ".join(text[max(0, place.start - BEFORE) : place.start].split())
     written, first = text[place.start : place.end].strip() or "␣", place.expected
-    missed = " missed takeover" if place.is_missed else ""
+    missed = f" {NOT_HANDED_OVER}" if place.is_missed else ""
     expected = first.text.strip() or "␣"
     sign = "!" if place.is_strong else " "
     return f"{sign} step {place.step + 1}: … {before} [{written} → {expected}, {math.exp(first.logprob):.0%}]{missed}"

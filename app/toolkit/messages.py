@@ -50,6 +50,8 @@ class ShownMessage(NamedTuple):
     warns: bool = True
     """Whether something went wrong. Such a message stays until its cause is over, or a person closes it."""
     cause: Cause | None = None
+    asks: bool = False
+    """Whether it is a question."""
 
     @property
     def passes(self) -> bool:
@@ -88,10 +90,12 @@ class MessageBar(QWidget):
         """The text of the message that is shown; "" if there is none."""
         return self._shown.text
 
-    def show_message(self, text: str, *actions: MessageAction, warns: bool = True, cause: Cause | None = None) -> None:
-        """Show a message in place of any other. `warns`: something went wrong."""
+    def show_message(
+        self, text: str, *actions: MessageAction, warns: bool = True, cause: Cause | None = None, asks: bool = False
+    ) -> None:
+        """Show a message in place of any other. `warns`: something went wrong; `asks`: it is a question."""
         standing = [each for each in self._messages if not each.passes and each.cause not in (None, cause)]
-        self._messages = [*standing, ShownMessage(text, actions, warns, cause)]
+        self._messages = [*standing, ShownMessage(text, actions, warns, cause, asks)]
         self._show_newest()
         announce(self, text, urgent=warns)
 
@@ -148,10 +152,15 @@ class MessageBar(QWidget):
             self.close_newest()
 
     def _draw(self) -> None:
-        colours, warns = current_theme().colours, self._shown.warns
-        picture = icon("warning", colours.danger) if warns else icon("check", colours.success)
+        colours = current_theme().colours
+        if self._shown.warns:
+            picture, name = icon("warning", colours.danger), "Error"
+        elif self._shown.asks:
+            picture, name = icon("question", colours.text), "Question"
+        else:
+            picture, name = icon("check", colours.success), "Message"
         self._picture.setPixmap(picture.pixmap(QSize(18, 18)))
-        self._picture.setAccessibleName("Error" if warns else "Message")
+        self._picture.setAccessibleName(name)
 
 
 class MessageText(QTextBrowser):

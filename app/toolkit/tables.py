@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QEvent, QItemSelectionModel, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.toolkit.controls import label, plain_tip
+from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.table import Column, Table
@@ -105,7 +106,8 @@ class RowTable(QTableWidget):
         rows: dict[int, list[str]] = {}
         for index in sorted(self.selectedIndexes()):
             rows.setdefault(index.row(), []).append(index.data())
-        QGuiApplication.clipboard().setText("\n".join("\t".join(cells) for cells in rows.values()))
+        text = "\n".join("\t".join(cells) for cells in rows.values())
+        copy_text(text, self.viewport(), self.visualRect(self.currentIndex()))
 
     def changeEvent(self, event: QEvent) -> None:
         """Fit the rows to another size of text."""

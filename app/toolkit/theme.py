@@ -295,6 +295,7 @@ class Role(Enum):
     EDGE = "edge"  # the first of such a row, level with the text above it
     TAB = "tab"  # a checkable button that turns to a page: text, underlined while it is the page that is shown
     BARE = "bare"  # a field without edges, inside a card that has them
+    COPIED = "copied"  # says over a control that it has copied
     LINE = "line"  # one pixel between two parts of the window
     MENU = "menu"  # a list that pops up
 

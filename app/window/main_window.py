@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMessageBox, QStackedWi
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.page import NARROW, ChatPage
-from baton_reasoning.app.document.clipboard import copy_answer, release_clipboard
+from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.document.row_writer import warm_up
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
@@ -446,7 +446,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
         ),
         "Answer": (
-            ("Answer again (new seed)", "Ctrl+R", on_last(session.ask_again)),
+            ("Answer again, with a new seed", "Ctrl+R", on_last(session.ask_again)),
             ("Continue the answer", "Ctrl+Shift+Return", on_last(session.go_on)),
             ("Previous attempt", "Alt+Left", on_last(lambda last: session.show_sibling(last, -1), writes=False)),
             ("Next attempt", "Alt+Right", on_last(lambda last: session.show_sibling(last, 1), writes=False)),
@@ -457,20 +457,20 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Show tokens, or no longer", "Ctrl+Shift+K", chat.toggle_tokens),
             ("Second opinion on the answer", "Ctrl+Shift+S", review(lambda of: of.opinion.carry_out())),
             ("Value of each step of the answer", "Ctrl+Shift+V", review(lambda of: of.values.toggle())),
-            ("Copy the answer", "Ctrl+Shift+C", on_last(copy_answer, writes=False)),
+            ("Copy the answer", "Ctrl+Shift+C", on_last(chat.copy_answer, writes=False)),
             ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
         ),
         "Side by side": (  # the comparison is created on first use
-            ("Compare policies…", "Ctrl+D", chat.compare),
+            ("Compare…", "Ctrl+D", chat.compare),
             (
-                "Compare attempts",
+                "Attempts side by side",
                 "Ctrl+Shift+D",
                 on_last(lambda last: chat.comparison.show_attempts(last), writes=False),
             ),
             ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
         ),
         "While it writes": (
-            ("Close find, cancel editing, stop, leave a comparison, or close a message", "Esc", window.escape),
+            ("Close what is open, or stop", "Esc", window.escape),
             ("Answer now: end the thinking", "Ctrl+G", session.answer_now),
             ("Take over now, or give back", "Ctrl+T", session.pass_baton),
             ("Take over at the next step", "Ctrl+Shift+T", session.take_over_at_next_step),

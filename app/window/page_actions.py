@@ -103,7 +103,7 @@ class PageActions(QObject):
 
     def ask(self, question: str, go_on: Callable[[], object]) -> None:
         """Ask whether to go on; to leave it closes the question."""
-        self.say(question, ("Continue", go_on), ("Leave it", lambda: None))
+        self._bar.show_message(question, ("Continue", go_on), ("Leave it", lambda: None), warns=False, asks=True)
 
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it or its folder."""
@@ -321,7 +321,7 @@ class PageActions(QObject):
             return [choose]
         if not (isinstance(error, EngineError) or error is self._models.error):
             return []
-        actions: list[MessageAction] = [("Try again", self.reload_models), choose]
+        actions: list[MessageAction] = [("Load again", self.reload_models), choose]
         if self._preferences.value.models.on_server:
             actions.insert(1, ("Server…", self.connect_server))
         return actions

@@ -54,8 +54,9 @@ class ScoreRow(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Return “small alone”, “both, 26% by large” or “large alone”."""
-        return f"both, {self.large_share:.0%} by large" if self.arm is ScoredArm.BOTH else f"{self.arm.value} alone"
+        """Return “small alone”, “both, 26% of tokens by large” or “large alone”."""
+        both = f"both, {self.large_share:.0%} of tokens by large"
+        return both if self.arm is ScoredArm.BOTH else f"{self.arm.value} alone"
 
     @property
     def shown_answer(self) -> str:

@@ -50,8 +50,8 @@ class Exported:
         others = len(self.exchanges) - len(self.path())
         if not others:
             return ""
-        tries = "1 other try is" if others == 1 else f"{others} other tries are"
-        return f"Only the branch that was in view: {tries} in the JSON export."
+        attempts = "1 other attempt is" if others == 1 else f"{others} other attempts are"
+        return f"Only the branch that was in view: {attempts} in the JSON export."
 
 
 def gather(store: Store, conversation: str) -> Exported:

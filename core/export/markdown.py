@@ -1,4 +1,4 @@
-"""Writes the shown branch of a conversation as Markdown: problems, answers and the folded thinking, signed by author.
+"""Writes the shown branch of a conversation as Markdown: problems, answers and the folded reasoning, signed by author.
 
 Markdown may hold HTML and remote images. What models and people wrote is made inert: a tag is shown as text, and an
 image becomes a link, so that opening the file runs nothing and contacts no server.
@@ -16,13 +16,15 @@ from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.text import counted, one_line, safe_text
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO, own_names
+from baton_reasoning.core.words.plain_text import as_read
+from baton_reasoning.core.words.step_rows import TracePart, part_of
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 _THINKING, _ANSWER = (
     f"<details><summary>{title}: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
-    for title in ("Thinking", "Who wrote what")
+    for title in ("Reasoning", "Who wrote what")
 )
 _CLOSING = "</details>"
 _FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,})", re.MULTILINE)
@@ -119,17 +121,22 @@ def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     head = f"*System prompt: {system}*" if system else ""
     person = _part_of_person(each.trace)
     note = f"*{SIGN[Author.PERSON]} A person wrote a part of {person}.*" if person else ""
-    answer, figures = made_inert(each.trace.answer.strip()), f"*{escaped(described(each))}*"
+    answer, figures = made_inert(_answer(each.trace)), f"*{escaped(described(each))}*"
     notices = "\n\n".join(f"*{escaped(notice)}*" for notice in notices_of(each))
     parts = (head, quoted, note, notices, answer, _thinking(each.trace), _who_wrote_what(each.trace), figures)
     return "\n\n".join(part for part in parts if part)
+
+
+def _answer(trace: Trace) -> str:
+    """Return the answer, without control tags; the whole text of a model without thinking."""
+    return part_of(trace, TracePart.ANSWER if trace.thinks else TracePart.THINKING, live=False)[0].strip()
 
 
 def _part_of_person(trace: Trace) -> str:
     """Name what a person wrote a part of; "" for nothing."""
     if any(piece.author is Author.PERSON for piece, _ in answer_stretches(trace)):
         return "the answer"
-    return "the thinking" if any(piece.author is Author.PERSON for piece in trace.pieces) else ""
+    return "the reasoning" if any(piece.author is Author.PERSON for piece in trace.pieces) else ""
 
 
 def answer_stretches(trace: Trace) -> list[tuple[Piece, str]]:
@@ -172,7 +179,7 @@ def _fold(opening: str, trace: Trace, stretches: Sequence[tuple[Piece, str]]) ->
 
     def signed(piece: Piece, text: str) -> str:
         own = f"{name(piece)}: " if name(piece) else ""
-        shown = html.escape(own + _with_line_feeds(text).strip(), quote=False)
+        shown = html.escape(own + _with_line_feeds(as_read(trace, piece, text)).strip(), quote=False)
         unfenced = _FENCE.sub(lambda fence: fence[1] + "".join(f"\\{mark}" for mark in fence[2]), shown)
         return f"{SIGN[piece.author]} {escaped(unfenced)}"
 

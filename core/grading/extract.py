@@ -44,6 +44,10 @@ _NAMED_AT_END = re.compile(r"[a-zA-Z]\w? ?= ?[^=]+$")
 _LABELLED = re.compile(r"(?:final\s+)?answer\s*[:=]\s*(?=\S)", re.IGNORECASE)
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]*(?P<answer>[^#\n]+)")
 _TAGGED = re.compile(r"<answer>((?:[^<]|<(?!/?answer>))*)</answer>", re.IGNORECASE)
+_MARK = re.compile(
+    r"\\(?:boxed|fbox)|####|<answer>|\banswer[*_`]*\s*[:=]|^[^\w\n]*(?:final\s+)?answer[^\w\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
 _SUBJECT = (
     r"(?:final\s+answers?|(?:correct|right|best|final)\s+(?:answer|option|choice|one)|answers?"
     r"|(?:the|our|my|this|final)\s+(?:final\s+)?(?:solutions?|results?|totals?(?!\s+of\s+\W?\d))|\bans)"
@@ -156,6 +160,14 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     if answer or not expected or _DENIED.search(last_line) or _NOT_THE_ANSWER.search(last_line):
         return answer
     return left_open(last_line, expected)
+
+
+def marked_answer(text: str) -> str | None:
+    r"""Return what a text marks as its answer: `\boxed{…}`, “Answer: …”, `####` or a tag; None if it marks none.
+
+    What it only says, or concludes, is left to the grader: an essay has no result.
+    """
+    return extract_answer(text, finished=False) if _MARK.search(text) else None
 
 
 def last_boxed(text: str) -> str | None:

@@ -34,8 +34,9 @@ from baton_reasoning.core.text import one_line
 
 LONGEST_POLITE_WAIT = 120.0  # seconds; for longer waits a person should retry
 IN_WINDOW = "in the window: Models, Folders and access"
-GIVE_TOKEN = f"set HF_TOKEN to an access token ({IN_WINDOW})"
-"""Advice begins with what works everywhere, and ends with where the window has it."""
+TOKEN_IS_SET = f"({IN_WINDOW}; in a terminal: HF_TOKEN)"
+MIRROR_IS_SET = f"({IN_WINDOW}; in a terminal: HF_ENDPOINT)"
+GIVE_TOKEN = f"give an access token {TOKEN_IS_SET}"
 
 
 def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> DownloadError:
@@ -44,7 +45,7 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
         case HTTPStatus.UNAUTHORIZED if has_token:
             return DownloadError(
                 f"The Hub does not accept the token that was sent for {what}.",
-                f"Make a new one on the Hub (Settings, Access Tokens) and set HF_TOKEN to it ({IN_WINDOW}).",
+                f"Make a new one on the Hub (Settings, Access Tokens) and give it {TOKEN_IS_SET}.",
             )
         case HTTPStatus.UNAUTHORIZED:
             return DownloadError(
@@ -67,7 +68,7 @@ def unreachable(host: str, reason: str) -> DownloadError:
         reason = "its name is not found, so this machine may be offline"
     return DownloadError(
         f"{host} cannot be reached: {reason}.",
-        f"Check the connection; if the Hub is blocked here, set HF_ENDPOINT to the address of a mirror ({IN_WINDOW}).",
+        f"Check the connection; if the Hub is blocked here, choose a mirror {MIRROR_IS_SET}.",
     )
 
 
@@ -76,7 +77,7 @@ def unreachable(host: str, reason: str) -> DownloadError:
 PART = ".part"
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and parts add an ending."""
-CHECK_MIRROR = f"Check the address in HF_ENDPOINT ({IN_WINDOW})."
+CHECK_MIRROR = f"Check the address of the mirror {MIRROR_IS_SET}."
 
 
 @dataclass(frozen=True)

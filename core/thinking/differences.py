@@ -45,7 +45,9 @@ _HAS_OPERATOR = re.compile(r"[-+/^×÷#]")
 
 
 def differing_numbers(one: str, other: str) -> tuple[str, str] | None:
-    """Return the first number of each step that the other has not; None unless both have one."""
+    """Return the first number of each step that the other has not; None unless both have one, in the same words."""
+    if _NUMBER.sub("", one).split() != _NUMBER.sub("", other).split():
+        return None
     ours, theirs = _NUMBER.findall(one), _NUMBER.findall(other)
     own, its = Counter(ours) - Counter(theirs), Counter(theirs) - Counter(ours)
     if not own or not its:

@@ -40,6 +40,10 @@ ENDINGS = {
 }
 
 
+NOT_HANDED_OVER = "not handed over"
+"""Said of a place at which the large model strongly disagrees, and the policy let the small one write on."""
+
+
 def piece_text(piece: Piece, remark: str = "", name: str = "") -> str:
     """Return who wrote a piece, how much and why, with a remark between: “◆ the large model, 30 tokens”, and in the
     next line “Handed over at “Wait”: reflection”. `name`: its model's, where several wrote (`own_names`)."""
@@ -149,7 +153,8 @@ def last_text(trace: Trace, live: bool) -> str:
 def opinion_counts(opinion: Opinion) -> str:
     """Sum up a second opinion in a sentence."""
     strong, missed = len(opinion.strong), len(opinion.missed)
-    return f"{opinion.given.model}: {counted(strong, 'strong disagreement')}, {counted(missed, 'missed takeover')}."
+    of_them = f", {missed:,} of them {NOT_HANDED_OVER}" if missed else ""
+    return f"{opinion.given.model}: {counted(strong, 'strong disagreement')}{of_them}."
 
 
 def source_name(source: ModelSource) -> str:

@@ -105,8 +105,8 @@ def _gap_warning(small: int, large: int, is_reasoner: bool) -> str:
     if not small or not (is_wide or small < FEWEST_PARAMETERS):
         return ""
     return (
-        " So small a model may get nothing right, and then the pair gains nothing: compare the small model, the pair "
-        "and the large model in a batch of ten problems."
+        " The small model may be too weak: where it gets nothing right, the pair gains nothing. First compare it, the "
+        "pair and the large model in a batch of ten problems."
     )
 
 

@@ -73,6 +73,17 @@ def part_of(trace: Trace, part: TracePart, live: bool) -> tuple[str, int]:
     return text.rstrip(), closed.position
 
 
+def closing_words(piece: Piece) -> str:
+    """Say why an inserted piece closed the reasoning: “Reasoning closed: repetition detected.”"""
+    return f"Reasoning closed: {reason_words(piece)}." if piece.reason else "Reasoning closed."
+
+
+def reason_words(piece: Piece) -> str:
+    """Return for what reason a piece was written, as a sentence goes on; "" if it has none."""
+    label = POLICIES.reason(piece.reason).label if piece.reason else ""
+    return f"{label[:1].lower()}{label[1:]}"
+
+
 class StepRows:
     """Follows a part of a trace. `follow` says how it stands; `next_rows` makes a portion of the rows that are new."""
 
@@ -203,8 +214,7 @@ class StepRows:
         if not piece or piece.author is not Author.INSERTED or piece.text.replace(tag, "").strip() or not piece.reason:
             return
         at = max(length, piece.position - self.start)
-        reason = POLICIES.reason(piece.reason).label
-        run = Run(f"Reasoning closed: {reason[:1].lower()}{reason[1:]}.", Look(muted=True), at, at + piece.length)
+        run = Run(closing_words(piece), Look(muted=True), at, at + piece.length)
         yield Row(Kind.TEXT, (run,), at, at + piece.length)
 
 

@@ -103,8 +103,8 @@ def source_text(estimated: ValuesEstimated) -> str:
     number = f"{few} to {many}" if few < many else f"{many}"
     sign = "" if estimated.writer == "policy" else f"{SIGN[Author(estimated.writer)]} "
     how = " by the run’s policy" if estimated.writer == "policy" else " alone"
-    places = counted(len(numbers), "place")
-    return f"Share of continuations {what}: {number} from each of {places}, by {sign}{estimated.model}{how}."
+    places = "one place" if len(numbers) == 1 else f"each of {len(numbers):,} places"
+    return f"Share of continuations {what}: {number} from {places}, by {sign}{estimated.model}{how}."
 
 
 def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:

@@ -324,7 +324,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
             BoardRow(ScoredArm.BOTH, score, seconds=score.seconds),
             BoardRow(ScoredArm.LARGE, status="The process of the large model was killed by signal 9. Run it again."),
         ]
-        board = Board(rows, [*ScoredArm][::2], 123.4, is_running=True, is_demo=True)
+        board = Board(rows, [*ScoredArm][::2], 123.4, is_running=True)
         last_answer(window).show_board(board)
 
     def show_results(answer=False, folds=False):

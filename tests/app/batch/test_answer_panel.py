@@ -75,6 +75,7 @@ def test_an_answer_beside_the_table_says_how_it_went_and_follows_the_cell_once_e
     wait_for_text(view.answer, qtbot)
     assert view.answer.problem.toPlainText() == "Count to 3."
     assert view.answer.pane.verdict.text() == "✓ right"
+    assert view.answer.pane.verdict.accessibleName().startswith("✓ right. Judged by the reference answer, ")
     view.table.activated.emit(view.model.index(4, ResultColumn.PROBLEM))
     assert shown(view) == "p4 · Small only", "the main policy"
     view.left.emit()

@@ -334,10 +334,12 @@ def test_another_conversation_is_read_while_an_answer_is_written(busy, held, qtb
     click(busy, qtbot, "Earlier")
     assert busy.chat.composer._send_button.isVisible()
     held.let_go("Long")
-    qtbot.waitUntil(lambda: "✓ Long" in names(busy))
+    qtbot.waitUntil(lambda: "• Long" in names(busy))
     assert busy.session.conversation.name == "Earlier"
     assert heard == ["The answer in “Long” is finished."]
-    click(busy, qtbot, "✓ Long")
+    said = dict(rows(busy))["• Long"].data(Qt.ItemDataRole.AccessibleTextRole)
+    assert said == "Long, an answer is finished and unread", "and its sign is no grade"
+    click(busy, qtbot, "• Long")
     assert last_answer(busy).answer.toPlainText() == "That was Long."
     assert "Long" in names(busy)
 

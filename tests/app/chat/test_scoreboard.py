@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 
 from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
@@ -96,7 +96,12 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     assert shown(solved, BOTH) == f"{RIGHT} ✓"
     assert shown(solved, LARGE) == "Not run yet."
     share = last_exchange(solved).trace.large_share
-    assert board.rows[BOTH].title.text() == f"both, {share:.0%} by"
+    assert board.rows[BOTH].title.text() == f"both, {share:.0%} of tokens by"
+    assert board.rows[BOTH].bar.toolTip().endswith("of the time by the large model"), "which is another share"
+    assert board.rows[BOTH].answer.accessibleName() == f"{RIGHT} ✓. Judged by the computed answer"
+    verdict = last_answer(solved).verdict
+    assert verdict.toolTip() == f"Judged by the computed answer, {RIGHT}"
+    assert verdict.accessibleName() == f"✓ right. {verdict.toolTip()}"
     assert not board.run[SMALL].isVisible()
     assert not answer.time.isVisible(), "the scoreboard has the seconds"
     assert board.run[LARGE].mapTo(answer, QPoint()).x() == answer.steps.x(), "buttons begin where the steps do"
@@ -131,16 +136,16 @@ def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
         *(BoardRow(score.arm, score, seconds=score.seconds) for score in scores),
         BoardRow(LARGE, status="Waiting…"),
     ]
-    view.show_board(Board(rows, [LARGE], expected_seconds=8.7, is_running=False, is_demo=True))
+    view.show_board(Board(rows, [LARGE], expected_seconds=8.7, is_running=False))
     assert [row.time.text() for row in view.rows.values()][:2] == ["0.9 s", "3.4 s"]
     assert [row.bar.length for row in view.rows.values()] == pytest.approx([0.92 / 3.4, 1, 0])
     assert view.run[LARGE].text() == "Run the large model alone: about 9 s"
     rows[-1] = BoardRow(LARGE, tokens=70, seconds=6.8)
-    view.show_board(Board(rows, [], expected_seconds=None, is_running=True, is_demo=True))
+    view.show_board(Board(rows, [], expected_seconds=None, is_running=True))
     assert (view.rows[LARGE].answer.text(), view.rows[LARGE].time.text()) == ("70 tokens…", "6.8 s")
     assert [row.bar.length for row in view.rows.values()] == pytest.approx([0.92 / 6.8, 0.5, 1])
     assert [row.bar.by_large for row in view.rows.values()] == [0, 0.7, 1], "of the time, not of the tokens"
-    view.show_board(Board(rows, [LARGE], expected_seconds=None, is_running=False, is_demo=True))
+    view.show_board(Board(rows, [LARGE], expected_seconds=None, is_running=False))
     assert view.run[LARGE].text() == "Run the large model alone"
 
 
@@ -186,11 +191,12 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbo
     assert not window.models.is_writing
 
 
-def test_comparing_asks_nothing_and_fills_the_rows(solved, loader, qtbot):
+def test_comparing_proposes_each_model_alone_and_fills_the_rows(solved, loader, qtbot):
     answer = last_exchange(solved)
     loader.gate_of_large.set()
-    last_answer(solved).compare_all.click()
-    assert not [each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible()]
+    (compare,) = [each for each in last_answer(solved).findChildren(QAbstractButton) if "Compare" in words_on(each)]
+    compare.click()
+    solved.findChild(Chooser).go.click()
     qtbot.waitUntil(lambda: solved.chat.is_comparing and solved.session.ready)
     assert solved.chat.comparison.view
     columns = solved.chat.comparison.view.columns
@@ -204,6 +210,10 @@ def test_comparing_asks_nothing_and_fills_the_rows(solved, loader, qtbot):
     solved.session.show(columns[2].exchange)
     qtbot.waitUntil(lambda: board_of(solved).isVisible())
     assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
+
+
+def words_on(button):
+    return button.text() + button.accessibleName()
 
 
 def test_another_seed_is_another_measurement_and_what_one_model_wrote_is_not_called_the_pairs(solved, qtbot):

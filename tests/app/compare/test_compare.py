@@ -89,18 +89,20 @@ def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off()
         (([START, "That is it."], [START]), "All answers have the same steps."),
         (
             ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
-            "Columns 1 and 2 part at “That is…”: 123456781234… ≠ 149.",
+            "A and B first differ at “That is…”: 123456781234… against 149.",
         ),
         (
             ([START, "That is 849."], [START, "That is 149."], ["We add.", "That is 149."]),
-            "Columns 1 and 2 part at “That is 849.”: 849 ≠ 149. Columns 2 and 3 part at “First we add 400 and 449.”.",
+            "A and B first differ at “That is 849.”: 849 against 149. "
+            "B and C first differ at “First we add 400 and 449.”.",
         ),
-        (([START, "", "So."], [START, "That is 149."]), "Columns 1 and 2 part at step 2."),
+        (([START, "", "So."], [START, "That is 149."]), "A and B first differ at step 2."),
+        (([START, "1. We add 5."], [START, "586 is what it makes."]), "A and B first differ at “1. We add 5.”."),
         (([], []), ""),
     ],
 )
 def test_it_says_where_columns_part(columns, said):
-    assert parting_text(columns) == said
+    assert parting_text(columns, "ABC"[: len(columns)]) == said
 
 
 def test_a_verdict_beyond_right_and_wrong_has_a_sign_and_a_word():
@@ -237,6 +239,7 @@ def test_the_expected_answer_tells_right_from_wrong_and_a_lost_model_leaves_the_
     lost = Fault(0, EngineLost("The process of large.gguf was killed.", "Restart it."), for_good=True)
     columns = view_of(compare(arms_loader(faults=[lost]), expected="5")).columns
     assert [column.verdict.text() for column in columns] == ["✓ right", "✓ right", "✗ no answer"]
+    assert all(column.verdict.toolTip().startswith("Judged by the expected answer, ") for column in columns)
     assert columns[2].exchange.trace.finish is Finish.FAILED
     assert "was killed" in columns[2].ending.text()
 
@@ -244,7 +247,7 @@ def test_the_expected_answer_tells_right_from_wrong_and_a_lost_model_leaves_the_
 def test_the_steps_at_which_answers_part_are_marked_and_each_leads_to_the_inspector_and_its_menu(compare, qtbot):
     window = compare()
     view = view_of(window)
-    assert view.note.text().startswith("Columns 1 and 2 part at “")
+    assert view.note.text().startswith("Small only and Keywords first differ at “")
     assert [column.steps.selected and column.steps.selected.step for column in view.columns] == [1, 1, 1]
     assert window.chat.inspector.piece is None, "nobody has chosen them"
     window.resize(760, 700)
@@ -289,7 +292,7 @@ def test_it_is_said_where_answers_part_once_all_is_written_and_nothing_scrolls_b
     assert view.note.text() == ""
     gate.set()
     settle(window, qtbot)
-    assert view.note.text() == "Columns 2 and 3 part at “That makes 849.”: 849 ≠ 149."
+    assert view.note.text() == "Keywords and Large only first differ at “That makes 849.”: 849 against 149."
     assert bar.value() == 0
     assert view.columns[0].result.text() == "849, 7", "both boxes are the answer"
 
@@ -353,7 +356,7 @@ def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     assert window.chat.composer.edit.placeholderText() == "Ask something"
     first, second, _ = attempts(window)
     assert window.session.conversation.leaf is second, "the answer of both models"
-    next(iter(window.chat.conversation._bubbles.values()))._compare.click()
+    next(iter(window.chat.conversation._bubbles.values()))._attempts.click()
     settle(window, qtbot)
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     window.activateWindow()
@@ -361,20 +364,20 @@ def test_there_is_a_way_back_and_a_way_in_again(compare, qtbot):
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert not window.chat.is_comparing
     window.session.show(first)
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is first, "the answer that was compared"
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     view_of(window).columns[1].ribbon.chosen.emit(0)
     window.chat.comparison.leave()
     assert window.session.conversation.leaf is second, "the answer whose step was chosen"
     window.chat.step_through(1)
     assert window.chat.conversation.answer_of(second).steps.selected
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     window.chat.comparison.leave()
     assert window.chat.conversation.answer_of(second).steps.selected is None, "the comparison has made it forgotten"
     assert window.chat.inspector.piece is None
-    commands["Compare attempts"].act()
+    commands["Attempts side by side"].act()
     view_of(window).columns[0].open.click()
     assert window.session.conversation.leaf is first
     assert not window.chat.is_comparing

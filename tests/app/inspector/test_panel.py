@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from baton_reasoning.app.inspector.command_line import command_line, why_not_repeatable
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
 from baton_reasoning.app.inspector.run_page import card_facts, model_facts, settings_facts, totals
-from baton_reasoning.app.inspector.step_page import StepPage, facts_of
+from baton_reasoning.app.inspector.step_page import StepPage, facts_of, quoted
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
@@ -36,6 +36,8 @@ from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exch
 from tests.core.thinking.running import HERE
 from tests.fakes import mixed
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine
+
+TOKENS_AS_READ = ["“ to”", "“.” and a new line", "a new line", "a blank", "nothing"]
 
 
 def takeover(window):
@@ -67,6 +69,8 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     window.inspector.step.details_button.click()
     assert "Length" in texts(window)
     assert f"{piece.handoff.prefilled} tokens read" in dict(facts_of(piece))["Handoff"]
+    assert f"tokens (the policy asked for {piece.takeover.tokens})" in dict(facts_of(piece))["Length"]
+    assert [quoted(token) for token in (" to", ".\n", "\n\n", " ", "")] == TOKENS_AS_READ
     facts = dict(facts_of(exchange.trace.pieces[0]))
     assert "Handoff" not in facts
     assert "tokens read" in facts["Prompt"], "what is read before the first step"

@@ -112,8 +112,8 @@ def marked(section):
 def test_an_opinion_lists_the_slips_and_marks_them_in_the_text(given, qtbot):
     window, section = given
     steps = section.pane.steps
-    assert rows(section) == [f"Step {step}: ·5 → ·4 (90%) · missed takeover" for step in (1, 2, 3)]
-    assert section.line.text() == "large: 3 strong disagreements, 3 missed takeovers."
+    assert rows(section) == [f"Step {step}: “ 5” → ◆ “ 4” (90%) · not handed over" for step in (1, 2, 3)]
+    assert section.line.text() == "large: 3 strong disagreements, 3 of them not handed over."
     assert marked(section) == [" 5", " 5"], "the third is in the answer"
     mark = steps._text_marks[1]
 
@@ -121,8 +121,8 @@ def test_an_opinion_lists_the_slips_and_marks_them_in_the_text(given, qtbot):
         return tip(steps, steps.mark_place(mark).center().toPoint(), steps.viewport())
 
     qtbot.waitUntil(lambda: "It would have written:" in told())
-    assert "·4  90%" in QToolTip.text()
-    assert section.list.item(1).toolTip().replace("&lt;", "<").find("·5 (1% to the large model)") >= 0
+    assert "“ 4”  90%" in QToolTip.text()
+    assert section.list.item(1).toolTip().replace("&lt;", "<").find("“ 5” (1% to the large model)") >= 0
     section.head.click()
     assert not section.list.isVisible()
     assert section.line.isVisible(), "a line says what was found"

@@ -28,7 +28,7 @@ DEMO = ("--small", "demo", "--large", "demo")
 """Names the demo pair, which then takes any problem."""
 MOST_KEPT = 4
 """Engines that stay loaded: the two of the demo pair, and those used last with other options."""
-SCOREBOARD = re.compile(r"(small|both|large)(?: alone|, \d+% by large) +\d{5}  ([✓✗])  +\d+\.\d s")
+SCOREBOARD = re.compile(r"(small|both|large)(?: alone|, \d+% of tokens by large) +\d{5}  ([✓✗])  +\d+\.\d s")
 DEMO_MARKS = [("small", "✗"), ("both", "✓"), ("large", "✓")]
 
 

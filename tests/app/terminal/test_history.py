@@ -230,8 +230,8 @@ def small(monkeypatch):
 
 def test_the_slip_of_the_small_model_is_named_and_the_history_keeps_the_opinion(say, trace_file, monkeypatch):
     said = say("opinion", str(trace_file), "--threads", "1")
-    assert re.search(r"\d+ strong disagreements?, \d+ missed takeovers?\.$", said[0])
-    assert re.search(r"is odd, times 7 plus 1 is \d* ?\[\d → \d, \d+%\] missed takeover", said[1])
+    assert re.search(r"\d+ strong disagreements?, \d+ of them not handed over\.$", said[0])
+    assert re.search(r"is odd, times 7 plus 1 is \d* ?\[\d → \d, \d+%\] not handed over", said[1])
     event = event_from_json(json.loads(say("opinion", str(trace_file), "--json", "--threads", "1")[-1]))
     assert isinstance(event, OpinionGiven)
     with open_history() as store:

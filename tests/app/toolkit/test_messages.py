@@ -110,6 +110,18 @@ def test_an_error_stays_until_a_newer_message_and_comes_back_while_its_cause_is_
     assert not bar.isVisible()
 
 
+def test_only_what_is_done_has_a_tick_and_a_question_says_that_it_is_one(window):
+    bar = window.notice
+    seen = []
+    window.page_actions.say("Something was saved.")
+    seen.append((bar._picture.accessibleName(), bar._picture.pixmap().toImage()))
+    window.page_actions.ask("Go on with other models?", list)
+    seen.append((bar._picture.accessibleName(), bar._picture.pixmap().toImage()))
+    assert buttons(bar) == ["Continue", "Leave it"]
+    assert [name for name, _ in seen] == ["Message", "Question"]
+    assert seen[0][1] != seen[1][1]
+
+
 def test_a_message_stays_while_the_mouse_is_over_it_or_the_focus_in_it(bar, qtbot):
     bar.show_message("Deleted.", ("Undo", lambda: None), warns=False)
     bar.take_focus()
@@ -168,7 +180,7 @@ def test_an_error_of_the_models_goes_when_they_are_loaded_and_one_of_a_server_wh
     loader.large = served = ServedEngine(*LARGE, name="large")
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))
-    press(window.notice, "Try again")
+    press(window.notice, "Load again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
     assert window.notice.text == ""
     served.status = ServerStatus(ServerState.LOST)

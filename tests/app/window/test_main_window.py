@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.compare.controller import Chooser
 from baton_reasoning.app.session.loaded_models import LoadState, Remark
 from baton_reasoning.app.toolkit.theme import DARK
 from baton_reasoning.app.window.commands import ShortcutList
@@ -187,7 +188,8 @@ def test_the_inspector_opens_with_a_step_and_closes_with_it_unless_it_was_opened
     assert not window.inspector.isVisible()
     qtbot.waitUntil(lambda: window.session.ready)
     window.chat.step_through(1)
-    window.chat.comparison.compare_usual(last_exchange(window))
+    window.chat.compare()
+    window.findChild(Chooser).go.click()
     assert not window.inspector.isVisible()
 
 

@@ -59,14 +59,14 @@ def test_the_rows_of_a_scoreboard_are_aligned_lines_with_answer_mark_and_seconds
     both = ScoreRow(ScoredArm.BOTH, "12085", Outcome.CORRECT, seconds=3.4, large_share=0.259, large_time=0.7)
     large = ScoreRow(ScoredArm.LARGE, "12085", Outcome.CORRECT, seconds=12.06, large_share=1, large_time=1)
     assert lines([small, both, large]) == [
-        "small alone         01767  ✗   0.9 s",
-        "both, 26% by large  12085  ✓   3.4 s",
-        "large alone         12085  ✓  12.1 s",
+        "small alone                   01767  ✗   0.9 s",
+        "both, 26% of tokens by large  12085  ✓   3.4 s",
+        "large alone                   12085  ✓  12.1 s",
     ]
     assert lines([]) == []
     assert lines([small._replace(answer=None), both._replace(answer="x + 1", outcome=Outcome.UNSCORED)]) == [
-        "small alone         no answer  ✗  0.9 s",
-        "both, 26% by large  x + 1      –  3.4 s",
+        "small alone                   no answer  ✗  0.9 s",
+        "both, 26% of tokens by large  x + 1      –  3.4 s",
     ]
 
 

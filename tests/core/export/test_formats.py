@@ -213,7 +213,7 @@ def test_a_sentence_of_a_person_is_theirs_in_every_format():
     assert "\n\n✎ All mine.\n\n</details>" in to_markdown(single_run(alone)), "and where nobody else wrote"
     thinking = Trace.of(a_run())
     edited = to_markdown(single_run(thinking.edited(thinking.pieces[0].position, "Mine")))
-    assert "*✎ A person wrote a part of the thinking.*" in edited
+    assert "*✎ A person wrote a part of the reasoning.*" in edited
 
 
 def test_a_fence_that_another_author_was_to_close_ends_no_fold():
@@ -250,8 +250,8 @@ def test_pages_show_the_system_prompt_and_say_what_other_branches_they_leave_out
     others = [replace(shown, exchange=replace(shown.exchange, id=name)) for name in "ab"]
     for page in (to_markdown, to_html):
         assert "in view" not in page(exported)
-        assert "1 other try is in the JSON export" in page(replace(exported, exchanges=(shown, others[0])))
-        assert "2 other tries are in the JSON export" in page(replace(exported, exchanges=(shown, *others)))
+        assert "1 other attempt is in the JSON export" in page(replace(exported, exchanges=(shown, others[0])))
+        assert "2 other attempts are in the JSON export" in page(replace(exported, exchanges=(shown, *others)))
 
 
 def test_a_page_draws_values_and_says_what_they_are():

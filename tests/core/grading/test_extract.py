@@ -10,6 +10,7 @@ from baton_reasoning.core.grading.extract import (
     given_in,
     given_in_text,
     last_boxed,
+    marked_answer,
 )
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted, TextInserted, ThinkingClosed
@@ -87,6 +88,24 @@ def test_the_answer_is_found_and_without_a_mark_only_in_a_text_that_was_not_cut_
     assert extract_answer(text) == answer
     assert extract_answer("So far we have 16 eggs", finished=False) is None
     assert extract_answer("The answer is 18, and", finished=False) == "18, and"
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        (r"So it is \boxed{18}.", "18"),
+        ("**Final answer:** 18", "18"),
+        ("### Answer\n\n18", "18"),
+        ("We add. #### 18", "18"),
+        ("<answer>18</answer>", "18"),
+        ("My solution is simple: we add 4 and 5.", None),
+        ("To find out what the answer is, we add 3 and 4.", None),
+        ("We take 3.\n\n21", None),
+        ("An answer to 347 + 586 takes three steps. The result is 21.", None),
+    ],
+)
+def test_a_headline_is_only_what_the_text_marks_as_its_answer(text, marked):
+    assert marked_answer(text) == marked
 
 
 @pytest.mark.slow

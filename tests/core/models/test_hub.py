@@ -339,7 +339,7 @@ def test_shards_appear_together_the_first_last_and_none_stays_alone(hub, asked, 
 
 def test_a_gated_model_says_what_to_do_and_the_token_does_not_follow_a_redirect_to_another_host(hub, order, downloader):
     hub.gated.add(REPOSITORY)
-    with pytest.raises(DownloadError, match="set HF_TOKEN to an access token"):
+    with pytest.raises(DownloadError, match="give an access token"):
         list(downloader.download(order))
     with (
         closing(Downloader(token="hf_of_somebody_else")) as stranger,

@@ -231,7 +231,7 @@ def test_it_is_said_where_the_small_model_may_get_nothing_right(costs, small, la
     """In millions of parameters; the same in the terminal, of a loaded pair."""
     parameters = (small * 10**6, large * 10**6)
     for said in expectations(costs, (0.1, 1.0), parameters, thinking):
-        assert ("So small a model may get nothing right" in said) is is_said
+        assert ("The small model may be too weak" in said) is is_said
 
 
 # Sentences about steps
@@ -361,3 +361,5 @@ def test_who_wrote_how_many_continuations(writer, text):
     _, values = valued({}, writer=writer, model="Small", places=places)
     said = source_text(values.estimated)
     assert said == f"Share of continuations that end in 4: 16 to 32 from each of 2 places, by {text}"
+    _, values = valued({}, writer=writer, model="Small", places=places[:1])
+    assert "4: 16 from one place, by" in source_text(values.estimated)

@@ -1,0 +1,111 @@
+"""Whatever is copied, the control that copies it says so for a moment, and a screen reader hears it."""
+
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QGuiApplication, QTextCursor
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton, QWidget
+
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.toolkit import copying
+from baton_reasoning.app.toolkit.copying import COPIED, CopiedSign
+from baton_reasoning.app.toolkit.tables import FigureTable
+from baton_reasoning.core.table import Column, Table
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, press
+
+CODE = "x = 1"
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What a screen reader is told of copies."""
+    heard: list[str] = []
+    monkeypatch.setattr(copying, "announce", lambda _, text: heard.append(text))
+    return heard
+
+
+@pytest.fixture
+def answered(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.small.texts = (f"One step.\n\nDone.</think>\n\n```python\n{CODE}\n```",)
+    window = make_window(loader)
+    answer_to(window, qtbot, "2 + 2?")
+    return window
+
+
+def sign_in(window):
+    (sign,) = window.findChildren(CopiedSign)
+    return sign
+
+
+def confirmed_over(control, heard):
+    """Whether the only sign lies over a control, and was read out."""
+    sign = sign_in(control.window())
+    middle = sign.mapTo(sign.window(), sign.rect().center())
+    found = sign.isVisible() and sign.text() == COPIED and heard.pop() == COPIED and not heard
+    return found and control.rect().contains(control.mapFrom(control.window(), middle))
+
+
+def test_an_answer_a_step_code_and_a_command_are_copied_with_a_sign_over_what_was_pressed(answered, heard, qtbot):
+    window, inspector = answered, answered.inspector
+    answer, clipboard = last_answer(window), QGuiApplication.clipboard()
+    icon = next(each for each in answer.findChildren(QWidget) if each.accessibleName() == COPY_ANSWER)
+    icon.click()
+    assert CODE in clipboard.text()
+    assert confirmed_over(icon, heard)
+    window.chat.step_through(1)
+    press(inspector, "Copy")
+    assert clipboard.text() == "One step."
+    assert confirmed_over(named(inspector, "Copy"), heard)
+    link = QTextCursor(answer.answer.document().find("Copy python"))
+    sizes = [each.size() for each in (answer, answer.answer, inspector)]
+    where = answer.answer.cursorRect(link).center() - QPoint(8, 0)
+    QTest.mouseClick(answer.answer.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert clipboard.text() == CODE
+    assert confirmed_over(answer.answer, heard)
+    assert abs(sign_in(window).mapTo(window, QPoint()).y() - answer.answer.mapTo(window, where).y()) < 40
+    assert [each.size() for each in (answer, answer.answer, inspector)] == sizes, "nothing moved"
+    inspector.tabs.setCurrentIndex(Tab.RUN)
+    named(inspector, "Copy command").click()
+    assert clipboard.text() == inspector.run.command.toPlainText() != ""
+    sign_in(window)._timer.timeout.emit()
+    assert sign_in(window).isHidden()
+
+
+def test_a_key_copies_with_the_same_sign_also_where_its_control_is_not_shown(answered, heard):
+    commands = {command.title: command for command in answered.commands}
+    answered.chat.step_through(1)
+    answered.inspector.hide()
+    for title, text in (("Copy the step", "One step."), ("Copy the answer", f"```python\n{CODE}\n```")):
+        commands[title].act()
+        assert QGuiApplication.clipboard().text() == text
+        assert confirmed_over(answered, heard)
+
+
+def test_cells_of_a_table_are_copied_with_the_sign_over_the_last_one(qtbot, heard):
+    table = FigureTable()
+    qtbot.addWidget(table)
+    table.show_table(Table("Accuracy", (Column("policy", is_number=False),), (("Small only",), ("Large only",))))
+    table.resize(600, 300)
+    table.show()
+    table.cells.selectAll()
+    table.cells.setCurrentCell(1, 0)
+    QTest.keyClick(table.cells, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "Large only"
+    assert confirmed_over(table.cells, heard)
+
+
+def test_a_sign_at_the_edge_stays_in_its_window(qtbot, heard):
+    table = FigureTable()
+    qtbot.addWidget(table)
+    table.show()
+    copying.copy_text("a", table, QRect(0, 0, 1, 1))
+    assert table.rect().contains(sign_in(table).geometry())
+
+
+COPY_ANSWER = "Copy the answer (Ctrl+Shift+C)"
+
+
+def named(within, text):
+    (button,) = [each for each in within.findChildren(QPushButton) if each.text() == text and each.isVisible()]
+    return button
