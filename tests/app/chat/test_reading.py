@@ -166,7 +166,7 @@ def test_growing_steps_never_lie_over_what_is_below_them(window, qtbot):
 def answered(make_window, qtbot):
     """A window with one answer of 120 steps."""
     loader = ScriptedLoader()
-    loader.small = ScriptedEngine(STEPS + "So $2 + 3 = 5$.</think>\n\nThe answer is 5, after step 7.")
+    loader.small = ScriptedEngine(STEPS + "So $2 + 3 = 5$.</think>\n\nThe answer is \\boxed{5}, after step 7.")
     window = make_window(loader)
     window.preferences.change_run(max_tokens=5000)
     answer_to(window, qtbot, "How many steps are there?")
