@@ -29,7 +29,8 @@ from baton_reasoning.core.engines.body import OwnTag
 from baton_reasoning.core.engines.control_tokens import text_ids
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache
-from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
+from baton_reasoning.core.engines.local.sampling import Logits
 
 SCORED_AT_ONCE = 128
 """Tokens scored by one decode: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
@@ -358,7 +359,7 @@ class Scheduler:
         for index, logits in rows:
             if index < len(task.target):
                 id = task.target[index]
-                logprob, others = self.llama.likeliest(logits, task.request.alternatives, id)
+                logprob, others, _ = self.llama.likelihood(logits, id, task.request.alternatives)
                 tokens.append(ScoredToken(id, task.decoder.decode(self.llama.piece(id)), logprob, others))
                 task.score_from = index + 1
         if tokens:
@@ -398,7 +399,7 @@ class Scheduler:
         number = number_at(request.seed, request.position + task.written)
         logits = sequence.logits if entry is None else llama.logits(entry)
         assert logits is not None
-        token = llama.sample(logits, request.sampling, number)
+        token = llama.sampler.sample(logits, request.sampling, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
@@ -407,8 +408,8 @@ class Scheduler:
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
         if request.alternatives:
-            logprob, others = llama.likeliest(logits, request.alternatives, token)
-            item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
+            logprob, others, entropy = llama.likelihood(logits, token, request.alternatives)
+            item = item._replace(logprob=logprob, alternatives=others, entropy=entropy)
         self.reply((request.request, item))
         sequence.logits = None
         task.written += 1

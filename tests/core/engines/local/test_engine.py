@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,7 +16,7 @@ from baton_reasoning.core.demo_pair import SMALL_MODEL, DemoProblem, held_out_pr
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, Message, Passing, PrefillProgress, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.engines.local.llama import CHUNK, Llama
+from baton_reasoning.core.engines.local.llama import CHUNK
 from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.errors import ContextFull, EngineRefused, ModelFileError
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Sampling, Switch, TagSource
@@ -226,8 +225,6 @@ def test_alternatives_and_entropy_are_those_of_the_whole_vocabulary(session):
     assert token.entropy == pytest.approx(entropy, abs=1e-4)
     (token,) = (item for item in session.write([], 1, 1) if isinstance(item, Token))
     assert token.entropy is None, "nobody asked for it"
-    logits = np.array([2.0, 2.0, -np.inf], dtype=np.float32)
-    assert Llama.entropy(logits) == pytest.approx(math.log(2)), "a token that is excluded adds nothing"
 
 
 def test_a_judge_gives_digits_the_shares_that_the_model_gives_them_and_leaves_no_trace(session, small_engine):
