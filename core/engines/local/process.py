@@ -36,6 +36,8 @@ SILENCE_AT_START = 90.0
 LOOK_EVERY = 0.5
 """Seconds between two looks at a process. Its silence is counted in looks, so that the time in which this program was
 stopped, or the machine asleep, does not count."""
+EXIT_CODE_LOOKS = 100
+"""So often another thread's exit code is looked for, every 10 ms."""
 MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
 """So many restarts are allowed in so many seconds."""
 SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
@@ -291,7 +293,7 @@ class ModelProcess:
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
-        code = self._process.exitcode or 0
+        code = _exit_code(self._process)
         line = self._last_line()
         is_out_of_memory = False
         if self.has_other_files:  # why it is not started again
@@ -318,6 +320,18 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+def _exit_code(process: multiprocessing.process.BaseProcess) -> int:
+    """Return the exit code of a process that has ended.
+
+    The system tells it once. If that was to another thread that waits for the process, too, it is about to be known.
+    """
+    for _ in range(EXIT_CODE_LOOKS):
+        if (code := process.exitcode) is not None:
+            return code
+        time.sleep(0.01)
+    return 0
 
 
 def _was_killed(code: int, line: str) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 from io import BytesIO
 from multiprocessing import reduction
 from pathlib import Path
-from unittest.mock import MagicMock, Mock
+from unittest.mock import MagicMock, Mock, PropertyMock
 
 import psutil
 import pytest
@@ -203,6 +203,15 @@ def test_each_system_says_in_its_own_way_how_a_process_ended(platform, code, lin
     dead.name, dead._process.exitcode = "m.gguf", code
     dead._closing.locked.return_value, dead._last_line.return_value = False, line
     assert f"The process of m.gguf {words}" in ModelProcess._cause_of_death(dead).message
+
+
+def test_a_death_of_which_another_thread_learns_first_has_its_exit_code():
+    """The system tells one of the threads that wait for a process, and the others of no such process."""
+    exit_codes = PropertyMock(side_effect=[None, None, 3])
+    dead = Mock(has_other_files=False, _was_silent=0.0, _process=type("Process", (), {"exitcode": exit_codes})())
+    dead.name = "m.gguf"
+    dead._closing.locked.return_value, dead._last_line.return_value = False, ""
+    assert "(exit code 3)" in ModelProcess._cause_of_death(dead).message
 
 
 @given(st.lists(st.tuples(st.sampled_from("restart success wait".split()), st.integers(1, 300)), max_size=40))
