@@ -399,12 +399,7 @@ class LocalSession:
             self._refuse_if_cancelled()
             if self._process is not self._engine.process:
                 self._open()
-            try:
-                yield from self._replies(request(arrived))
-            except GeneratorExit:
-                if arrived:
-                    self._engine.restarts.succeeded()
-                raise
+            yield from self._replies(request(arrived))
             self._engine.restarts.succeeded()
 
         try:
@@ -420,6 +415,9 @@ class LocalSession:
             try:
                 while True:
                     match sent.next_reply(stop_at):
+                        case base.Token() | base.Continuation() as item:
+                            self._engine.restarts.succeeded()
+                            yield item
                         case base.Handoff() as handoff:
                             yield handoff._replace(passing=base.Passing.TEXT if is_text else base.Passing.IDS)
                         case messages.DraftsWanted() as wanted if self._drafter:
@@ -435,9 +433,9 @@ class LocalSession:
                             process.tell(cancel)
                         case messages.Failed(context_full, reason):
                             raise self._failure(context_full, reason)
-                        case item:
-                            assert not isinstance(item, messages.DraftsWanted | messages.Tokenized)
-                            yield item
+                        case other:
+                            assert not isinstance(other, messages.DraftsWanted | messages.Tokenized)
+                            yield other
             finally:
                 process.tell(messages.Cancel(sent.number))
 

@@ -424,8 +424,7 @@ def _state(path: Path) -> tuple[int, ...]:
 class RestartPolicy:
     """One restart between two successes, and at most `MOST_RESTARTS` in `RESTART_SECONDS`; else the process is lost.
 
-    A success is a request that ended by itself, or that the caller closed after its first token: a takeover always
-    ends that way.
+    A success is a token, a branch that has ended, or a request that ended by itself.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

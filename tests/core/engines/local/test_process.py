@@ -23,7 +23,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
-from baton_reasoning.core.engines.base import End, Judgement, Message, Session, Stop, Token, WriteItem
+from baton_reasoning.core.engines.base import (
+    Branch,
+    Continuation,
+    End,
+    Judgement,
+    Message,
+    Session,
+    Stop,
+    Token,
+    WriteItem,
+)
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import engine as local_engine
 from baton_reasoning.core.engines.local import messages, placement, worker
@@ -147,24 +157,48 @@ def test_a_death_loses_none_of_the_texts_under_way(monkeypatch):
     assert all(len(notices(items)) == 1 for items in texts)
 
 
-def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine, monkeypatch):
-    session, killed, receive = engine.open(QUESTION, GREEDY), set[int | None](), messages.receive
+def killing(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, deaths: int, *, before: bool) -> set[int | None]:
+    """Kill so many processes over their first token or continuation, in the thread that reads it, so that no text is
+    over then; `before`: it is lost. Returns those that were killed."""
+    killed, receive = set[int | None](), messages.receive
 
     def receive_and_kill(connection):
-        """Kill each process over its first token, in the thread that reads it: no text is over then."""
         message = receive(connection)
-        has_tokens = isinstance(message, list) and any(isinstance(item, Token) for _, item in message)
-        if has_tokens and engine.process.pid not in killed:
+        has_text = isinstance(message, list) and any(isinstance(item, Token | Continuation) for _, item in message)
+        if has_text and len(killed) < deaths and engine.process.pid not in killed:
             killed.add(engine.process.pid)
             kill(engine)
+            if before:
+                raise EOFError
         return message
 
     monkeypatch.setattr(messages, "receive", receive_and_kill)
+    return killed
+
+
+def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine, monkeypatch):
+    session, killed = engine.open(QUESTION, GREEDY), killing(engine, monkeypatch, deaths=9, before=True)
     with pytest.raises(EngineLost, match="killed from outside") as lost:
         list(session.write([], LONG, 1))
-    assert len(killed) > 1
+    assert len(killed) == 2
     assert "Load the model again" in lost.value.advice
     assert engine.is_lost
+
+
+def test_a_long_write_survives_a_crash_after_each_token(engine, monkeypatch):
+    undisturbed = ids(list(engine.open(QUESTION, GREEDY).write([], LONG, 1)))
+    killed = killing(engine, monkeypatch, deaths=3, before=False)
+    assert ids(list(engine.open(QUESTION, GREEDY).write([], LONG, 1))) == undisturbed
+    assert len(killed) == 3
+
+
+def test_branches_survive_a_crash_after_each_that_has_ended(engine, monkeypatch):
+    branches = [Branch([], seed, 6) for seed in range(100)]
+    killed = killing(engine, monkeypatch, deaths=3, before=False)
+    items = list(engine.open(QUESTION, Sampling()).write_branches(branches))
+    assert sorted(item.branch for item in items if isinstance(item, Continuation)) == list(range(100))
+    assert len(killed) == 3
+    assert len(notices(items)) > 1, "branches were left to write after more than one death"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
