@@ -122,11 +122,12 @@ class LocalEngine:
             self._reloading.release()
 
     def _reload(self, lost: EngineLost, on_progress: Callable[[float], object]) -> None:
-        if self._is_closed or self.process.has_other_files or not self.restarts.allows_restart():
+        # Each way to load it is lighter than the one before, so that they need no other bound.
+        lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory and self._loader.has_lighter
+        if self._is_closed or self.process.has_other_files or not (lighter or self.restarts.allows_restart()):
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
         self.process.close()
         try:
-            lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory
             self.process = self._loader.load(on_progress, lighter=lighter)
         except Cancelled:
             self.restarts.succeeded()  # it did not fail: the next request may try it again

@@ -185,6 +185,18 @@ def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine, monkeypa
     assert engine.is_lost
 
 
+def test_memory_that_runs_out_again_and_again_in_one_request_tries_every_lighter_way(monkeypatch):
+    monkeypatch.setattr(placement, "first_layers", lambda *_: 32)
+    monkeypatch.setattr(ModelProcess, "_last_line", lambda _: "CUDA error: out of memory")
+    with closing(LocalEngine(SMALL_MODEL, OPTIONS)) as engine:
+        killed = killing(engine, monkeypatch, deaths=5, before=True)
+        items = list(engine.open(QUESTION, GREEDY).write([], 3, 1))
+        assert len(ids(items)) == 3
+        assert len(killed) == len(notices(items)) == 5
+        assert "with 0 of 32 layers" in notices(items)[-1]
+        assert (engine.loaded_as.gpu_layers, engine.loaded_as.batch) == (0, 128)
+
+
 def test_a_long_write_survives_a_crash_after_each_token(engine, monkeypatch):
     undisturbed = ids(list(engine.open(QUESTION, GREEDY).write([], LONG, 1)))
     killed = killing(engine, monkeypatch, deaths=3, before=False)
