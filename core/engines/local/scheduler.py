@@ -121,9 +121,11 @@ class Scheduler:
         self.waiting.append(task)
 
     def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:
-        """Return the token ids before each branch, the prompt included."""
+        """Return the token ids before each branch, the prompt included; branches of one place share them."""
         prompt = self.sequences[request.session].prompt
-        return [[*prompt, *self._ids(branch.runs)] for branch in request.branches]
+        runs = {id(branch.runs): branch.runs for branch in request.branches}
+        texts = {key: [*prompt, *self._ids(each)] for key, each in runs.items()}
+        return [texts[id(branch.runs)] for branch in request.branches]
 
     def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
