@@ -20,7 +20,7 @@ from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.engines.local.sampling import Logits, Sampler, largest
+from baton_reasoning.core.engines.local.sampling import NONE, Ids, Logits, Sampler, largest
 from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
 from baton_reasoning.core.models.devices import gpu_names, registry
 from baton_reasoning.core.models.options import LoadOptions, Switch
@@ -323,10 +323,13 @@ class Llama(Tokenizer):
             return Stop.LIMIT
         return Stop.CONTEXT_FULL if cached + 1 >= self.context_length else None
 
-    def likelihood(self, logits: Logits, chosen: int, count: int) -> Likelihood:
-        """Tell how likely the chosen token and the `count` likeliest were, before any filter."""
+    def likelihood(self, logits: Logits, chosen: int, count: int, likeliest: Ids = NONE) -> Likelihood:
+        """Tell how likely the chosen token and the `count` likeliest were, before any filter.
+
+        `likeliest`: as many of them as are known already, the likeliest first.
+        """
         log_total, entropy = self.sampler.chances(logits)
-        others = largest(logits, count).tolist() if count else ()
+        others = (likeliest[:count] if count <= len(likeliest) else largest(logits, count)).tolist()
         alternatives = (Alternative(id, self.text(id), float(logits[id]) - log_total) for id in others)
         return Likelihood(float(logits[chosen]) - log_total, tuple(alternatives), entropy)
 

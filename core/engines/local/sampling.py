@@ -6,6 +6,7 @@ sort them all takes longer than the decode. So only tokens that can be sampled a
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ Logits = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.intp]
 Sums = npt.NDArray[np.float64]
 
+NONE = np.empty(0, dtype=np.intp)
 GROUP = 64
 """Size of the groups whose maxima tell `largest` what to sort."""
 SORTED = 1_000
@@ -33,6 +35,13 @@ class Chances(NamedTuple):
     entropy: float
 
 
+class Sampled(NamedTuple):
+    """A token, and the ids that were sorted to sample it, the likeliest first."""
+
+    token: int
+    likeliest: Ids
+
+
 class Sampler:
     """Draws tokens by the numbers of `number_at`, as a chain of llama.cpp's samplers over the whole vocabulary does.
 
@@ -43,49 +52,54 @@ class Sampler:
     def __init__(self, vocabulary_size: int) -> None:
         self._shifted = np.empty(vocabulary_size, dtype=np.float32)
         self._weights = np.empty(vocabulary_size, dtype=np.float32)
-        self._random = np.random.RandomState()
+        self._highest = np.float32(0)
+        self._bits = np.random.MT19937()
+        self._random = np.random.RandomState(self._bits)
 
-    def sample(self, logits: Logits, sampling: Sampling, number: int) -> int:
+    def sample(self, logits: Logits, sampling: Sampling, number: int) -> Sampled:
         """Sample a token by this random number; at a temperature of 0 the likeliest."""
         if sampling.temperature <= 0:
-            return int(logits.argmax())
+            return Sampled(int(logits.argmax()), NONE)
         temperature, uniform = np.float32(sampling.temperature), self._uniform(number)
         if sampling.top_k > 0:
             ids = largest(logits, min(sampling.top_k, len(logits)))
             scaled = logits[ids] / temperature
             sums = np.exp(scaled - scaled[0]).cumsum(dtype=np.float64)
-            return int(ids[_place(sums, _cut(sums, sums[-1] * sampling.top_p) * uniform)])
+            return Sampled(int(ids[_place(sums, _cut(sums, sums[-1] * sampling.top_p) * uniform)]), ids)
         weights = self._weigh(logits, temperature)
         if sampling.top_p >= 1:  # nothing is cut, and the order is that of the vocabulary
             sums = weights.cumsum(dtype=np.float64)
-            return _place(sums, sums[-1] * uniform)
+            return Sampled(_place(sums, sums[-1] * uniform), NONE)
         top = float(weights.sum(dtype=np.float64)) * sampling.top_p
         ids = largest(logits, min(SORTED, len(logits)))
         sums = weights[ids].cumsum(dtype=np.float64)
         if sums[-1] < top and len(ids) < len(logits):
-            return self._sample_binned(logits, top, uniform)
-        return int(ids[_place(sums, _cut(sums, top) * uniform)])
+            return Sampled(self._sample_binned(logits, top, uniform), ids)
+        return Sampled(int(ids[_place(sums, _cut(sums, top) * uniform)]), ids)
 
     def chances(self, logits: Logits) -> Chances:
         """Compute what log-probabilities and the entropy need, in one pass."""
         weights = self._weigh(logits, np.float32(1))
-        # A token that the model excludes has −∞, and 0 · −∞ is NaN.
-        shifted = np.maximum(self._shifted, np.float32(-1e4), out=self._shifted)
         total = float(weights.sum())
-        log_total = float(np.log(total))
-        return Chances(float(logits.max()) + log_total, log_total - float(weights @ shifted) / total)
+        with np.errstate(invalid="ignore"):
+            mean = float(weights @ self._shifted) / total
+        if math.isnan(mean):  # a token that the model excludes has −∞, and 0 · −∞ is NaN
+            mean = float(weights @ np.maximum(self._shifted, np.float32(-1e4))) / total
+        return Chances(float(self._highest) + math.log(total), math.log(total) - mean)
 
     def _weigh(self, logits: Logits, temperature: np.float32) -> Logits:
         """Compute the probability of each token over that of the likeliest; the exponents stay in `_shifted`."""
         scaled = logits if temperature == 1 else np.divide(logits, temperature, out=self._shifted)
-        shifted = np.subtract(scaled, scaled.max(), out=self._shifted)
+        self._highest = scaled.max()
+        shifted = np.subtract(scaled, self._highest, out=self._shifted)
         np.exp(shifted, out=self._weights)
         return self._weights
 
     def _uniform(self, number: int) -> float:
         """Return the number in [0, 1) that C++'s uniform distribution of doubles draws from a mt19937 of this seed."""
         self._random.seed(number)
-        return int.from_bytes(self._random.bytes(8), "little") / 2**64
+        low, high = self._bits.random_raw(2).tolist()
+        return float(low + (high << 32)) / 2**64
 
     def _sample_binned(self, logits: Logits, top: float, uniform: float) -> int:
         """Sample from the likeliest tokens whose weights sum to `top`, if they are too many to be sorted.

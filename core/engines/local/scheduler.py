@@ -401,7 +401,7 @@ class Scheduler:
         number = number_at(request.seed, request.position + task.written)
         logits = sequence.logits if entry is None else llama.logits(entry)
         assert logits is not None
-        token = llama.sampler.sample(logits, request.sampling, number)
+        token, likeliest = llama.sampler.sample(logits, request.sampling, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
@@ -410,7 +410,7 @@ class Scheduler:
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
         if request.alternatives:
-            logprob, others, entropy = llama.likelihood(logits, token, request.alternatives)
+            logprob, others, entropy = llama.likelihood(logits, token, request.alternatives, likeliest)
             item = item._replace(logprob=logprob, alternatives=others, entropy=entropy)
         self.reply((request.request, item))
         sequence.logits = None

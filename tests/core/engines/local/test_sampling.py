@@ -43,7 +43,7 @@ def drawn(size: int, spread: float, seed: int, excluded: float = 0.0) -> Logits:
 
 
 def check(sampler: Sampler, logits: Logits, sampling: Sampling, number: int) -> None:
-    found, expected = sampler.sample(logits, sampling, number), chain(logits, sampling, number)
+    found, expected = sampler.sample(logits, sampling, number).token, chain(logits, sampling, number)
     if logits[found] == logits[expected]:
         return
     # llama.cpp adds up many probabilities in 32 bits, and may take the next token in their order.
