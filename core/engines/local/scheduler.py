@@ -409,7 +409,7 @@ class Scheduler:
             return None
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
-        if request.alternatives:
+        if request.alternatives or request.wants_entropy:
             logprob, others, entropy = llama.likelihood(logits, token, request.alternatives, likeliest)
             item = item._replace(logprob=logprob, alternatives=others, entropy=entropy)
         self.reply((request.request, item))
