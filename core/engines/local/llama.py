@@ -117,6 +117,8 @@ class Llama(Tokenizer):
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self._make_context(load)
+        self.returns_early = False
+        """Whether a decode returns while its device still computes; the logits wait for it."""
         self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
         """Tokens per decode of a prefill."""
         self.shares = shares_of(self._log, gpu_names())
@@ -210,8 +212,10 @@ class Llama(Tokenizer):
         for _ in range(2):
             began = time.perf_counter()
             self.decode(entries)
+            returned = time.perf_counter() - began
             ll.llama_synchronize(self.context)
             seconds = time.perf_counter() - began
+            self.returns_early = returned < seconds / 2
             self.truncate(0, 0)
         return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 

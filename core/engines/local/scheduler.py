@@ -10,6 +10,7 @@ import codecs
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -30,10 +31,12 @@ from baton_reasoning.core.engines.control_tokens import text_ids
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
-from baton_reasoning.core.engines.local.sampling import Logits
+from baton_reasoning.core.engines.local.sampling import Ids, Logits
 
 SCORED_AT_ONCE = 128
 """Tokens scored by one decode: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
+DueReply = tuple[int, messages.ReplyItem | Callable[[], Token]]
+"""A reply, of which alternatives and entropy are computed when it is sent, before the logits are overwritten."""
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
@@ -74,7 +77,7 @@ class Task:
 class Scheduler:
     """Turns requests into batches and replies. Only `halt` may be called from another thread."""
 
-    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[messages.Reply], None]) -> None:
+    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[DueReply], None]) -> None:
         self.llama = llama
         self.options = options
         self.reply = reply
@@ -410,15 +413,21 @@ class Scheduler:
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
         if request.alternatives or request.wants_entropy:
-            logprob, others, entropy = llama.likelihood(logits, token, request.alternatives, likeliest)
-            item = item._replace(logprob=logprob, alternatives=others, entropy=entropy)
-        self.reply((request.request, item))
+            row = logits.copy() if llama.returns_early else logits  # it is overwritten before the reply is sent
+            self.reply((request.request, partial(self._weighed, item, row, request.alternatives, likeliest)))
+        else:
+            self.reply((request.request, item))
         sequence.logits = None
         task.written += 1
         task.pending = [token]
         if stop:
             self._finish(task, End(stop))
         return token
+
+    def _weighed(self, token: Token, logits: Logits, alternatives: int, likeliest: Ids) -> Token:
+        assert token.id is not None
+        logprob, others, entropy = self.llama.likelihood(logits, token.id, alternatives, likeliest)
+        return token._replace(logprob=logprob, alternatives=others, entropy=entropy)
 
     def _judged(self, choices: tuple[str, ...], logits: Logits | None) -> Judgement:
         """Weigh the choices by their probability to come next, with or without a blank before them."""

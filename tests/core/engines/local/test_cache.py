@@ -28,8 +28,8 @@ from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength, DraftPlan
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError
-from baton_reasoning.core.engines.local.messages import Failed, Read, Reply, WorkerOptions, WriteBranches
-from baton_reasoning.core.engines.local.scheduler import Scheduler
+from baton_reasoning.core.engines.local.messages import Failed, Read, WorkerOptions, WriteBranches
+from baton_reasoning.core.engines.local.scheduler import DueReply, Scheduler
 from baton_reasoning.core.errors import ContextFull, EngineError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
@@ -280,7 +280,7 @@ class LittleRoom(Llama):
 @pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])
 def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(sequences, ended):
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1))
-    llama, replies = LittleRoom(options, lambda _: None), list[Reply]()
+    llama, replies = LittleRoom(options, lambda _: None), list[DueReply]()
     llama.most = sequences
     scheduler = Scheduler(llama, options, replies.append)
     scheduler.open(1, llama.tokenize("Step 1: ", False))
@@ -318,7 +318,7 @@ class Failing(Llama):
 
 def test_a_decode_that_failed_ends_the_requests_whose_fault_it_is_and_the_others_go_on():
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, parallel=2, threads=1))
-    llama, replies = Failing(options, lambda _: None), list[Reply]()
+    llama, replies = Failing(options, lambda _: None), list[DueReply]()
     scheduler = Scheduler(llama, options, replies.append)
 
     def decode(result: int, happens: Callable[[], object] = lambda: None) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from io import BytesIO
+from itertools import groupby
 from multiprocessing import reduction
 from pathlib import Path
 from unittest.mock import MagicMock, Mock, PropertyMock
@@ -39,6 +40,7 @@ from baton_reasoning.core.engines.local import engine as local_engine
 from baton_reasoning.core.engines.local import messages, placement, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
+from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
@@ -458,6 +460,42 @@ def test_a_decode_is_such_a_step(monkeypatch):
     assert all(began is not None for began in steps)
     assert len(steps) == 2
     assert at_work.outbox.step_began is None
+
+
+@pytest.mark.parametrize("returns_early", [False, True], ids=["on a CPU", "on a device"])
+def test_where_a_decode_returns_before_its_result_the_token_before_is_weighed_and_sent_meanwhile(
+    returns_early, monkeypatch
+):
+    happened, real = list[str](), Llama(WorkerOptions(str(SMALL_MODEL), OPTIONS), lambda _: None)
+    real.returns_early = returns_early
+
+    class Noted(MagicMock):
+        def send(self, replies):
+            happened.extend("send" for _, item in replies if isinstance(item, Token))
+            assert all(item.alternatives[0].id == item.id for _, item in replies if isinstance(item, Token))
+
+    def noted(name, function):
+        def call(*arguments):
+            happened.append(name)
+            return function(*arguments)
+
+        return call
+
+    for name in ("decode", "logits", "likelihood"):
+        monkeypatch.setattr(real, name, noted(name, getattr(real, name)))
+    monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
+    working = worker.Worker(MagicMock(), Noted(), real, WorkerOptions(str(SMALL_MODEL), OPTIONS))
+    working.scheduler.open(1, (1, 2, 3))
+    working.scheduler.begin(messages.Read(1, 2, [()], limit=3, sampling=GREEDY, alternatives=2))
+    working.inbox = Mock()
+    working.inbox.empty.return_value, working.inbox.get.side_effect = True, KeyboardInterrupt  # once it is idle
+    with pytest.raises(KeyboardInterrupt):
+        working.run()
+    real.close_context()
+    a_token, waits = ["likelihood", "send"], ["decode", "logits"]
+    usual = (waits + a_token) * 3
+    overlapped = ["decode", "logits", "decode", *a_token, "logits", "decode", *a_token, "logits", *a_token]
+    assert [name for name, _ in groupby(happened)] == (overlapped if returns_early else usual)
 
 
 def test_a_process_is_not_silent_while_the_program_itself_was_stopped():
