@@ -296,13 +296,7 @@ class Session(Protocol):
         ...
 
     def write(
-        self,
-        body: Sequence[Part],
-        limit: int,
-        seed: int,
-        alternatives: int = 0,
-        position: int = 0,
-        entropy_from: int = 0,
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[WriteItem, None, None]:
         """Read the body, then write at most `limit` tokens after it.
 
@@ -311,7 +305,7 @@ class Session(Protocol):
         not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
         (`number_at`). So the same body, seed, position and sampling give the same tokens on the same engine,
         alone in its batch, up to near-ties; docs/architecture.md says what repeats exactly.
-        `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position. `entropy_from`
+        `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position. `entropy`
         asks for the entropy: an engine that does not see all probabilities lists so many of the likeliest tokens, from
         which it can be estimated. Raises ContextFull, EngineLost, EngineRefused.
         """

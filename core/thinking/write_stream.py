@@ -71,14 +71,14 @@ class WriteStream:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
         yield events.WriteStarted(self.now(), author, reason, self.text.position)
-        entropy_from, alternatives = (alternatives, 0) if self._entropy_alone else (0, alternatives)
+        entropy, alternatives = (alternatives, 0) if self._entropy_alone else (0, alternatives)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.remaining),
             seed=stream_of(self.settings.seed, author.value, self.text.discards),
             position=self.text.kept,
             alternatives=max(self.settings.alternatives, alternatives),
-            entropy_from=entropy_from,
+            entropy=entropy,
         )
         with closing(items):
             for item in items:

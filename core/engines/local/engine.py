@@ -202,13 +202,7 @@ class LocalSession:
         """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
 
     def write(
-        self,
-        body: Sequence[Part],
-        limit: int,
-        seed: int,
-        alternatives: int = 0,
-        position: int = 0,
-        entropy_from: int = 0,
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[base.WriteItem, None, None]:
         written: list[int] = []
         request = self._request(body)._replace(
@@ -217,7 +211,7 @@ class LocalSession:
             seed=seed,
             position=position,
             alternatives=alternatives,
-            wants_entropy=entropy_from > 0,
+            wants_entropy=entropy > 0,
         )
         if self._drafter:
             drafted = DraftedWrite(body, written, self._sampling, seed, position)

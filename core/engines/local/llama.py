@@ -50,14 +50,6 @@ class BatchEntry(NamedTuple):
     wants_logits: bool
 
 
-class Likelihood(NamedTuple):
-    """How likely a token was, and what else was likely, over the whole vocabulary, in nats."""
-
-    logprob: float
-    alternatives: tuple[Alternative, ...]
-    entropy: float
-
-
 class Decoded:
     """What llama_decode returned (llama.h): 0 done, 1 the KV cache is full, 2 aborted, negative an error."""
 
@@ -255,12 +247,9 @@ class Llama(Tokenizer):
         """Return the bytes of a token; for a control token, bytes that no text contains."""
         return b"\xff%d\xff" % token if ll.llama_vocab_is_control(self.vocab, token) else self.piece(token)
 
-    @lru_cache(maxsize=65536)  # noqa: B019
     def text(self, token: int) -> str:
-        return self.piece(token).decode(errors="replace")
-
-    def special_text(self, token: int) -> str:
-        return self.text(token) if token >= 0 else ""
+        """Return the text of a token; empty if it is none (−1)."""
+        return self.piece(token).decode(errors="replace") if token >= 0 else ""
 
     # Memory ------------------------------------------------------------------------------------------------------
 
@@ -327,15 +316,17 @@ class Llama(Tokenizer):
             return Stop.LIMIT
         return Stop.CONTEXT_FULL if cached + 1 >= self.context_length else None
 
-    def likelihood(self, logits: Logits, chosen: int, count: int, likeliest: Ids = NONE) -> Likelihood:
-        """Tell how likely the chosen token and the `count` likeliest were, before any filter.
+    def likelihood(
+        self, logits: Logits, chosen: int, count: int, likeliest: Ids = NONE
+    ) -> tuple[float, tuple[Alternative, ...], float]:
+        """Return the log-probability of the chosen token, the `count` likeliest, and the entropy, before any filter.
 
         `likeliest`: as many of them as are known already, the likeliest first.
         """
         log_total, entropy = self.sampler.chances(logits)
         others = (likeliest[:count] if count <= len(likeliest) else largest(logits, count)).tolist()
         alternatives = (Alternative(id, self.text(id), float(logits[id]) - log_total) for id in others)
-        return Likelihood(float(logits[chosen]) - log_total, tuple(alternatives), entropy)
+        return float(logits[chosen]) - log_total, tuple(alternatives), entropy
 
 
 def chunk_for(tokens_a_second: float, batch: int) -> int:

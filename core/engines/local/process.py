@@ -36,8 +36,6 @@ SILENCE_AT_START = 90.0
 LOOK_EVERY = 0.5
 """Seconds between two looks at a process. Its silence is counted in looks, so that the time in which this program was
 stopped, or the machine asleep, does not count."""
-EXIT_CODE_LOOKS = 100
-"""So often another thread's exit code is looked for, every 10 ms."""
 MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
 """So many restarts are allowed in so many seconds."""
 SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
@@ -327,7 +325,7 @@ def _exit_code(process: multiprocessing.process.BaseProcess) -> int:
 
     The system tells it once. If that was to another thread that waits for the process, too, it is about to be known.
     """
-    for _ in range(EXIT_CODE_LOOKS):
+    for _ in range(100):
         if (code := process.exitcode) is not None:
             return code
         time.sleep(0.01)

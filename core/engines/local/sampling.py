@@ -7,7 +7,6 @@ sort them all takes longer than the decode. So only tokens that can be sampled a
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,21 +26,6 @@ BINS, DEEPEST = 4096, 40.0
 """Logits are binned where that is not enough; a logit so far below the highest has no weight (e⁻⁴⁰)."""
 
 
-class Chances(NamedTuple):
-    """The next token over the whole vocabulary, before any filter, in nats."""
-
-    log_total: float
-    """The logarithm of the sum of all exponentials: a logit less this is a log-probability."""
-    entropy: float
-
-
-class Sampled(NamedTuple):
-    """A token, and the ids that were sorted to sample it, the likeliest first."""
-
-    token: int
-    likeliest: Ids
-
-
 class Sampler:
     """Draws tokens by the numbers of `number_at`, as a chain of llama.cpp's samplers over the whole vocabulary does.
 
@@ -56,36 +40,39 @@ class Sampler:
         self._bits = np.random.MT19937()
         self._random = np.random.RandomState(self._bits)
 
-    def sample(self, logits: Logits, sampling: Sampling, number: int) -> Sampled:
-        """Sample a token by this random number; at a temperature of 0 the likeliest."""
+    def sample(self, logits: Logits, sampling: Sampling, number: int) -> tuple[int, Ids]:
+        """Sample a token by this random number; at a temperature of 0 the likeliest.
+
+        Returns also the tokens that were sorted for it, the likeliest first.
+        """
         if sampling.temperature <= 0:
-            return Sampled(int(logits.argmax()), NONE)
+            return int(logits.argmax()), NONE
         temperature, uniform = np.float32(sampling.temperature), self._uniform(number)
         if sampling.top_k > 0:
             ids = largest(logits, min(sampling.top_k, len(logits)))
             scaled = logits[ids] / temperature
             sums = np.exp(scaled - scaled[0]).cumsum(dtype=np.float64)
-            return Sampled(int(ids[_place(sums, _cut(sums, sums[-1] * sampling.top_p) * uniform)]), ids)
+            return int(ids[_place(sums, _cut(sums, sums[-1] * sampling.top_p) * uniform)]), ids
         weights = self._weigh(logits, temperature)
         if sampling.top_p >= 1:  # nothing is cut, and the order is that of the vocabulary
             sums = weights.cumsum(dtype=np.float64)
-            return Sampled(_place(sums, sums[-1] * uniform), NONE)
+            return _place(sums, sums[-1] * uniform), NONE
         top = float(weights.sum(dtype=np.float64)) * sampling.top_p
         ids = largest(logits, min(SORTED, len(logits)))
         sums = weights[ids].cumsum(dtype=np.float64)
         if sums[-1] < top and len(ids) < len(logits):
-            return Sampled(self._sample_binned(logits, top, uniform), ids)
-        return Sampled(int(ids[_place(sums, _cut(sums, top) * uniform)]), ids)
+            return self._sample_binned(logits, top, uniform), ids
+        return int(ids[_place(sums, _cut(sums, top) * uniform)]), ids
 
-    def chances(self, logits: Logits) -> Chances:
-        """Compute what log-probabilities and the entropy need, in one pass."""
+    def chances(self, logits: Logits) -> tuple[float, float]:
+        """Return what a logit is above its log-probability, and the entropy, in nats, before any filter."""
         weights = self._weigh(logits, np.float32(1))
         total = float(weights.sum())
         with np.errstate(invalid="ignore"):
             mean = float(weights @ self._shifted) / total
         if math.isnan(mean):  # a token that the model excludes has −∞, and 0 · −∞ is NaN
             mean = float(weights @ np.maximum(self._shifted, np.float32(-1e4))) / total
-        return Chances(float(self._highest) + math.log(total), math.log(total) - mean)
+        return float(self._highest) + math.log(total), math.log(total) - mean
 
     def _weigh(self, logits: Logits, temperature: np.float32) -> Logits:
         """Compute the probability of each token over that of the likeliest; the exponents stay in `_shifted`."""

@@ -76,8 +76,8 @@ def main(connection: Connection, log: str) -> None:
             llama.threads,
             llama.shares,
             llama.vocabulary_size,
-            llama.special_text(llama.bos_id),
-            llama.special_text(llama.eos_id),
+            llama.text(llama.bos_id),
+            llama.text(llama.eos_id),
         )
     )
     Worker(connection, outbox, llama, options).run()

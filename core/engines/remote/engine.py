@@ -227,16 +227,10 @@ class RemoteSession:
         return tuple(self._prefetched.popleft() for _ in range(len(self._prefetched)))
 
     def write(
-        self,
-        body: Sequence[Part],
-        limit: int,
-        seed: int,
-        alternatives: int = 0,
-        position: int = 0,
-        entropy_from: int = 0,
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[WriteItem, None, None]:
         with self._call():
-            listed = max(alternatives, entropy_from)
+            listed = max(alternatives, entropy)
             request = CompletionRequest(limit, seed, self._sampling, listed, position=position)
             yield from self._write(body, request)
 

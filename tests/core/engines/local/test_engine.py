@@ -227,7 +227,7 @@ def test_alternatives_and_entropy_are_those_of_the_whole_vocabulary(session):
     assert token.entropy == pytest.approx(entropy, abs=1e-4)
     (token,) = (item for item in session.write([], 1, 1) if isinstance(item, Token))
     assert token.entropy is None, "nobody asked for it"
-    (token,) = (item for item in session.write([], 1, 1, entropy_from=20) if isinstance(item, Token))
+    (token,) = (item for item in session.write([], 1, 1, entropy=20) if isinstance(item, Token))
     assert token.entropy == pytest.approx(entropy, abs=1e-4)
     assert not token.alternatives, "nobody reads them"
 
