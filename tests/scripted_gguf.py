@@ -75,10 +75,13 @@ def with_tokens(tokenizer: Mapping[str, Any], tokens: Sequence[str], kind: int =
     }
 
 
-def write_scripted(path: Path, tokenizer: Mapping[str, Any], template: str, texts: Sequence[str] = ()) -> Path:
+def write_scripted(
+    path: Path, tokenizer: Mapping[str, Any], template: str, texts: Sequence[str] = (), spread: float = 0.0
+) -> Path:
     """Write a model that says `texts` after the first of them, each in tokens that occur once, and then ends.
 
-    A text that is one token of the vocabulary may be a control token.
+    A text that is one token of the vocabulary may be a control token. `spread`: the standard deviation of the logits of
+    a model that says anything instead.
     """
     vocabulary = tokenizer["tokenizer.ggml.tokens"]
     values: dict[str, Any] = {
@@ -105,9 +108,12 @@ def write_scripted(path: Path, tokenizer: Mapping[str, Any], template: str, text
     start = len(data) - sum(-(-tensor.bytes // 32) * 32 for tensor in tensors)
     path.write_bytes(data)
     chain = _chain(path, texts) if texts else []
-    embedding = np.random.default_rng(0).standard_normal((len(vocabulary), WIDTH), dtype=np.float32)
+    random = np.random.default_rng(0)
+    embedding = random.standard_normal((len(vocabulary), WIDTH), dtype=np.float32)
     embedding /= np.sqrt((embedding**2).mean(axis=1, keepdims=True))
     output = np.zeros_like(embedding)
+    if spread:
+        output += random.standard_normal(output.shape, dtype=np.float32) * np.float32(spread / WIDTH**0.5)
     for one, following in pairwise(chain):
         output[following] += embedding[one]
     norms = np.ones(3 * WIDTH, dtype=np.float32)

@@ -61,8 +61,8 @@ class Token(NamedTuple):
     rejected_drafts: int = 0
     """Drafts from this position on that were rejected, because the first of them was not this token."""
     entropy: float | None = None
-    """Of the whole vocabulary at its position, before sampling filters, in nats; None unless alternatives were asked
-    for and the engine sees all probabilities."""
+    """Of the whole vocabulary at its position, before sampling filters, in nats; None unless it or alternatives were
+    asked for, and the engine sees all probabilities."""
     held: bool = False
     """Its text comes with a later token: a server told that of several at once. Else a token without data has none."""
 
@@ -296,7 +296,7 @@ class Session(Protocol):
         ...
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[WriteItem, None, None]:
         """Read the body, then write at most `limit` tokens after it.
 
@@ -305,8 +305,9 @@ class Session(Protocol):
         not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
         (`number_at`). So the same body, seed, position and sampling give the same tokens on the same engine,
         alone in its batch, up to near-ties; docs/architecture.md says what repeats exactly.
-        `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
-        Raises ContextFull, EngineLost, EngineRefused.
+        `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position. `entropy`
+        asks for the entropy: an engine that does not see all probabilities lists so many of the likeliest tokens, from
+        which it can be estimated. Raises ContextFull, EngineLost, EngineRefused.
         """
         ...
 

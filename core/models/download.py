@@ -280,7 +280,10 @@ class Downloader:
                 if wait <= LONGEST_POLITE_WAIT:
                     return max(wait, 0.01), f"the server asks to wait (HTTP {answer.status_code})"
             start = self._start_of(answer, file, offset)
-            with manifest.part(file).open("r+b" if manifest.part(file).exists() else "wb") as part:
+            manifest.part(file).touch()
+            with manifest.part(file).open("r+b") as part:
+                if part.seek(0, os.SEEK_END) != offset:
+                    raise _written_by_another(file)
                 part.seek(start)
                 part.truncate()
                 meter.set_back(offset - start)
@@ -289,6 +292,8 @@ class Downloader:
                     if part.tell() + len(piece) > file.bytes:
                         raise _changed(file)
                     part.write(piece)
+                    if os.fstat(part.fileno()).st_size > part.tell():
+                        raise _written_by_another(file)
                     yield meter.advance(len(piece))
         return 0.0, "" if manifest.bytes_of(file) >= file.bytes else "the connection was cut"
 
@@ -368,6 +373,13 @@ def _check_hashes(manifest: DownloadManifest) -> Steps:
 def _changed(file: RemoteFile) -> DownloadError:
     return DownloadError(
         f"{file.name} on the server is not the file that was listed.", "List the files again, and download it again."
+    )
+
+
+def _written_by_another(file: RemoteFile) -> DownloadError:
+    """What both wrote is right, and nothing that the other one wrote has been cut off."""
+    return DownloadError(
+        f"Another program is downloading {file.name}.", "Wait until it is there, or stop the other one."
     )
 
 

@@ -107,7 +107,7 @@ class Driver:
         self.settings = settings
         self.interruptions = interruptions
         self.text = Text(tags, written, settings.boundary)
-        self.stream = WriteStream(sessions, self.text, settings)
+        self.stream = WriteStream(sessions, self.text, settings, policy.needs.entropy_alone)
         self._counters = dict(policy.counters)
         self._asked = policy.default_writer
         """The model that works now, or worked last."""

@@ -50,6 +50,8 @@ class Needs:
     """Number of likeliest tokens that it reads at each position of the default writer."""
     alternatives_in_takeovers: int = 0
     """The same, of the other model's tokens."""
+    entropy_alone: bool = False
+    """It reads nothing of them but their entropy, which a model on this machine gives without listing them."""
     judge: bool = False
     """A large model that answers a question with probabilities."""
     judge_small: bool = False

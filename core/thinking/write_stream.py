@@ -37,10 +37,14 @@ never end."""
 class WriteStream:
     """Lets the sessions write into one text, one at a time, on one clock."""
 
-    def __init__(self, sessions: Mapping[Author, Session], text: Text, settings: RunSettings) -> None:
+    def __init__(
+        self, sessions: Mapping[Author, Session], text: Text, settings: RunSettings, entropy_alone: bool = False
+    ) -> None:
+        """`entropy_alone`: see `Needs`."""
         self.sessions = sessions
         self.text = text
         self.settings = settings
+        self._entropy_alone = entropy_alone
         self.stop: Stop | None = None
         """Why the last write ended; None if it was closed from outside."""
         self.decoded = 0
@@ -67,12 +71,14 @@ class WriteStream:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
         yield events.WriteStarted(self.now(), author, reason, self.text.position)
+        entropy, alternatives = (alternatives, 0) if self._entropy_alone else (0, alternatives)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.remaining),
             seed=stream_of(self.settings.seed, author.value, self.text.discards),
             position=self.text.kept,
             alternatives=max(self.settings.alternatives, alternatives),
+            entropy=entropy,
         )
         with closing(items):
             for item in items:

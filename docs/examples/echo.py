@@ -37,7 +37,7 @@ class EchoSession:
         """The card says that it does nothing."""
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[WriteItem, None, None]:
         yield self.read(body)
         for number, word in enumerate(self._words[len(body) :]):

@@ -7,10 +7,11 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "measurements.md"
 HEAD = ("| | what | goal | measured |", "|---|---|---|---|")
+Figure = TypeVar("Figure")
 
 
 class Row(NamedTuple):
@@ -24,11 +25,11 @@ class Row(NamedTuple):
     """None: it has no goal, or was not measured."""
 
 
-def in_turn(ways: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, list[float]]:
+def in_turn(ways: Mapping[str, Callable[[], Figure]], rounds: int = 5) -> dict[str, list[Figure]]:
     """Each way once uncounted, then `rounds` times in turn; what each returned, by name."""
     for way in ways.values():
         way()
-    figures: dict[str, list[float]] = {name: [] for name in ways}
+    figures: dict[str, list[Figure]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             figures[name].append(way())
@@ -55,7 +56,7 @@ def at_least(figure: str, what: str, goal: float, values: Sequence[float], more:
 def at_most(figure: str, what: str, goal: float, values: Sequence[float], more: str = "", unit: str = "") -> Row:
     """A row whose median is to stay below a goal."""
     unit_words = f" {unit}" if unit else ""
-    digits = 0 if unit == "ms" else 2
+    digits = 0 if unit == "ms" and goal >= 10 else 2
     is_met = statistics.median(values) <= goal
     return Row(figure, what, f"≤ {goal:g}{unit_words}", spread(values, unit, digits) + more, is_met)
 

@@ -144,8 +144,9 @@ class ScriptedSession:
             self._read(body, along=True)
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[WriteItem, None, None]:
+        alternatives = max(alternatives, entropy)  # as a server, which does not see all probabilities
         handoff = self._read(body, limit=limit, seed=seed, alternatives=alternatives, position=position)
         for progress in self.engine.prefill():
             yield progress

@@ -14,7 +14,7 @@ from dataclasses import replace
 from baton_reasoning.core.engines.base import Continuation, End, Stop, Token
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.llama import LoadError
-from baton_reasoning.core.engines.local.scheduler import Scheduler
+from baton_reasoning.core.engines.local.scheduler import DueReply, Scheduler
 
 READER = -1
 """The session that prefills the texts."""
@@ -130,7 +130,7 @@ class BranchWriter:
             scheduler.open(branch.request, ())
             scheduler.begin(branch._replace(session=branch.request, runs=[tuple(text)]))
 
-    def _collect(self, reply: messages.Reply) -> None:
+    def _collect(self, reply: DueReply) -> None:
         """Take in what the scheduler replies: a branch is told when it has ended."""
         branch, item = reply
         assert not isinstance(item, messages.Failed), "each branch has as much context as it needs"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from baton_reasoning.core.engines.local.llama import Llama, Logits
+from baton_reasoning.core.engines.local.llama import Llama
+from baton_reasoning.core.engines.local.sampling import Logits
 
 SNAPSHOTS = 4
 """Of a sequence whose memory cannot be truncated."""

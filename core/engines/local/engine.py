@@ -122,11 +122,12 @@ class LocalEngine:
             self._reloading.release()
 
     def _reload(self, lost: EngineLost, on_progress: Callable[[float], object]) -> None:
-        if self._is_closed or self.process.has_other_files or not self.restarts.allows_restart():
+        # Each way to load it is lighter than the one before, so that they need no other bound.
+        lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory and self._loader.has_lighter
+        if self._is_closed or self.process.has_other_files or not (lighter or self.restarts.allows_restart()):
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
         self.process.close()
         try:
-            lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory
             self.process = self._loader.load(on_progress, lighter=lighter)
         except Cancelled:
             self.restarts.succeeded()  # it did not fail: the next request may try it again
@@ -201,11 +202,16 @@ class LocalSession:
         """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[base.WriteItem, None, None]:
         written: list[int] = []
         request = self._request(body)._replace(
-            limit=limit, sampling=self._sampling, seed=seed, position=position, alternatives=alternatives
+            limit=limit,
+            sampling=self._sampling,
+            seed=seed,
+            position=position,
+            alternatives=alternatives,
+            wants_entropy=entropy > 0,
         )
         if self._drafter:
             drafted = DraftedWrite(body, written, self._sampling, seed, position)
@@ -399,12 +405,7 @@ class LocalSession:
             self._refuse_if_cancelled()
             if self._process is not self._engine.process:
                 self._open()
-            try:
-                yield from self._replies(request(arrived))
-            except GeneratorExit:
-                if arrived:
-                    self._engine.restarts.succeeded()
-                raise
+            yield from self._replies(request(arrived))
             self._engine.restarts.succeeded()
 
         try:
@@ -420,6 +421,9 @@ class LocalSession:
             try:
                 while True:
                     match sent.next_reply(stop_at):
+                        case base.Token() | base.Continuation() as item:
+                            self._engine.restarts.succeeded()
+                            yield item
                         case base.Handoff() as handoff:
                             yield handoff._replace(passing=base.Passing.TEXT if is_text else base.Passing.IDS)
                         case messages.DraftsWanted() as wanted if self._drafter:
@@ -435,9 +439,9 @@ class LocalSession:
                             process.tell(cancel)
                         case messages.Failed(context_full, reason):
                             raise self._failure(context_full, reason)
-                        case item:
-                            assert not isinstance(item, messages.DraftsWanted | messages.Tokenized)
-                            yield item
+                        case other:
+                            assert not isinstance(other, messages.DraftsWanted | messages.Tokenized)
+                            yield other
             finally:
                 process.tell(messages.Cancel(sent.number))
 

@@ -16,16 +16,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.engines.local.sampling import NONE, Ids, Logits, Sampler, largest
 from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
 from baton_reasoning.core.models.devices import gpu_names, registry
-from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
-
-Logits = npt.NDArray[np.float32]
+from baton_reasoning.core.models.options import LoadOptions, Switch
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 
@@ -35,8 +33,6 @@ measurement."""
 CHUNK_SECONDS = 0.3
 """How long a chunk may take on a device whose decodes cannot be aborted: Stop waits for its end."""
 _TRIAL = 16
-GROUP = 64
-"""Size of the groups whose maxima tell `largest` what to sort."""
 _LOG_CALLBACKS: list[Any] = []
 """Kept alive: llama.cpp calls the last one also after its model is gone."""
 
@@ -108,10 +104,13 @@ class Llama(Tokenizer):
         self.model = self._load(options, on_progress)
         super().__init__(ll.llama_model_get_vocab(self.model), options.space_prefix)
         self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
+        self.sampler = Sampler(self.vocabulary_size)
         self.bos_id: int = ll.llama_vocab_bos(self.vocab)
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self._make_context(load)
+        self.returns_early = False
+        """Whether a decode returns while its device still computes; the logits wait for it."""
         self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
         """Tokens per decode of a prefill."""
         self.shares = shares_of(self._log, gpu_names())
@@ -205,8 +204,10 @@ class Llama(Tokenizer):
         for _ in range(2):
             began = time.perf_counter()
             self.decode(entries)
+            returned = time.perf_counter() - began
             ll.llama_synchronize(self.context)
             seconds = time.perf_counter() - began
+            self.returns_early = returned < seconds / 2
             self.truncate(0, 0)
         return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
@@ -246,7 +247,8 @@ class Llama(Tokenizer):
         """Return the bytes of a token; for a control token, bytes that no text contains."""
         return b"\xff%d\xff" % token if ll.llama_vocab_is_control(self.vocab, token) else self.piece(token)
 
-    def special_text(self, token: int) -> str:
+    def text(self, token: int) -> str:
+        """Return the text of a token; empty if it is none (−1)."""
         return self.piece(token).decode(errors="replace") if token >= 0 else ""
 
     # Memory ------------------------------------------------------------------------------------------------------
@@ -303,32 +305,7 @@ class Llama(Tokenizer):
         pointer = ll.llama_get_logits_ith(self.context, entry)
         return np.ctypeslib.as_array(pointer, (self.vocabulary_size,))
 
-    # Sampling ----------------------------------------------------------------------------------------------------
-
-    def sample(self, logits: Logits, sampling: Sampling, number: int) -> int:
-        """Sample a token by this random number; at a temperature of 0 the likeliest.
-
-        The filters are in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p. The
-        temperature changes no order, so top-k may come first, which leaves less to do.
-        """
-        candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-        candidates["id"] = np.arange(len(logits), dtype=np.int32)
-        candidates["logit"] = logits
-        data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
-        array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-        params = ll.llama_sampler_chain_default_params()
-        params.no_perf = True
-        chain = ll.llama_sampler_chain_init(params)
-        if sampling.top_k > 0:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_k(sampling.top_k))
-        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_temp(sampling.temperature))
-        if sampling.top_p < 1:
-            ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_top_p(sampling.top_p, 1))
-        ll.llama_sampler_chain_add(chain, ll.llama_sampler_init_dist(number))
-        ll.llama_sampler_apply(chain, ctypes.byref(array))
-        ll.llama_sampler_free(chain)
-        token: int = array.data[array.selected].id
-        return token
+    # What comes next ---------------------------------------------------------------------------------------------
 
     def stop_after(self, token: int, remaining: int, cached: int) -> Stop | None:
         """Tell why a text ends with this token, if it does: it is an end token (eos, eot, eom), no token `remaining`
@@ -339,40 +316,17 @@ class Llama(Tokenizer):
             return Stop.LIMIT
         return Stop.CONTEXT_FULL if cached + 1 >= self.context_length else None
 
-    def likeliest(self, logits: Logits, count: int, chosen: int) -> tuple[float, tuple[Alternative, ...]]:
-        """Return the log-probability of the chosen token and the `count` likeliest, in nats, before any filter."""
-        highest = float(logits.max())
-        total = highest + float(np.log(np.exp(logits - highest).sum()))
-        others = tuple(
-            Alternative(id, self.piece(id).decode(errors="replace"), float(logits[id]) - total)
-            for id in (largest(logits, count) if count else ())
-        )
-        return float(logits[chosen]) - total, others
+    def likelihood(
+        self, logits: Logits, chosen: int, count: int, likeliest: Ids = NONE
+    ) -> tuple[float, tuple[Alternative, ...], float]:
+        """Return the log-probability of the chosen token, the `count` likeliest, and the entropy, before any filter.
 
-    @staticmethod
-    def entropy(logits: Logits) -> float:
-        """Return the entropy of the next token over the whole vocabulary, in nats, before any filter."""
-        shifted = np.maximum(logits - logits.max(), -1e4)  # a token that the model excludes has −∞, and 0 · −∞ is NaN
-        weights = np.exp(shifted)
-        total = float(weights.sum())
-        return float(np.log(total)) - float(weights @ shifted) / total
-
-
-def largest(values: Logits, count: int) -> list[int]:
-    """Find the indices of the `count` largest values, the largest first.
-
-    Sorting a whole vocabulary would take milliseconds. If `count` groups have a maximum of at least b, so many values
-    are at least b: only those are sorted. 0.06 ms for 49,152 values.
-    """
-    groups = len(values) // GROUP
-    if groups > count:
-        maxima = values[: groups * GROUP].reshape(GROUP, groups).max(axis=0)
-        bound = np.partition(maxima, -count)[-count]
-    else:
-        bound = np.partition(values, -count)[-count]
-    near = np.flatnonzero(values >= bound)
-    ordered: list[int] = near[np.argsort(values[near])[::-1][:count]].tolist()
-    return ordered
+        `likeliest`: as many of them as are known already, the likeliest first.
+        """
+        log_total, entropy = self.sampler.chances(logits)
+        others = (likeliest[:count] if count <= len(likeliest) else largest(logits, count)).tolist()
+        alternatives = (Alternative(id, self.text(id), float(logits[id]) - log_total) for id in others)
+        return float(logits[chosen]) - log_total, tuple(alternatives), entropy
 
 
 def chunk_for(tokens_a_second: float, batch: int) -> int:

@@ -47,6 +47,7 @@ class Read(NamedTuple):
     Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (`number_at`).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
+    `wants_entropy`: of each token that is written; alternatives bring it, too.
     `exact`: of what other sessions left in the KV cache, reuse only what this one would decode in the same batches.
     """
 
@@ -58,6 +59,7 @@ class Read(NamedTuple):
     seed: int = 0
     position: int = 0
     alternatives: int = 0
+    wants_entropy: bool = False
     question: str = ""
     choices: tuple[str, ...] = ()
     score_from: int | None = None

@@ -57,13 +57,18 @@ class ModelLoader:
         """How the model was loaded last."""
         return self._attempts[self._loaded]
 
+    @property
+    def has_lighter(self) -> bool:
+        """Whether there is a lighter way than the one in which the model was loaded last."""
+        return self._loaded + 1 < len(self._attempts)
+
     def load(self, on_progress: Callable[[float], object], *, lighter: bool = False) -> ModelProcess:
         """Load the model as it was loaded last, or else lighter; `lighter`: it ran out of memory that way.
 
         Each attempt has a process of its own, which has ended before the next begins: nothing of a failed attempt stays
         in a device's memory. Raises OutOfMemory or another EngineError after the lightest one.
         """
-        first = min(self._loaded + lighter, len(self._attempts) - 1)
+        first = self._loaded + (lighter and self.has_lighter)
         for index, attempt in enumerate(self._attempts[first:], first):
             try:
                 process = ModelProcess(replace(self._options, load=attempt.options), on_progress)

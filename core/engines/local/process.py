@@ -291,7 +291,7 @@ class ModelProcess:
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
-        code = self._process.exitcode or 0
+        code = _exit_code(self._process)
         line = self._last_line()
         is_out_of_memory = False
         if self.has_other_files:  # why it is not started again
@@ -318,6 +318,18 @@ class ModelProcess:
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
         memory = [line for line in lines if speaks_of_memory(line)]
         return (memory or errors or lines or [""])[-1].strip().rstrip(".")[:300]
+
+
+def _exit_code(process: multiprocessing.process.BaseProcess) -> int:
+    """Return the exit code of a process that has ended.
+
+    The system tells it once. If that was to another thread that waits for the process, too, it is about to be known.
+    """
+    for _ in range(100):
+        if (code := process.exitcode) is not None:
+            return code
+        time.sleep(0.01)
+    return 0
 
 
 def _was_killed(code: int, line: str) -> bool:
@@ -410,8 +422,7 @@ def _state(path: Path) -> tuple[int, ...]:
 class RestartPolicy:
     """One restart between two successes, and at most `MOST_RESTARTS` in `RESTART_SECONDS`; else the process is lost.
 
-    A success is a request that ended by itself, or that the caller closed after its first token: a takeover always
-    ends that way.
+    A success is a token, a branch that has ended, or a request that ended by itself.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

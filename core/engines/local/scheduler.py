@@ -10,6 +10,7 @@ import codecs
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -29,10 +30,13 @@ from baton_reasoning.core.engines.body import OwnTag
 from baton_reasoning.core.engines.control_tokens import text_ids
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache
-from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
+from baton_reasoning.core.engines.local.sampling import Ids, Logits
 
 SCORED_AT_ONCE = 128
 """Tokens scored by one decode: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
+DueReply = tuple[int, messages.ReplyItem | Callable[[], Token]]
+"""A reply, of which alternatives and entropy are computed when it is sent, before the logits are overwritten."""
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
@@ -73,7 +77,7 @@ class Task:
 class Scheduler:
     """Turns requests into batches and replies. Only `halt` may be called from another thread."""
 
-    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[messages.Reply], None]) -> None:
+    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[DueReply], None]) -> None:
         self.llama = llama
         self.options = options
         self.reply = reply
@@ -120,9 +124,11 @@ class Scheduler:
         self.waiting.append(task)
 
     def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:
-        """Return the token ids before each branch, the prompt included."""
+        """Return the token ids before each branch, the prompt included; branches of one place share them."""
         prompt = self.sequences[request.session].prompt
-        return [[*prompt, *self._ids(branch.runs)] for branch in request.branches]
+        runs = {id(branch.runs): branch.runs for branch in request.branches}
+        texts = {key: [*prompt, *self._ids(each)] for key, each in runs.items()}
+        return [texts[id(branch.runs)] for branch in request.branches]
 
     def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
@@ -358,7 +364,7 @@ class Scheduler:
         for index, logits in rows:
             if index < len(task.target):
                 id = task.target[index]
-                logprob, others = self.llama.likeliest(logits, task.request.alternatives, id)
+                logprob, others, _ = self.llama.likelihood(logits, id, task.request.alternatives)
                 tokens.append(ScoredToken(id, task.decoder.decode(self.llama.piece(id)), logprob, others))
                 task.score_from = index + 1
         if tokens:
@@ -398,7 +404,7 @@ class Scheduler:
         number = number_at(request.seed, request.position + task.written)
         logits = sequence.logits if entry is None else llama.logits(entry)
         assert logits is not None
-        token = llama.sample(logits, request.sampling, number)
+        token, likeliest = llama.sampler.sample(logits, request.sampling, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
@@ -406,16 +412,22 @@ class Scheduler:
             return None
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
-        if request.alternatives:
-            logprob, others = llama.likeliest(logits, request.alternatives, token)
-            item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
-        self.reply((request.request, item))
+        if request.alternatives or request.wants_entropy:
+            row = logits.copy() if llama.returns_early else logits  # it is overwritten before the reply is sent
+            self.reply((request.request, partial(self._weighed, item, row, request.alternatives, likeliest)))
+        else:
+            self.reply((request.request, item))
         sequence.logits = None
         task.written += 1
         task.pending = [token]
         if stop:
             self._finish(task, End(stop))
         return token
+
+    def _weighed(self, token: Token, logits: Logits, alternatives: int, likeliest: Ids) -> Token:
+        assert token.id is not None
+        logprob, others, entropy = self.llama.likelihood(logits, token.id, alternatives, likeliest)
+        return token._replace(logprob=logprob, alternatives=others, entropy=entropy)
 
     def _judged(self, choices: tuple[str, ...], logits: Logits | None) -> Judgement:
         """Weigh the choices by their probability to come next, with or without a blank before them."""

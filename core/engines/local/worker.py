@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.control_tokens import PromptPiece, prompt_ids
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
-from baton_reasoning.core.engines.local.scheduler import Scheduler
+from baton_reasoning.core.engines.local.scheduler import DueReply, Scheduler
 
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STEP = 300.0
@@ -76,8 +76,8 @@ def main(connection: Connection, log: str) -> None:
             llama.threads,
             llama.shares,
             llama.vocabulary_size,
-            llama.special_text(llama.bos_id),
-            llama.special_text(llama.eos_id),
+            llama.text(llama.bos_id),
+            llama.text(llama.eos_id),
         )
     )
     Worker(connection, outbox, llama, options).run()
@@ -90,7 +90,7 @@ class Worker:
         self.connection = connection
         self.outbox = outbox
         self.llama = llama
-        self.replies: list[messages.Reply] = []
+        self.replies: list[DueReply] = []
         self.scheduler = Scheduler(llama, options, self.replies.append)
         self.branches: dict[int, BranchWriter] = {}
         """By session."""
@@ -100,22 +100,28 @@ class Worker:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
         while True:
             if self.scheduler.idle and not any(writer.is_busy for writer in self.branches.values()):
+                self._send()
                 self._handle(self.inbox.get())
             self._receive()
             turns = self.scheduler.next_turns()
-            self._send()  # what is known before the decode does not wait for it
+            if not (turns and self.llama.returns_early):
+                self._send()  # what is known before the decode does not wait for it
             self.outbox.step_began = time.monotonic()
             if turns:
-                self.scheduler.decode(turns, self._receive)
+                self.scheduler.decode(turns, self._meanwhile)
             for writer in list(self.branches.values()):
                 writer.step()
             self.outbox.step_began = None
-            self._send()
+
+    def _meanwhile(self) -> None:
+        """Send and receive once a decode has returned, before its logits are asked for."""
+        self._send()
+        self._receive()
 
     def _send(self) -> None:
         """Send one message for all tokens of a decode."""
         if self.replies:
-            self.outbox.send(self.replies)
+            self.outbox.send([(number, item() if callable(item) else item) for number, item in self.replies])
             self.replies.clear()
 
     def _listen(self) -> None:

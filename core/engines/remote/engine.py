@@ -227,10 +227,11 @@ class RemoteSession:
         return tuple(self._prefetched.popleft() for _ in range(len(self._prefetched)))
 
     def write(
-        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[WriteItem, None, None]:
         with self._call():
-            request = CompletionRequest(limit, seed, self._sampling, alternatives, position=position)
+            listed = max(alternatives, entropy)
+            request = CompletionRequest(limit, seed, self._sampling, listed, position=position)
             yield from self._write(body, request)
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:

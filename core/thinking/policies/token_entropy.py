@@ -27,7 +27,7 @@ class TokenEntropy(Policy):
     name = "token-entropy"
     title = "Token entropy"
     summary = "The large model writes each token of which the small one is unsure."
-    needs = Needs(alternatives=20, alternatives_in_takeovers=20)
+    needs = Needs(alternatives=20, alternatives_in_takeovers=20, entropy_alone=True)
     reasons = (TOKEN_ENTROPY,)
     in_answer = True
     hands_back_empty = False

@@ -301,6 +301,29 @@ def test_a_new_program_goes_on_where_the_last_one_crashed(hub, order, downloader
     assert hub.file_requests()[-1].range == f"bytes={there}-"
 
 
+@pytest.mark.parametrize("has_asked", [False, True], ids=["is ahead", "was ahead"])
+def test_of_two_programs_that_download_a_file_one_says_so_and_the_other_ends(order, downloader, monkeypatch, has_asked):
+    first, start_of = downloader.download(order), Downloader._start_of
+
+    def grown(*arguments):
+        """The first program writes on while the server answers the second."""
+        monkeypatch.undo()
+        next(first)
+        return start_of(*arguments)
+
+    next(first)
+    with closing(Downloader()) as other:
+        second = other.download(order)
+        if has_asked:
+            monkeypatch.setattr(Downloader, "_start_of", grown)
+        else:
+            next(second)
+        with pytest.raises(DownloadError, match="Another program is downloading"):
+            next(second if has_asked else first)
+        list(first if has_asked else second)
+    assert order.model.read_bytes() == CONTENT
+
+
 def test_wrong_bytes_are_refused_and_thrown_away_also_those_damaged_on_the_disk(hub, order, downloader):
     hub.files[REPOSITORY][FILE] = CONTENT[:-1] + b"x"
     with pytest.raises(DownloadError, match="SHA-256 is wrong"):

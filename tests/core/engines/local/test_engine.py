@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
 
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,10 +16,12 @@ from baton_reasoning.core.demo_pair import SMALL_MODEL, DemoProblem, held_out_pr
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, Message, Passing, PrefillProgress, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.engines.local.llama import CHUNK, Llama
+from baton_reasoning.core.engines.local.llama import CHUNK
 from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.errors import ContextFull, EngineRefused, ModelFileError
 from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Sampling, Switch, TagSource
+from baton_reasoning.core.run import RunSettings, ask, run
+from baton_reasoning.core.thinking.events import TokenWritten
 from tests.bench.generated import f32_copy
 from tests.core.engines.local.conftest import GREEDY, QUESTION, check_cache, handoff, ids, text_body, text_read, write
 
@@ -226,8 +227,19 @@ def test_alternatives_and_entropy_are_those_of_the_whole_vocabulary(session):
     assert token.entropy == pytest.approx(entropy, abs=1e-4)
     (token,) = (item for item in session.write([], 1, 1) if isinstance(item, Token))
     assert token.entropy is None, "nobody asked for it"
-    logits = np.array([2.0, 2.0, -np.inf], dtype=np.float32)
-    assert Llama.entropy(logits) == pytest.approx(math.log(2)), "a token that is excluded adds nothing"
+    (token,) = (item for item in session.write([], 1, 1, entropy=20) if isinstance(item, Token))
+    assert token.entropy == pytest.approx(entropy, abs=1e-4)
+    assert not token.alternatives, "nobody reads them"
+
+
+def test_a_policy_that_reads_the_entropy_alone_has_no_alternatives_listed(demo_pair):
+    settings = RunSettings(policy="token-entropy", max_tokens=40)
+    asked = ask(DemoProblem(60_836).question, settings)
+    written = [event for event in run(demo_pair, asked, settings) if isinstance(event, TokenWritten)]
+    assert written
+    assert all(token.entropy is not None and not token.alternatives for token in written)
+    recorded = run(demo_pair, asked, settings.model_copy(update={"alternatives": 2}))
+    assert all(len(event.alternatives) == 2 for event in recorded if isinstance(event, TokenWritten))
 
 
 def test_a_judge_gives_digits_the_shares_that_the_model_gives_them_and_leaves_no_trace(session, small_engine):

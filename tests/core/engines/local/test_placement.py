@@ -205,16 +205,6 @@ def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed, chu
     assert chunk_for(speed, batch=512) == chunk
 
 
-@given(st.integers(1, 60), st.integers(0, 5_000), st.integers(1, 40), st.integers(0, 99))
-def test_the_largest_are_found_without_sorting_all(count, more, kinds, seed):
-    """Also where many are equal or infinitely small."""
-    drawn = np.random.default_rng(seed).integers(0, kinds, count + more)
-    values = np.where(drawn, drawn, -np.inf).astype(np.float32)
-    found = llama_module.largest(values, count)
-    assert len(set(found)) == count
-    assert values[found].tolist() == np.sort(values)[::-1][:count].tolist()
-
-
 # The number of threads -----------------------------------------------------------------------------------------------
 
 HYPER_THREADS = [[0, 4], [1, 5], [2, 6], [3, 7]]

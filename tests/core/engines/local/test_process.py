@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from io import BytesIO
+from itertools import groupby
 from multiprocessing import reduction
 from pathlib import Path
-from unittest.mock import MagicMock, Mock
+from unittest.mock import MagicMock, Mock, PropertyMock
 
 import psutil
 import pytest
@@ -23,12 +24,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
-from baton_reasoning.core.engines.base import End, Judgement, Message, Session, Stop, Token, WriteItem
+from baton_reasoning.core.engines.base import (
+    Branch,
+    Continuation,
+    End,
+    Judgement,
+    Message,
+    Session,
+    Stop,
+    Token,
+    WriteItem,
+)
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import engine as local_engine
 from baton_reasoning.core.engines.local import messages, placement, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
+from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
@@ -147,24 +159,60 @@ def test_a_death_loses_none_of_the_texts_under_way(monkeypatch):
     assert all(len(notices(items)) == 1 for items in texts)
 
 
-def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine, monkeypatch):
-    session, killed, receive = engine.open(QUESTION, GREEDY), set[int | None](), messages.receive
+def killing(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, deaths: int, *, before: bool) -> set[int | None]:
+    """Kill so many processes over their first token or continuation, in the thread that reads it, so that no text is
+    over then; `before`: it is lost. Returns those that were killed."""
+    killed, receive = set[int | None](), messages.receive
 
     def receive_and_kill(connection):
-        """Kill each process over its first token, in the thread that reads it: no text is over then."""
         message = receive(connection)
-        has_tokens = isinstance(message, list) and any(isinstance(item, Token) for _, item in message)
-        if has_tokens and engine.process.pid not in killed:
+        has_text = isinstance(message, list) and any(isinstance(item, Token | Continuation) for _, item in message)
+        if has_text and len(killed) < deaths and engine.process.pid not in killed:
             killed.add(engine.process.pid)
             kill(engine)
+            if before:
+                raise EOFError
         return message
 
     monkeypatch.setattr(messages, "receive", receive_and_kill)
+    return killed
+
+
+def test_a_process_that_dies_again_at_once_is_an_error_in_words(engine, monkeypatch):
+    session, killed = engine.open(QUESTION, GREEDY), killing(engine, monkeypatch, deaths=9, before=True)
     with pytest.raises(EngineLost, match="killed from outside") as lost:
         list(session.write([], LONG, 1))
-    assert len(killed) > 1
+    assert len(killed) == 2
     assert "Load the model again" in lost.value.advice
     assert engine.is_lost
+
+
+def test_memory_that_runs_out_again_and_again_in_one_request_tries_every_lighter_way(monkeypatch):
+    monkeypatch.setattr(placement, "first_layers", lambda *_: 32)
+    monkeypatch.setattr(ModelProcess, "_last_line", lambda _: "CUDA error: out of memory")
+    with closing(LocalEngine(SMALL_MODEL, OPTIONS)) as engine:
+        killed = killing(engine, monkeypatch, deaths=5, before=True)
+        items = list(engine.open(QUESTION, GREEDY).write([], 3, 1))
+        assert len(ids(items)) == 3
+        assert len(killed) == len(notices(items)) == 5
+        assert "with 0 of 32 layers" in notices(items)[-1]
+        assert (engine.loaded_as.gpu_layers, engine.loaded_as.batch) == (0, 128)
+
+
+def test_a_long_write_survives_a_crash_after_each_token(engine, monkeypatch):
+    undisturbed = ids(list(engine.open(QUESTION, GREEDY).write([], LONG, 1)))
+    killed = killing(engine, monkeypatch, deaths=3, before=False)
+    assert ids(list(engine.open(QUESTION, GREEDY).write([], LONG, 1))) == undisturbed
+    assert len(killed) == 3
+
+
+def test_branches_survive_a_crash_after_each_that_has_ended(engine, monkeypatch):
+    branches = [Branch([], seed, 6) for seed in range(100)]
+    killed = killing(engine, monkeypatch, deaths=3, before=False)
+    items = list(engine.open(QUESTION, Sampling()).write_branches(branches))
+    assert sorted(item.branch for item in items if isinstance(item, Continuation)) == list(range(100))
+    assert len(killed) == 3
+    assert len(notices(items)) > 1, "branches were left to write after more than one death"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -203,6 +251,15 @@ def test_each_system_says_in_its_own_way_how_a_process_ended(platform, code, lin
     dead.name, dead._process.exitcode = "m.gguf", code
     dead._closing.locked.return_value, dead._last_line.return_value = False, line
     assert f"The process of m.gguf {words}" in ModelProcess._cause_of_death(dead).message
+
+
+def test_a_death_of_which_another_thread_learns_first_has_its_exit_code():
+    """The system tells one of the threads that wait for a process, and the others of no such process."""
+    exit_codes = PropertyMock(side_effect=[None, None, 3])
+    dead = Mock(has_other_files=False, _was_silent=0.0, _process=type("Process", (), {"exitcode": exit_codes})())
+    dead.name = "m.gguf"
+    dead._closing.locked.return_value, dead._last_line.return_value = False, ""
+    assert "(exit code 3)" in ModelProcess._cause_of_death(dead).message
 
 
 @given(st.lists(st.tuples(st.sampled_from("restart success wait".split()), st.integers(1, 300)), max_size=40))
@@ -403,6 +460,42 @@ def test_a_decode_is_such_a_step(monkeypatch):
     assert all(began is not None for began in steps)
     assert len(steps) == 2
     assert at_work.outbox.step_began is None
+
+
+@pytest.mark.parametrize("returns_early", [False, True], ids=["on a CPU", "on a device"])
+def test_where_a_decode_returns_before_its_result_the_token_before_is_weighed_and_sent_meanwhile(
+    returns_early, monkeypatch
+):
+    happened, real = list[str](), Llama(WorkerOptions(str(SMALL_MODEL), OPTIONS), lambda _: None)
+    real.returns_early = returns_early
+
+    class Noted(MagicMock):
+        def send(self, replies):
+            happened.extend("send" for _, item in replies if isinstance(item, Token))
+            assert all(item.alternatives[0].id == item.id for _, item in replies if isinstance(item, Token))
+
+    def noted(name, function):
+        def call(*arguments):
+            happened.append(name)
+            return function(*arguments)
+
+        return call
+
+    for name in ("decode", "logits", "likelihood"):
+        monkeypatch.setattr(real, name, noted(name, getattr(real, name)))
+    monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
+    working = worker.Worker(MagicMock(), Noted(), real, WorkerOptions(str(SMALL_MODEL), OPTIONS))
+    working.scheduler.open(1, (1, 2, 3))
+    working.scheduler.begin(messages.Read(1, 2, [()], limit=3, sampling=GREEDY, alternatives=2))
+    working.inbox = Mock()
+    working.inbox.empty.return_value, working.inbox.get.side_effect = True, KeyboardInterrupt  # once it is idle
+    with pytest.raises(KeyboardInterrupt):
+        working.run()
+    real.close_context()
+    a_token, waits = ["likelihood", "send"], ["decode", "logits"]
+    usual = (waits + a_token) * 3
+    overlapped = ["decode", "logits", "decode", *a_token, "logits", "decode", *a_token, "logits", *a_token]
+    assert [name for name, _ in groupby(happened)] == (overlapped if returns_early else usual)
 
 
 def test_a_process_is_not_silent_while_the_program_itself_was_stopped():

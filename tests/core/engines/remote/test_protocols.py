@@ -123,7 +123,7 @@ def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
                 with closing(engine.open(QUESTION, sampling)) as session:
                     assert session.prompt_tokens == 3
                     began = time.perf_counter()
-                    items = list(session.write([], 9, seed=1, alternatives=2))
+                    items = list(session.write([], 9, seed=1, alternatives=1, entropy=2))
                     elapsed = time.perf_counter() - began
         default, limitless = server.completions[-2:]
         rendered = [asked.body for asked in server.requests if RENDERED in str(asked.body.get("prompt"))]
@@ -137,6 +137,7 @@ def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
     assert all(asked["add_special_tokens"] for asked in rendered)
     assert bool(rendered) is (routes is SGLANG)
     assert default["prompt"] == [1, 2, 3]
+    assert default["logprobs"] == 2, "of which the entropy is estimated"
     assert (default["top_k"], default["top_p"], default["temperature"]) == (50, 0.95, 0.6)
     assert limitless["top_k"] == no_top_k, "its word for no limit"
 
