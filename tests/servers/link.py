@@ -44,10 +44,10 @@ class Link:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.drop()
+        for each in self._sockets:
+            each.close()  # which wakes a thread that waits for data on Windows, as the shutdown does elsewhere
         for thread in self._threads:
             thread.join()
-        for each in self._sockets:
-            each.close()
 
     def drop(self) -> None:
         """Close every connection, as a server does with idle ones."""

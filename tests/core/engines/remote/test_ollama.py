@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -423,4 +424,5 @@ def test_a_stream_that_fails_is_told_and_continued_after_its_last_token(ollama, 
 )
 def test_a_model_that_cannot_be_loaded_is_said_when_it_is_connected(ollama, answer, words):
     ollama.routes["/api/generate"] = answer
-    assert words in str(try_connection(ServerAddress(ollama.url), OPTIONS).problem)
+    patient = replace(OPTIONS, retry_policy=replace(OPTIONS.retry_policy, answer=60, first_token=60, between_tokens=60))
+    assert words in str(try_connection(ServerAddress(ollama.url), patient).problem)
