@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cues import Lexicon, english
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
@@ -42,7 +43,7 @@ class PolicySettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The models and capabilities that a policy cannot work without."""
+    """The models and abilities that a policy cannot work without."""
 
     small: bool = True
     large: bool = True
@@ -50,14 +51,19 @@ class Needs:
     """Number of likeliest tokens that it reads at each position of the default writer."""
     alternatives_in_takeovers: int = 0
     """The same, of the other model's tokens."""
-    judge: bool = False
-    """A large model that answers a question with probabilities."""
-    judge_small: bool = False
-    """A small model that does."""
-    scores: bool = False
-    """A large model that gives the log-probability of each token it reads."""
+    of_small: frozenset[Ability] = frozenset()
+    """What the small model must be able to do."""
+    of_large: frozenset[Ability] = frozenset()
     drafts: bool = False
     """A small model that can draft for the large one, or a large one on a server that drafts by itself."""
+
+    def abilities(self, default_writer: Author) -> Mapping[Author, frozenset[Ability]]:
+        """Return what each model must be able to do, alternatives included."""
+        needed = {Author.SMALL: self.of_small, Author.LARGE: self.of_large}
+        other = Author.LARGE if default_writer is Author.SMALL else Author.SMALL
+        for author, count in ((default_writer, self.alternatives), (other, self.alternatives_in_takeovers)):
+            needed[author] |= {Ability.ALTERNATIVES} if count else set()
+        return needed
 
     @property
     def writers(self) -> tuple[Author, ...]:

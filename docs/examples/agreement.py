@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 from baton_reasoning.core.thinking.requests import Measure, Program, Score, Step, TakeOver, Until
@@ -18,7 +19,7 @@ class Agreement(Policy):
     name = "agreement"
     title = "Agreement"
     summary = "The large model reads each step and rewrites those that it finds unlikely."
-    needs = Needs(scores=True)
+    needs = Needs(of_large=frozenset({Ability.SCORES}))
     reasons = (DISAGREEMENT,)
 
     class Settings(PolicySettings):

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
@@ -29,7 +30,7 @@ class Mentor(Policy):
     name = "mentor"
     title = "Mentor"
     summary = "Now and then both models try to go on, and the small one chooses the better attempt."
-    needs = Needs(judge_small=True)
+    needs = Needs(of_small=frozenset({Ability.JUDGEMENTS}))
     reasons = (MENTOR,)
 
     class Settings(PolicySettings):

@@ -11,6 +11,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
 from baton_reasoning.core.engines.control_tokens import PromptPiece
 from baton_reasoning.core.engines.local import messages
@@ -156,11 +157,14 @@ def card_of(
         quantisation=header.quantisation,
         parameters=header.parameters,
         thinking=overrides.thinking_tags(found.tags),
-        switches_thinking=found.is_switched,
-        returns_scores=True,
-        supports_truncation=options.supports_truncation,
-        writes_branches=True,
         overrides=overrides,
+    ).with_abilities(
+        {
+            Ability.SCORES: True,
+            Ability.BRANCHES: True,
+            Ability.TRUNCATION: options.supports_truncation,
+            Ability.THINKING_SWITCH: found.is_switched,
+        }
     )
 
 
@@ -198,7 +202,7 @@ class LocalSession:
         return items[-1] if items else base.Handoff(0, 0, 0.0)  # nothing, if it was cancelled
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
+        """Does nothing: on one machine it would slow the model that writes (see `Ability.PREFETCH`)."""
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0

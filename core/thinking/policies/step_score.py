@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, REPETITION, TakeoverReason
 from baton_reasoning.core.thinking.requests import Close, Judge, Measure, Program, Step, TakeOver, Until
@@ -36,7 +37,7 @@ class StepScore(Policy):
     name = "step-score"
     title = "Step score"
     summary = "The large model scores each step and rewrites those with a low score."
-    needs = Needs(judge=True)
+    needs = Needs(of_large=frozenset({Ability.JUDGEMENTS}))
     reasons = (SCORE,)
     hands_back_empty = False
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Passing, Session, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
@@ -261,7 +262,7 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
     """At a boundary the whole step, so that a lookahead gives it time to read."""
 
     def offered(text: str) -> list[str]:
-        large = ScriptedEngine(name="large", supports_prefetch=True)
+        large = ScriptedEngine(name="large").with_ability(Ability.PREFETCH)
         return [call.body for call in run(Never(), [text], large).large.calls]
 
     eight = "one two three four five six seven eight"

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import drafting, messages
@@ -113,7 +114,7 @@ def assert_as_a_fresh_one_says(engine: LocalEngine, session: LocalSession, *read
 
 
 def test_a_text_truncated_to_a_reading_reuses_it_and_one_truncated_further_is_read_anew(grown):
-    assert not grown.card.supports_truncation
+    assert Ability.TRUNCATION not in grown.card.abilities
     session = grown.open(ASKED, Sampling())
     session.read(body(grown, 3, 4, 5, 6))
     session.read(body(grown, 3, 4, 5, 6, 7, 8, 9))
@@ -442,7 +443,7 @@ def test_only_a_model_of_its_vocabulary_on_this_machine_whose_text_can_be_cut_dr
     changes: list[tuple[dict[str, Any], str]] = [
         ({"placement": None}, "both must be on this machine"),
         ({"vocabulary": "another"}, "their vocabularies differ"),
-        ({"supports_truncation": False}, "recurrent memory"),
+        ({"abilities": frozenset()}, "recurrent memory"),
         ({"placement": replace(small.placement, parallel=2)}, "parallel requests"),
     ]
     for change, words in changes:
