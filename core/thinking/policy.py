@@ -141,6 +141,9 @@ class Policy:
     hands_back_empty: bool = True
     """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
     as in most published code, and always where the large model ends a text in which no thinking is open."""
+    decides_after_takeover: bool = True
+    """Whether the boundary at which a takeover has ended counts as the end of a step; else the default writer first
+    writes a step of its own."""
     stops_repetition: bool = True
     """Whether the limit on repetition applies. Baselines and published programs have none."""
     counts: ClassVar[tuple[str, ...]] = ()
@@ -171,8 +174,8 @@ class Policy:
 
         It begins where the text stands: at its beginning, or where a person, a limit or an earlier run left it. What
         has to outlast that is in `text` or in `counters`. A program that decides `in_answer`, too, writes all of the
-        text. Any other ends where the thinking does, and needs no check: only a lookahead or a draft in which the
-        thinking was closed is still returned (`Written.closed`), since it may be replaced.
+        text. Any other ends where the thinking does, and needs no check: only what waits is still returned
+        (`Written.closed`), since it may be replaced.
         """
         return
         yield
