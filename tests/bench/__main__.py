@@ -28,6 +28,7 @@ MODULES = {
     "P9": "scoring",
     "P12": "prediction",
     "P13": "threads",
+    "P15": "handoff",
     "fit": "fit",
 }
 """What measures each figure: `rows(rounds)` of the module yields the lines of the table."""
