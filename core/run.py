@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import (
     Attach,
     Conversation,
@@ -152,44 +153,29 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
 
 
 def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
-    """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
+    """Return why a policy cannot work with these models: one is missing, or lacks an ability."""
     needs = policy.needs
     for author in needs.writers:
         if author not in cards:
             return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
     if needs.drafts and (error := _obstacle_to_drafts(policy, cards)):
         return error
-    other = Author.LARGE if policy.default_writer is Author.SMALL else Author.SMALL
-    for author, count in ((policy.default_writer, needs.alternatives), (other, needs.alternatives_in_takeovers)):
-        writer = cards.get(author)
-        if count and writer and (writer.drafting or not writer.returns_alternatives):
-            undrafted = ", or start its server without speculative decoding" if writer.drafting else ""
+    for author, needed in needs.abilities(policy.default_writer).items():
+        if (card := cards.get(author)) and (lacking := card.lacking(needed)):
+            undrafted = ", or start its server without speculative decoding" if card.drafting else ""
             return SettingsError(
-                f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",
+                f"{card.name} {lacking.lack}; the policy “{policy.title}” needs that.",
                 f"Choose another policy, or a {author.value} model on this machine{undrafted}.",
             )
-    judges = {Author.SMALL: needs.judge_small, Author.LARGE: needs.judge}
-    for author, is_judge in judges.items():
-        if is_judge and (judge := cards.get(author)) and not judge.returns_alternatives:
-            return SettingsError(
-                f"The policy “{policy.title}” needs probabilities, and {judge.name} gives none.",
-                f"Choose another policy, or another {author.value} model.",
-            )
-    large = cards.get(Author.LARGE)
-    if needs.scores and large and not large.returns_scores:
-        return SettingsError(
-            f"The policy “{policy.title}” needs the probabilities of a text, and {large.name} gives none.",
-            "Choose another policy, a large model on this machine, or a server with prompt log-probabilities (vLLM).",
-        )
     return None
 
 
 def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
     """Return why the thinking of these models cannot be turned off: one of them has no switch for it."""
     for card in cards:
-        if card.thinking and not card.switches_thinking:
+        if card.thinking and Ability.THINKING_SWITCH not in card.abilities:
             return SettingsError(
-                f"{card.name} always thinks: its chat template has no switch for that.",
+                f"{card.name} {Ability.THINKING_SWITCH.lack}.",
                 "Limit its thinking to a number of tokens instead.",
             )
     return None

@@ -24,7 +24,7 @@ from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
-from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import TakeOver, Until, Write
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
@@ -465,4 +465,4 @@ def wish_of(author: Author | None, settings: RunSettings) -> Wish | None:
     if author is None:
         return None
     is_default = author is POLICIES.of(settings.policy).default_writer
-    return Wish(Step() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))
+    return Wish(Write() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))

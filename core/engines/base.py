@@ -8,7 +8,7 @@ policies. A session's text is its own rendering of the conversation (template, t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -17,6 +17,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from baton_reasoning.core.engines.abilities import USUAL, Ability
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.usage import Count, Seconds
 from baton_reasoning.core.errors import EngineLost
@@ -202,7 +203,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model is and what its engine can do, as data: code reads capabilities here instead of guessing."""
+    """What a model is and what its engine can do, as data: code reads abilities here instead of guessing."""
 
     name: str
     vocabulary: str
@@ -219,21 +220,10 @@ class ModelCard:
     quantisation: str = ""
     parameters: int = 0
     thinking: ThinkingTags | None = None
-    switches_thinking: bool = False
-    """True: its chat template has a switch that turns the thinking off."""
-    returns_token_ids: bool = True
-    returns_alternatives: bool = True
-    returns_scores: bool = False
-    """True: `score` gives the log-probabilities of a text that is read."""
-    supports_truncation: bool = True
-    """False: recurrent or hybrid memory, rolled back through snapshots."""
-    supports_prefetch: bool = False
-    """True: `prefetch` reads the body, because the model sits on a device of its own."""
+    abilities: frozenset[Ability] = USUAL
     drafting: str = ""
     """The kind of its server's own speculative decoding, in llama.cpp's words (“draft-simple”, “draft-mtp”), or
     “unknown”; empty: none. Drafted tokens come without alternatives."""
-    writes_branches: bool = False
-    """True: its sessions write many continuations side by side (`WritesBranches`)."""
     overrides: ModelOverrides = NO_OVERRIDES
     placement: Placement | None = None
     """None on a server."""
@@ -253,6 +243,14 @@ class ModelCard:
         """The file that a person chose: the demo model's own where a costly copy of it is loaded; None on a server."""
         return self.source.path if isinstance(self.source, DemoModel) else self.path
 
+    def with_abilities(self, found: Mapping[Ability, bool]) -> ModelCard:
+        """Return the card with these abilities, or without them."""
+        return replace(self, abilities=frozenset(each for each in Ability if found.get(each, each in self.abilities)))
+
+    def lacking(self, needed: Set[Ability]) -> Ability | None:
+        """Return the first of these abilities that it lacks."""
+        return next((each for each in Ability if each in needed - self.abilities), None)
+
     def without_thinking(self) -> ModelCard:
         """Return the card of a session whose thinking is off: its model writes the answer at once."""
         return replace(self, thinking=None)
@@ -263,7 +261,7 @@ class ModelCard:
             return "both must be on this machine"
         if not small.vocabulary == self.vocabulary != "":
             return "their vocabularies differ"
-        if not (small.supports_truncation and self.supports_truncation):
+        if Ability.TRUNCATION not in small.abilities & self.abilities:
             return "one of them has recurrent memory, from which a rejected draft cannot be cut"
         if self.placement.parallel > 1 or small.placement.parallel > 1:
             return "they are loaded for parallel requests"
@@ -314,7 +312,8 @@ class Session(Protocol):
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         """Weigh each choice as the next token after body and question; nothing of it stays in the text.
 
-        Reads what is new of the body, and the question. All choices are alike if it is cancelled.
+        Reads what is new of the body, and the question. All choices are alike if it is cancelled. Raises ContextFull,
+        EngineLost; EngineRefused without `Ability.JUDGEMENTS`.
         """
         ...
 
@@ -324,7 +323,7 @@ class Session(Protocol):
         A token that lies across `start` is scored too. The tokens are scored by the decode that reads them; of what
         the cache holds already, only the part after `start` is decoded again. `alternatives` asks for that many
         likeliest tokens at each position. A cancelled call returns the tokens scored so far.
-        Raises ContextFull, EngineLost; EngineRefused unless the card says `returns_scores`.
+        Raises ContextFull, EngineLost; EngineRefused without `Ability.SCORES`.
         """
         ...
 
@@ -412,7 +411,7 @@ class Engine(Protocol):
     ) -> Session:
         """Open a session at the end of the rendered conversation, with thinking opened if the model has the tags.
 
-        `thinks`: False turns the thinking off by the switch of the chat template (`ModelCard.switches_thinking`); then
+        `thinks`: False turns the thinking off by the switch of the chat template (`Ability.THINKING_SWITCH`); then
         the session's card has no thinking tags.
 
         Nothing is decoded yet. `attach` gets the session before anything that takes time, so that another thread can

@@ -146,18 +146,24 @@ def _with_own_tag(parts: Sequence[Part], closing_tag: str, own: Callable[[Part],
     end = next((number for number, part in enumerate(parts, 1) if part.closing_tag), 0)
     if not end:
         return parts
-    last, start, text = parts[end - 1], end - 1, parts[end - 1].text
-    begins = last.closed_at - len(last.closing_tag)
-    if begins == 0 and (not closing_tag or (closing_tag == last.closing_tag and own(last))):
+    last = parts[end - 1]
+    start, begins = tag_place(parts, end)
+    if begins == 0 and start == end - 1 and (not closing_tag or (closing_tag == last.closing_tag and own(last))):
         return parts
-    # What stands before the tag in its first token may be a character that earlier tokens began.
-    while begins < 0 or (begins and start and not parts[start - 1].text):
-        start -= 1
-        text = parts[start].text + text
-        begins += len(parts[start].text)
+    text = "".join(part.text for part in parts[start:end])
     tag = Part(closing_tag or last.closing_tag, last.author, closing_tag=closing_tag)
     before, after = (Part(each, last.author) for each in (text[:begins], text[begins + len(last.closing_tag) :]))
     return [*parts[:start], before, tag, after, *parts[end:]]
+
+
+def tag_place(parts: Sequence[Part], end: int) -> tuple[int, int]:
+    """Return the part in which the tag begins that the part before `end` completes, and the character in it, or in what
+    earlier parts began of it: these are taken in, too."""
+    start, begins = end - 1, parts[end - 1].closed_at - len(parts[end - 1].closing_tag)
+    while begins < 0 or (begins and start and not parts[start - 1].text):
+        start -= 1
+        begins += len(parts[start].text)
+    return start, begins
 
 
 def parts_before(parts: Sequence[Part], length: int) -> list[Part]:

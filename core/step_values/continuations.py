@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches, number_at, stream_of
 from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.errors import EngineLost
@@ -108,7 +109,7 @@ class Continuations:
         """
         assert self._trace.started
         engine = self._pair.get(Author(self._writer)) if self._writer != "policy" else None
-        if engine is None or not engine.card.writes_branches:
+        if engine is None or Ability.BRANCHES not in engine.card.abilities:
             yield
             return
         sampling = engine.card.overrides.sampling(self._settings.sampling)

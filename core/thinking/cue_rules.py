@@ -15,7 +15,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from baton_reasoning.core.thinking.policy import Ablation, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
-from baton_reasoning.core.thinking.requests import Insert, May, Measure, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import Insert, May, Measure, Program, TakeOver, Until, Write, Written
 from baton_reasoning.core.thinking.text import Text
 
 VERIFICATION = TakeoverReason("verification", "Verification")
@@ -141,6 +141,7 @@ class CuePolicy(Policy):
         super().__init__(settings, context)
         self.hands_back_empty, self.stops_repetition = self.settings.hand_back, self.settings.stop_repetition
         self.in_answer = self.settings.scope is Scope.ALL
+        self.decides_after_takeover = self.settings.decide_at_takeover_end
         self.counters[ALLOWED] = self._c
         self._has_opened = False
         """Whether this run has begun the opening, or gone on with one of an earlier run: who interrupts it ends it."""
@@ -158,7 +159,7 @@ class CuePolicy(Policy):
             self._has_opened = True
             yield from self.take_over(rest, OPENING)
         while True:
-            yield from Step(here=settings.decide_at_takeover_end)
+            yield from Write()
             if settings.skip_code and inside_code(text.body.text):
                 continue
             if self.counters["reflections"] >= self.counters[ALLOWED]:

@@ -1,10 +1,10 @@
 """Carries out the program of a policy, and hides from it what no policy should see.
 
-    the program asks ──► Step, LookAhead, More, ToEnd   the default writer goes on, in one write if it can
-                         Discard                        what waits is discarded
-                         TakeOver                       a model writes in place of what waits, or at the end
-                         Judge, Score, Trial            a model is asked about the text
-                         Insert, Close                  a text that no model writes
+    the program asks ──► Write                 the default writer goes on, in one write if it can
+                         Accept, Discard       what waits stands, or goes
+                         TakeOver              a model writes in place of what waits, or at the end
+                         Judge, Score, Trial   a model is asked about the text
+                         Insert, Close         a text that no model writes
     the program is over ► the default writer goes on to the end of the text
 
 A person and the limits of a run are asked after every token. An interruption closes the program, what is wanted is
@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any, TypeVar
 
 from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
@@ -30,8 +29,18 @@ from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.requests import WITHOUT_END, Close, LookAhead, More, Program, Step, TakeOver, Written
+from baton_reasoning.core.thinking.requests import (
+    SLACK,
+    WITHOUT_END,
+    Accept,
+    Close,
+    Program,
+    TakeOver,
+    Write,
+    Written,
+)
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import ends_sentence
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import WriteStream
 
@@ -49,14 +58,6 @@ class _Restarted(Exception):
     """The thinking is closed, so the program starts anew."""
 
 
-class _Boundary(Enum):
-    """A step boundary at the end of the text, about which the program has not been asked."""
-
-    FOUND = auto()
-    """The text is taken up there, or a person hands back there."""
-    AFTER_TAKEOVER = auto()
-
-
 @dataclass(slots=True)
 class _Passage:
     """What the default writer has written since the last decision."""
@@ -65,10 +66,11 @@ class _Passage:
     tokens: list[TokenWritten] = field(default_factory=list)
     to_boundary: int = 0
     """Number of tokens up to the last boundary in it; 0 if there is none."""
-    waits: bool = True
-    """Whether the next request may replace it."""
+    waits: bool = False
+    """Whether the program asked for it to wait. What a token that ended a step holds of the next one does not: it stays
+    only if the same model goes on."""
     step_ended: bool = False
-    """Whether it was asked for as a step, which has ended: what is written next is another one."""
+    """Whether it is a step, which has ended: what is written next is another one."""
     text_ended: bool = False
     """Whether the program was told that the writer can write no more."""
 
@@ -76,6 +78,11 @@ class _Passage:
         self.tokens.append(token)
         if token.ends_step:
             self.to_boundary = len(self.tokens)
+
+
+def _limit(request: Write | TakeOver) -> int:
+    """Return how many tokens it may have."""
+    return request.tokens + (SLACK if request.until is Until.SENTENCE else 0)
 
 
 class _Alone(Policy):
@@ -114,7 +121,8 @@ class Driver:
         self._writing: Generator[Event, None, None] | None = None
         """The default writer's open write."""
         self._passage: _Passage | None = None
-        self._boundary: _Boundary | None = None
+        self._is_undecided = False
+        """Whether the text is at a boundary about which the program has not been asked."""
         self._on_settled = on_settled
         self._settled = self.text.position
         """Up to where the text is final, as reported last."""
@@ -143,6 +151,7 @@ class Driver:
                 if wanted is first:
                     self._check(self.policy.default_writer)
                 yield from self._accept()
+                self._passage = None
                 if wanted:
                     yield from self._grant(wanted)
                 yield from self._follow(self._program())
@@ -167,7 +176,7 @@ class Driver:
         else:
             yield from policy.answer(text)
         while True:
-            yield from Step()
+            yield from Write()
 
     def _follow(self, program: Program) -> Happens[None]:
         """Carry out the requests of a program."""
@@ -185,22 +194,21 @@ class Driver:
     def _carry_out(self, request: requests.Request[Any]) -> Happens[Any]:
         if isinstance(request, requests.Question):
             return (yield from self._answer(request))
-        boundary, self._boundary = self._boundary, None
-        match request:
-            case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
-                return Written("", (), self.text.position, at_boundary=True)
+        if isinstance(request, Accept):
+            return (yield from self._stand())
+        if isinstance(request, requests.Discard):
+            return (yield from self._discard())
+        is_undecided, self._is_undecided = self._is_undecided, False
+        if is_undecided and isinstance(request, Write) and request.until is Until.STEP and not request.waits:
+            return Written("", (), self.text.position, at_boundary=True)
         yield from self._report_counters()
         match request:
-            case Step() | LookAhead() | More() | requests.ToEnd() if self.policy.default_writer not in self.sessions:
+            case Write() if self.policy.default_writer not in self.sessions:
                 return (yield from self._take_over(self._replacement()))
-            case Step() | LookAhead() | More():
-                return (yield from self._go_on(request))
-            case requests.ToEnd():
-                return (yield from self._go_to_end(request))
+            case Write():
+                return (yield from self._write(request))
             case TakeOver():
                 return (yield from self._take_over(request))
-            case requests.Discard():
-                return (yield from self._discard())
         yield from self._pause()
         match request:
             case requests.Insert():
@@ -230,35 +238,36 @@ class Driver:
 
     # The default writer ----------------------------------------------------------------------------------------------
 
-    def _go_on(self, request: Step | LookAhead | More) -> Happens[Written]:
-        """Let the default writer continue. Its write stays open until something else is requested."""
-        passage = yield from self._passage_for(request)
-        if passage.text_ended:
-            raise self._after_stop(self.policy.default_writer)
-        least = len(passage.tokens) + 1 if isinstance(request, More) else 1
-        while not self._is_fulfilled(request, passage, least):
+    def _write(self, request: Write) -> Happens[Written]:
+        """Let the default writer continue what waits. Its write stays open until something else is requested."""
+        passage = self._passage = self._passage or _Passage(self.text.position)
+        passage.waits = request.waits
+        self._refuse_the_end(passage)
+        if request.until is Until.TOKENS and request.tokens == WITHOUT_END:
+            return (yield from self._write_all(passage))
+        asks_first = bool(passage.tokens) or self._has_begun(passage.start)
+        while not (asks_first and self._is_over(request, passage.start, passage.tokens, passage.to_boundary > 0)):
+            asks_first = True
             if not (yield from self._write_token(passage)):
                 passage.text_ended = True
-                is_blank = isinstance(request, Step) and not self.text.body.text[passage.start :].strip()
-                if not passage.waits or is_blank or self.stream.stop is not Stop.END_OF_TEXT:
+                is_blank = request.until is Until.STEP and not self._has_begun(passage.start)
+                if not request.waits or is_blank or self.stream.stop is not Stop.END_OF_TEXT:
                     raise self._after_stop(self.policy.default_writer)
                 return self._written(passage, text_ended=True)
             if self._ends_thinking(passage.start):
-                if not passage.waits:
+                if not request.waits:
                     raise _Restarted
                 return self._written(passage)
-        passage.step_ended = isinstance(request, Step)
-        return self._written(passage)
+        passage.step_ended = request.until is Until.STEP and (
+            passage.to_boundary > 0 or len(passage.tokens) >= request.tokens
+        )
+        written = self._written(passage)
+        if not request.waits:
+            yield from self._accept()
+        return written
 
-    def _is_fulfilled(self, request: Step | LookAhead | More, passage: _Passage, least: int) -> bool:
-        if isinstance(request, Step):
-            return passage.to_boundary > 0 or 0 < request.cap <= len(passage.tokens)
-        has_begun = isinstance(request, LookAhead) and bool(self.text.body.text[passage.start :].strip())
-        return has_begun or len(passage.tokens) >= least
-
-    def _go_to_end(self, request: requests.ToEnd) -> Happens[Written]:
+    def _write_all(self, passage: _Passage) -> Happens[Written]:
         """Let the default writer complete its text. Where its thinking has to be closed, the answer belongs to it."""
-        passage = yield from self._passage_for(request)
         while True:
             try:
                 while (yield from self._write_token(passage)):
@@ -277,26 +286,40 @@ class Driver:
             self._end_write()
             yield from self._insert_tag(reason)
 
-    def _passage_for(self, request: Step | LookAhead | More | requests.ToEnd) -> Happens[_Passage]:
-        """Return the passage that the request continues, or begin one. Raises _Restarted if the thinking is over."""
-        passage = self._passage
-        if passage and self._ends_thinking(passage.start):
-            raise _Restarted
-        is_continued = isinstance(request, Step | More) and passage is not None and not passage.step_ended
-        if passage is None or not (is_continued or passage.text_ended):
-            passage = yield from self._begin_passage()
-        passage.waits = not isinstance(request, Step) or request.draft
-        return passage
-
-    def _begin_passage(self) -> Happens[_Passage]:
-        """Accept what waits, and begin a passage after it. A token that completed a boundary may hold the first word of
-        the next step: then the passage begins with that."""
-        last, start, tokens = self._passage, self.text.position, list[TokenWritten]()
-        if last and last.step_ended and last.to_boundary:
-            start, tokens = self.text.step_start, last.tokens[last.to_boundary :]
+    def _stand(self) -> Happens[None]:
+        """Accept what waits, and what follows from that."""
+        if self._passage:
+            self._refuse_the_end(self._passage)
         yield from self._accept()
-        self._passage = _Passage(start, tokens)
-        return self._passage
+
+    def _refuse_the_end(self, passage: _Passage) -> None:
+        """Raise what follows if this text is accepted, and ends the thinking or the text."""
+        if self._ends_thinking(passage.start):
+            raise _Restarted
+        if passage.text_ended:
+            raise self._after_stop(self.policy.default_writer)
+
+    def _is_over(
+        self, request: Write | TakeOver, start: int, tokens: Sequence[TokenWritten], has_boundary: bool = False
+    ) -> bool:
+        """Tell whether what is asked for ends here. White space alone is neither a sentence nor a step: a model that
+        begins a takeover with an indented line is not at the end of anything."""
+        text, until = self.text, request.until
+        if len(tokens) >= _limit(request):
+            return True
+        if request.ends and request.ends(
+            Written(text.body.text[start:], tokens, start, text.at_boundary, has_boundary)
+        ):
+            return True
+        ends_step = has_boundary or (text.at_boundary and self._has_begun(start))
+        if until in (Until.TOKENS, Until.STEP):
+            return ends_step and until is Until.STEP
+        is_long_enough = until is Until.FIRST_SENTENCE or len(tokens) >= request.tokens
+        return is_long_enough and (ends_step or (ends_sentence(text.body.text) and self._has_begun(start)))
+
+    def _has_begun(self, start: int) -> bool:
+        """Tell whether more than white space follows."""
+        return bool(self.text.body.text[start:].strip())
 
     def _write_token(self, passage: _Passage) -> Happens[bool]:
         author = self._asked = self.policy.default_writer
@@ -348,7 +371,7 @@ class Driver:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
         if not self._is_allowed(request):
             return self._no_takeover()
-        start = yield from self._clear_place(request)
+        start = yield from self._clear_place()
         self._asked = request.author
         asked = (request.cue, request.tokens, start, request.author, request.until, request.measure)
         yield events.TakeoverStarted(self.stream.now(), request.reason.id, *asked)
@@ -370,37 +393,33 @@ class Driver:
             raise self._after_stop(request.author)
         if request.until is Until.STEP and self.text.within_step:
             yield self._end_step()
-        self._boundary = _Boundary.AFTER_TAKEOVER if self.text.at_boundary else None
+        self._is_undecided = self.text.at_boundary and self.policy.decides_after_takeover
         return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
 
     def _is_allowed(self, request: TakeOver) -> bool:
         limits = self.interruptions
         return request.author in self.sessions and all(limit.allows(request, self.text) for limit in limits)
 
-    def _clear_place(self, request: TakeOver) -> Happens[int]:
-        """Discard what a takeover replaces, accept anything else, and return where it begins. Raises Ended if no tokens
-        remain for it."""
+    def _clear_place(self) -> Happens[int]:
+        """Discard what waits, and return where a takeover begins. Raises Ended if no tokens remain for it."""
         self._end_write()
         yield from self._discard_next_step()
-        passage = self._passage
-        if passage and passage.waits and not request.keep and (passage.tokens or passage.start < self.text.position):
+        passage, self._passage = self._passage, None
+        if passage and passage.waits and (passage.tokens or passage.start < self.text.position):
             yield self.stream.discard(passage.start)
-            self._passage = None
-        yield from self._accept()
         self._check_tokens()
         return self.text.position
 
     def _write_takeover(self, request: TakeOver, start: int, tokens: list[TokenWritten]) -> Happens[None]:
         """Write the tokens of a takeover into `tokens`."""
-        text, needs = self.text, self.policy.needs
-        limit = request.limit + UTF8_REST
+        needs = self.policy.needs
+        limit = _limit(request) + UTF8_REST
         writing = self.stream.write(request.author, limit, request.reason.id, needs.alternatives_in_takeovers)
         with closing(writing):
             while (yield from self._next_token(writing, request.author, tokens.append, in_takeover=True)):
                 if self._ends_thinking(start):
                     raise _Restarted
-                took = Written(text.body.text[start:], tokens, start, text.at_boundary)
-                if request.is_over(took, text.body.text):
+                if self._is_over(request, start, tokens):
                     return
 
     def _hands_back_empty(self, request: TakeOver) -> bool:
@@ -473,14 +492,13 @@ class Driver:
         match wish.request:
             case TakeOver() as takeover:
                 if wish.rewrites:
-                    self._passage = _Passage(self.text.rewritable_from)
+                    self._passage = _Passage(self.text.rewritable_from, waits=True)
                 yield from self._take_over(takeover)
             case Close() as close:
                 yield from self._close(close)
-            case Step() as step:
-                yield from self._carry_out(step)
-        if self.text.at_boundary:
-            self._boundary = _Boundary.FOUND
+            case Write() as write:
+                yield from self._carry_out(write)
+        self._is_undecided = self.text.at_boundary
 
     def _after_stop(self, author: Author) -> Ended | Interrupted:
         """Return what follows when a model can write no more. Raises ContextFull."""
@@ -556,16 +574,20 @@ class Driver:
             self._writing = None
 
     def _accept(self) -> Happens[None]:
-        """Accept what waits: it can no longer be replaced. A step that reached its cap ends there."""
+        """Accept what waits: it can no longer be replaced. A step that reached its cap ends there; of one that ended
+        within a token, the rest is the beginning of the next."""
         passage, self._passage = self._passage, None
-        if passage and passage.step_ended and not passage.to_boundary and self.text.within_step:
+        if passage and passage.step_ended and passage.to_boundary:
+            self._passage = _Passage(self.text.step_start, passage.tokens[passage.to_boundary :])
+        elif passage and passage.step_ended and self.text.within_step:
             yield self._end_step()
 
     def _discard_next_step(self) -> Happens[None]:
         """Discard what was written of the next step: the request is about the one that has ended."""
         passage = self._passage
-        if passage and passage.step_ended and passage.to_boundary and self.text.step_begun:
+        if passage and (not passage.waits or (passage.step_ended and passage.to_boundary)) and self.text.step_begun:
             yield self.stream.discard(self.text.step_start)
+            del passage.tokens[passage.to_boundary :]
 
     def _discard(self) -> Happens[None]:
         if self._passage and self._passage.waits:

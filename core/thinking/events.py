@@ -42,7 +42,7 @@ CUT_OFF = frozenset({Finish.MAX_TOKENS, Finish.TIME, Finish.CONTEXT_FULL})
 
 
 class Until(Enum):
-    """Where a takeover ends once it has its tokens."""
+    """Where a takeover, or what the default writer is asked for, ends once it has its tokens."""
 
     TOKENS = "tokens"
     """Right there, even inside a word (authors' code)."""

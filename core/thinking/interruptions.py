@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import Session
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET, PERSON, REPETITION
-from baton_reasoning.core.thinking.requests import WITHOUT_END, Close, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Close, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -28,7 +28,7 @@ REWRITTEN_STEP = 512
 class Wish:
     """What is to be done instead of what the program would do."""
 
-    request: TakeOver | Close | Step | None = None
+    request: TakeOver | Close | Write | None = None
     """None: only the program starts anew."""
     rewrites: bool = False
     """Whether a takeover replaces the step that is being written or, at a boundary, the one that has just ended."""

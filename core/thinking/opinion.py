@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineRefused, SettingsError
@@ -59,10 +60,9 @@ def reader_error(large: Engine | None) -> BatonError | None:
     """Return why this model cannot read any text for a second opinion."""
     if large is None:
         return SettingsError("A second opinion needs a large model.", "Choose one first.")
-    if not large.card.returns_scores:
+    if Ability.SCORES not in large.card.abilities:
         return EngineRefused(
-            f"{large.card.name} on {large.card.location} gives no log-probabilities of a text that it reads, so it "
-            "cannot give a second opinion.",
+            f"{large.card.name} on {large.card.location} {Ability.SCORES.lack}, so it cannot give a second opinion.",
             "Choose a large model on this machine, or serve it with vLLM.",
         )
     return None

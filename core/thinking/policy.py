@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cues import Lexicon, english
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
@@ -42,7 +43,7 @@ class PolicySettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The models and capabilities that a policy cannot work without."""
+    """The models and abilities that a policy cannot work without."""
 
     small: bool = True
     large: bool = True
@@ -52,14 +53,19 @@ class Needs:
     """The same, of the other model's tokens."""
     entropy_alone: bool = False
     """It reads nothing of them but their entropy, which a model on this machine gives without listing them."""
-    judge: bool = False
-    """A large model that answers a question with probabilities."""
-    judge_small: bool = False
-    """A small model that does."""
-    scores: bool = False
-    """A large model that gives the log-probability of each token it reads."""
+    of_small: frozenset[Ability] = frozenset()
+    """What the small model must be able to do."""
+    of_large: frozenset[Ability] = frozenset()
     drafts: bool = False
     """A small model that can draft for the large one, or a large one on a server that drafts by itself."""
+
+    def abilities(self, default_writer: Author) -> Mapping[Author, frozenset[Ability]]:
+        """Return what each model must be able to do, alternatives included."""
+        needed = {Author.SMALL: self.of_small, Author.LARGE: self.of_large}
+        other = Author.LARGE if default_writer is Author.SMALL else Author.SMALL
+        for author, count in ((default_writer, self.alternatives), (other, self.alternatives_in_takeovers)):
+            needed[author] |= {Ability.ALTERNATIVES} if count else set()
+        return needed
 
     @property
     def writers(self) -> tuple[Author, ...]:
@@ -137,6 +143,9 @@ class Policy:
     hands_back_empty: bool = True
     """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
     as in most published code, and always where the large model ends a text in which no thinking is open."""
+    decides_after_takeover: bool = True
+    """Whether the boundary at which a takeover has ended counts as the end of a step; else the default writer first
+    writes a step of its own."""
     stops_repetition: bool = True
     """Whether the limit on repetition applies. Baselines and published programs have none."""
     counts: ClassVar[tuple[str, ...]] = ()
@@ -167,8 +176,8 @@ class Policy:
 
         It begins where the text stands: at its beginning, or where a person, a limit or an earlier run left it. What
         has to outlast that is in `text` or in `counters`. A program that decides `in_answer`, too, writes all of the
-        text. Any other ends where the thinking does, and needs no check: only a lookahead or a draft in which the
-        thinking was closed is still returned (`Written.closed`), since it may be replaced.
+        text. Any other ends where the thinking does, and needs no check: only what waits is still returned
+        (`Written.closed`), since it may be replaced.
         """
         return
         yield

@@ -1,12 +1,10 @@
 """Defines what the program of a policy can request of the two models, and what each request returns.
 
-    step = yield from Step()                     the default writer's, to the end of a step
-    look = yield from LookAhead()                its next token, which may be replaced
-    took = yield from TakeOver(20, REFLECTION)   the other model's
-    judged = yield from Judge(QUESTION, DIGITS)
-
-What the default writer wrote for a lookahead, a draft or to the end waits to be accepted. Questions leave it waiting,
-`TakeOver` replaces it, `Discard` discards it, and any other request accepts it.
+step = yield from Write()                              the default writer's, to the end of a step
+look = yield from Write(Until.TOKENS, 20, waits=True)  its next tokens, which may be replaced
+took = yield from TakeOver(20, REFLECTION)             the other model's, in place of what waits
+yield from Accept()                                    what waits stands
+judged = yield from Judge(QUESTION, DIGITS)
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from baton_reasoning.core.thinking.steps import ends_sentence
 WITHOUT_END = 1 << 30
 """Tokens of a takeover that only the end of the text (or a person) ends."""
 SLACK = 32
-"""Tokens by which a takeover may be longer, to end with its sentence."""
+"""Tokens by which a text may be longer, to end with its sentence."""
 
 Result = TypeVar("Result")
 
@@ -60,10 +58,9 @@ class Written:
     """Whether a step boundary is anywhere in it: the token that completes one may hold the first word of the next step,
     too."""
     closed: bool = False
-    """Whether it closes the thinking, and so ends the program of a policy that does not decide in the answer. The
-    program is asked once more where the text may still be replaced."""
+    """Whether it closes the thinking, and waits. Accepting that ends a program that does not decide in the answer."""
     text_ended: bool = False
-    """Whether the writer has ended its text. So has the run if the program now asks the writer to go on."""
+    """Whether the writer has ended its text, which waits. Accepting that ends the run."""
     skipped: bool = False
     """Whether a takeover did not happen: a limit refused it, and what waits is still there; or its model had nothing to
     write."""
@@ -77,42 +74,34 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Step(Request[Written]):
-    """Lets the default writer write to the end of its step; what waits as a lookahead is the beginning of the step.
+class Write(Request[Written]):
+    """Lets the default writer go on. What waits is the beginning of what is returned, and counts.
 
-    Where a text is taken up at a boundary, nothing is written: that is the end of a step.
+    A token that ends a step may hold the first word of the next one, which then waits. Where a text is taken up, or a
+    takeover has ended, at a boundary, a step that does not wait is over at once, so that the program decides there.
     """
 
-    cap: int = 0
-    """Tokens at which a step ends without a boundary; 0: none."""
-    draft: bool = False
-    """The step waits: the next request may replace it."""
-    here: bool = False
-    """If a takeover has just ended at a boundary, nothing is written: that is the end of the step. Else the default
-    writer first writes a step of its own."""
+    until: Until = Until.STEP
+    tokens: int = WITHOUT_END
+    """As `until` says. WITHOUT_END with Until.TOKENS: all of the text, the answer included."""
+    waits: bool = False
+    """Whether all of it may still be replaced or discarded; else it stands."""
+    ends: Callable[[Written], bool] | None = None
+    """Tells whether it ends there: after each token, and before the first one if something waits."""
 
 
 @dataclass(frozen=True, slots=True)
-class LookAhead(Request[Written]):
-    """Lets the default writer write its next token, which waits; earlier lookaheads are accepted.
-
-    If the token that ended a step has the first word of the next one, the lookahead is that word, without a token.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class More(Request[Written]):
-    """Lets the default writer write another token of its lookahead, all of which waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToEnd(Request[Written]):
-    """Lets the default writer write to its end of text, or of its tokens or context; all of it waits."""
+class Accept(Request[None]):
+    """Accepts what waits. It ends the thinking if that closes it, and the run if the writer has ended its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discard(Request[None]):
     """Discards what waits, so that the default writer writes it again."""
+
+
+NEXT_TOKEN = Write(Until.TOKENS, 1, waits=True, ends=lambda begun: bool(begun.text.strip()))
+"""The next token, which waits; if the token that ended a step has the first word of this one, that word."""
 
 
 # Takeovers -----------------------------------------------------------------------------------------------------------
@@ -128,29 +117,10 @@ class TakeOver(Request[Written]):
     cue: Cue | None = None
     until: Until = Until.TOKENS
     author: Author = Author.LARGE
-    keep: bool = False
-    """Whether what waits is accepted, so that the takeover follows it."""
     ends: Callable[[Written], bool] | None = None
     """Tells after each token whether the takeover ends there."""
     measure: Measure | None = None
     """What decided: the views of a step say it beside the reason."""
-
-    @property
-    def limit(self) -> int:
-        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
-
-    def is_over(self, took: Written, body: str) -> bool:
-        """Tell whether the takeover ends here. White space alone is neither a sentence nor a step: a model that begins
-        with an indented line is not at the end of anything."""
-        written = len(took.tokens)
-        if written >= self.limit or (self.ends is not None and self.ends(took)):
-            return True
-        if self.until is Until.TOKENS or not took.text.strip():
-            return False
-        if self.until is Until.STEP:
-            return took.at_boundary
-        is_long_enough = self.until is Until.FIRST_SENTENCE or written >= self.tokens
-        return is_long_enough and (took.at_boundary or ends_sentence(body))
 
 
 # Questions, which leave the text alone -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Generator, Iterator, Mapping
 from typing import NamedTuple
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Engine, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TokenWritten
@@ -104,7 +105,7 @@ class TokenReading:
 def readers_of(small: Engine | None, large: Engine | None) -> dict[Author, Engine]:
     """Return the models that tell how likely the tokens of a text are; one that is both reads as the large one."""
     found = {Author.SMALL: small if small is not large else None, Author.LARGE: large}
-    return {author: engine for author, engine in found.items() if engine and engine.card.returns_scores}
+    return {author: engine for author, engine in found.items() if engine and Ability.SCORES in engine.card.abilities}
 
 
 class Choice(NamedTuple):

@@ -140,6 +140,8 @@ def _card_to_json(card: ModelCard | None) -> Json | None:
         return None
     without_places = dataclasses.replace(card, source=None, path=None)
     data: Json = _card_type().dump_python(without_places, mode="json", exclude_defaults=True)
+    if "abilities" in data:
+        data["abilities"].sort()
     return data | ({"source": str(card.source)} if card.source else {})
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Measure, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Measure, Program, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
 LONG_STEP = TakeoverReason("long step", "After a long step")
@@ -29,7 +29,7 @@ class AfterALongStep(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            step = yield from Step()
+            step = yield from Write()
             length = Measure("tokens", len(step.tokens), self.settings.tokens)
             if length.value >= length.limit:
                 yield from TakeOver(512, LONG_STEP, until=Until.STEP, measure=length)

@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Measure, Program, Score, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Accept, Measure, Program, Score, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
 DISAGREEMENT = TakeoverReason("disagreement", "Unlikely to the large model")
@@ -18,7 +19,7 @@ class Agreement(Policy):
     name = "agreement"
     title = "Agreement"
     summary = "The large model reads each step and rewrites those that it finds unlikely."
-    needs = Needs(scores=True)
+    needs = Needs(of_large=frozenset({Ability.SCORES}))
     reasons = (DISAGREEMENT,)
 
     class Settings(PolicySettings):
@@ -37,8 +38,9 @@ class Agreement(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            yield from Step(draft=True)
+            yield from Write(waits=True)
             scores = yield from Score()
             agreement = Measure("agreement", scores.mean_logprob, self.settings.bound)
             if agreement.value < agreement.limit:
                 yield from TakeOver(self.settings.step_cap, DISAGREEMENT, until=Until.STEP, measure=agreement)
+            yield from Accept()

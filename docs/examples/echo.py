@@ -62,7 +62,7 @@ class EchoSession:
 
 
 class EchoEngine:
-    card = ModelCard("echo", vocabulary="", context=4096, returns_token_ids=False, returns_alternatives=False)
+    card = ModelCard("echo", vocabulary="", context=4096, abilities=frozenset())
 
     def open(
         self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True

@@ -12,10 +12,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Judge, LookAhead, Measure, Program, TakeOver, Trial, Written
+from baton_reasoning.core.thinking.requests import NEXT_TOKEN, Accept, Judge, Measure, Program, TakeOver, Trial, Written
 from baton_reasoning.core.thinking.text import Text
 
 MENTOR = TakeoverReason("mentor", "Chosen by the small model")
@@ -29,7 +30,7 @@ class Mentor(Policy):
     name = "mentor"
     title = "Mentor"
     summary = "Now and then both models try to go on, and the small one chooses the better attempt."
-    needs = Needs(judge_small=True)
+    needs = Needs(of_small=frozenset({Ability.JUDGEMENTS}))
     reasons = (MENTOR,)
 
     class Settings(PolicySettings):
@@ -41,14 +42,17 @@ class Mentor(Policy):
     settings: Settings
 
     def think(self, text: Text) -> Program:
-        tokens = self.settings.tokens
         while True:
-            word = yield from LookAhead()
-            if not self.is_compared(word):
-                continue
-            large = yield from Trial(tokens, Author.LARGE, start=word.start)
-            if large.text.strip().startswith(word.text.strip()):
-                continue
+            word = yield from NEXT_TOKEN
+            if self.is_compared(word):
+                yield from self.compare(word)
+            yield from Accept()
+
+    def compare(self, word: Written) -> Program:
+        """Let both models go on, and the small one choose, if the large one would have begun with another word."""
+        tokens = self.settings.tokens
+        large = yield from Trial(tokens, Author.LARGE, start=word.start)
+        if not large.text.strip().startswith(word.text.strip()):
             small = yield from Trial(max(1, tokens - 1), Author.SMALL)
             question = QUESTION.format(small=word.text + small.text, large=large.text)
             judged = yield from Judge(question, ("A", "B"), Author.SMALL)

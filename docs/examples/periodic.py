@@ -8,7 +8,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Program, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
 PERIODIC = TakeoverReason("periodic", "Every n-th step")
@@ -31,6 +31,6 @@ class Periodic(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            yield from Step(here=True)
+            yield from Write()
             if (text.steps_ended + 1) % self.settings.every == 0:
                 yield from TakeOver(self.settings.step_cap, PERIODIC, until=Until.STEP)

@@ -10,13 +10,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.policies.step_score import DIGITS, QUESTION, score_of
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Judge, Measure, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Accept, Judge, Measure, Program, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
+JUDGES = frozenset({Ability.JUDGEMENTS})
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
 CHECK = "\n\nIs the last step above correct? Answer yes or no: "
 YES_OR_NO = ("yes", "Yes", "YES", "no", "No", "NO")
@@ -27,7 +29,7 @@ class SelfCheck(Policy):
     name = "self-check"
     title = "Self-check"
     summary = "The small model checks its own steps; where it is unsure, the large one judges and rewrites."
-    needs = Needs(judge=True, judge_small=True)
+    needs = Needs(of_small=JUDGES, of_large=JUDGES)
     reasons = (REJECTED,)
 
     class Settings(PolicySettings):
@@ -43,11 +45,11 @@ class SelfCheck(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            yield from Step(draft=True)
+            yield from Write(waits=True)
             checked = yield from Judge(CHECK, YES_OR_NO, Author.SMALL)
-            if sum(checked.probabilities[:3]) >= self.settings.sure:
-                continue
-            judged = yield from Judge(QUESTION, DIGITS)
-            score = Measure("score", score_of(judged.probabilities, weighted=False), self.settings.threshold)
-            if score.value < score.limit:
-                yield from TakeOver(self.settings.step_cap, REJECTED, until=Until.STEP, measure=score)
+            if sum(checked.probabilities[:3]) < self.settings.sure:
+                judged = yield from Judge(QUESTION, DIGITS)
+                score = Measure("score", score_of(judged.probabilities, weighted=False), self.settings.threshold)
+                if score.value < score.limit:
+                    yield from TakeOver(self.settings.step_cap, REJECTED, until=Until.STEP, measure=score)
+            yield from Accept()

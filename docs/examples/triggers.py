@@ -16,7 +16,7 @@ from pydantic import Field
 from baton_reasoning.core.thinking.cues import Category
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
-from baton_reasoning.core.thinking.requests import Measure, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import Accept, Measure, Program, TakeOver, Until, Write, Written
 from baton_reasoning.core.thinking.text import Text
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
@@ -55,7 +55,7 @@ class Triggers(Policy):
         for _ in range(text.steps_ended, self.settings.plan_steps):
             yield from TakeOver(cap, OPENING, until=Until.STEP)
         while True:
-            step = yield from Step(draft=True)
+            step = yield from Write(waits=True)
             if step.closed or step.text_ended:
                 return  # no step follows in which the large model could help
             hesitating = Measure("hesitating steps", self.hesitating_with(step), self.settings.hesitations)
@@ -64,9 +64,11 @@ class Triggers(Policy):
             if goes_in_circles or text.repeats_step:
                 self.counters["hesitating"] = 0
                 why = hesitating if goes_in_circles else None
-                yield from TakeOver(cap, UNPRODUCTIVE, until=Until.STEP, keep=True, measure=why)
+                yield from Accept()
+                yield from TakeOver(cap, UNPRODUCTIVE, until=Until.STEP, measure=why)
             elif confidence.value > confidence.limit:
                 yield from TakeOver(cap, OVERCONFIDENCE, until=Until.STEP, measure=confidence)
+            yield from Accept()
 
     def hesitating_with(self, step: Written) -> int:
         """Count the step if it hesitates; return how many do in a row."""

@@ -29,6 +29,7 @@ MODULES = {
     "P12": "prediction",
     "P13": "threads",
     "P14": "fixed_cost",
+    "P15": "handoff",
     "fit": "fit",
 }
 """What measures each figure: `rows(rounds)` of the module yields the lines of the table."""

@@ -160,7 +160,7 @@ def test_what_lets_it_write_less_is_the_setting_that_decided_or_another_policy(e
 
 
 def test_a_policy_that_the_models_cannot_run_is_not_advised():
-    server = ModelCard("a model", "", 1000, returns_alternatives=False)
+    server = ModelCard("a model", "", 1000, abilities=frozenset())
     events = [replace_event(event, small=server) if isinstance(event, RunStarted) else event for event in nearly_all()]
     assert did_not_pay(Trace.of(events)) == "The large model wrote 89%."
 

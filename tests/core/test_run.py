@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine, card_of
@@ -96,7 +97,7 @@ OFF = RunSettings(policy="never", thinking=False)
 
 def test_without_thinking_the_whole_text_is_the_answer_also_where_it_goes_on():
     text = "It is 2, of course."
-    small = ScriptedEngine(text).with_card(switches_thinking=True)
+    small = ScriptedEngine(text).with_ability(Ability.THINKING_SWITCH)
     whole = Trace.of(run(Pair(small), QUESTION, OFF))
     assert whole.answer == text
     assert whole.started
@@ -112,7 +113,9 @@ def test_without_thinking_the_whole_text_is_the_answer_also_where_it_goes_on():
 def test_neither_a_budget_nor_the_lack_of_tags_ends_an_answer_without_thinking_and_one_that_must_think_is_refused():
     budget = OFF.model_copy(update={"limits": Limits(max_thinking_tokens=2)})
     for thinking, asked in ((THINK, budget), (None, budget), (None, budget.model_copy(update={"thinking": True}))):
-        model = ScriptedEngine("It is 2, of course.", thinking=thinking).with_card(switches_thinking=bool(thinking))
+        model = ScriptedEngine("It is 2, of course.", thinking=thinking).with_ability(
+            Ability.THINKING_SWITCH, bool(thinking)
+        )
         assert Trace.of(run(Pair(model), QUESTION, asked)).answer == "It is 2, of course."
     with pytest.raises(SettingsError, match=r"always thinks.* Limit its thinking"):
         next(run(Pair(ScriptedEngine("It is 2.")), QUESTION, OFF))
@@ -123,7 +126,7 @@ def test_the_card_of_a_file_knows_whether_its_template_has_a_switch(tmp_path, te
     header = read_header(write_gguf(tmp_path / "m.gguf", values_of_a_llama(tokenizer__chat_template=template)))
     options = worker_options(header, LoadOptions())
     card = card_of(header, options, NO_OVERRIDES, DemoModel.SMALL)
-    assert (card.thinking, card.switches_thinking) == (KNOWN_TAGS[0], switch)
+    assert (card.thinking, Ability.THINKING_SWITCH in card.abilities) == (KNOWN_TAGS[0], switch)
 
 
 @pytest.mark.parametrize("is_llama_server", [True, False])
@@ -143,7 +146,7 @@ def test_a_servers_prompt_is_rendered_here_and_can_be_without_thinking(is_llama_
         if is_llama_server
         else CompletionsProtocol(address, asked, RemoteOptions(template=template))
     )
-    assert protocol.card.switches_thinking
+    assert Ability.THINKING_SWITCH in protocol.card.abilities
     for thinks, opening in ((False, "<think>\n\n</think>\n\n"), (True, "<think>\n")):
         builder = protocol.prompt_builder(QUESTION, asked, thinks=thinks)
         prompt = builder.with_body((Part("It", Author.SMALL),), asked)

@@ -22,6 +22,7 @@ from functools import reduce
 from itertools import count, takewhile
 from typing import Any, NamedTuple
 
+from baton_reasoning.core.engines.abilities import USUAL, Ability
 from baton_reasoning.core.engines.base import (
     Alternative,
     Attach,
@@ -54,6 +55,7 @@ Text = str | Sequence[str | bytes]
 """A text to be split into tokens, or its tokens."""
 Split = Callable[[str], list[bytes]]
 
+ABLE = USUAL | {Ability.SCORES}
 THINK = ThinkingTags("<think>", "</think>")
 QUESTION: Conversation = (Message("user", "What is 2 + 2?"),)
 DEFAULTS = Sampling()
@@ -140,7 +142,7 @@ class ScriptedSession:
         return self._read(body)
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if self.card.supports_prefetch:
+        if Ability.PREFETCH in self.card.abilities:
             self._read(body, along=True)
 
     def write(
@@ -178,7 +180,7 @@ class ScriptedSession:
         yield End(Stop.LIMIT if limit == 0 else Stop.END_OF_TEXT)
 
     def write_branches(self, branches: Sequence[Branch]) -> Generator[Continuation | Notice, None, None]:
-        """One after the other; only an engine made with `writes_branches` says that it can."""
+        """One after the other; only an engine with `Ability.BRANCHES` says that it can."""
         for index, branch in enumerate(branches):
             written, stop = [], Stop.CANCELLED
             for item in self.write(branch.body, branch.limit, branch.seed):
@@ -238,9 +240,9 @@ class ScriptedSession:
             text += decoder.decode(data)
 
     def _token(self, data: bytes, text: str, alternatives: int) -> Token:
-        id = token_id(data) if self.card.returns_token_ids else None
+        id = token_id(data) if Ability.TOKEN_IDS in self.card.abilities else None
         held = self.engine.tells_late and not data
-        if not (alternatives and self.card.returns_alternatives):
+        if not (alternatives and Ability.ALTERNATIVES in self.card.abilities):
             return Token(id, data, held=held)
         logprobs = [math.log(chance) for chance in self.engine.chances(text)][:alternatives]
         written = Alternative(id, data.decode(errors="replace"), logprobs[0])
@@ -324,15 +326,20 @@ class ScriptedEngine:
         self.sessions: list[ScriptedSession] = []
         self.written = 0
         """Tokens written by all sessions."""
-        self.card = replace(ModelCard(name, "scripted", 100_000, thinking=THINK, returns_scores=True), **card)
+        self.card = replace(ModelCard(name, "scripted", 100_000, thinking=THINK, abilities=ABLE), **card)
         self._marks = iter(marks)
         self._faults = list(faults)
         self._gone: BatonError | None = None
         self._lock = threading.Lock()
 
     def with_card(self, **fields: Any) -> ScriptedEngine:
-        """The same engine, its card changed: `with_card(returns_alternatives=False)`."""
+        """The same engine, its card changed: `with_card(context=90)`."""
         self.card = replace(self.card, **fields)
+        return self
+
+    def with_ability(self, ability: Ability, has: bool = True) -> ScriptedEngine:
+        """The same engine with this ability, or without it."""
+        self.card = self.card.with_abilities({ability: has})
         return self
 
     @property

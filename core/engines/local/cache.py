@@ -14,6 +14,8 @@ from time import monotonic
 from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.engines.local.sampling import Logits
 
+_COMPARED_AT_ONCE = 1024
+"""Tokens of two texts that are compared by one call: far faster than token by token."""
 SNAPSHOTS = 4
 """Of a sequence whose memory cannot be truncated."""
 
@@ -82,11 +84,23 @@ class CachedSequence:
     ledger: Ledger
     text: list[int] = field(default_factory=list)
     """Prompt and body of the last request."""
+    ends: dict[int, int] = field(default_factory=dict)
+    """Where in it that body and earlier ones ended, in tokens, by their lengths in parts, which grow."""
     slot: int | None = None
     logits: Logits | None = None
     """The logits after the last token in the cache, if nothing was decoded since."""
     used: float = field(default_factory=monotonic)
     """When its last request ended."""
+
+    def take(self, base: int | None, ids: Sequence[int], length: int) -> None:
+        """Take the next text: `ids` after the prompt or, with a `base`, after what stood there at that length."""
+        if base is None:
+            self.ends, self.text = {}, [*self.prompt, *ids]
+        else:
+            while next(reversed(self.ends)) != base:
+                self.ends.popitem()
+            self.text[self.ends[base] :] = ids
+        self.ends[length] = len(self.text)
 
     def roll_back(self, llama: Llama, keep: int) -> int:
         """Truncate the memory to `keep` tokens, or restore the last snapshot before them where it cannot be truncated.
@@ -181,10 +195,14 @@ class PromptCache:
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """Count the tokens that two texts have in common from the start."""
+    if type(a) is not type(b):
+        a, b = list(a), list(b)
     length = min(len(a), len(b))
-    if list(a[:length]) == list(b[:length]):
-        return length
-    return next(i for i in range(length) if a[i] != b[i])
+    for start in range(0, length, _COMPARED_AT_ONCE):
+        end = min(start + _COMPARED_AT_ONCE, length)
+        if a[start:end] != b[start:end]:
+            return next(i for i in range(start, end) if a[i] != b[i])
+    return length
 
 
 def common_text(a: Sequence[int], b: Sequence[int], text_of: Callable[[int], bytes]) -> tuple[int, int]:

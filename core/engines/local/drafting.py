@@ -103,8 +103,8 @@ class DraftedWrite:
     seed: int = 0
     position: int = 0
     """Tokens of the body before it."""
-    base: int | None = None
-    """Tokens of prompt and body in the small model's text, once it has read them."""
+    is_read: bool = False
+    """Whether the small model has read its body."""
 
 
 class Drafter:

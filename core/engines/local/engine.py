@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from baton_reasoning.core.engines import base
-from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
+from baton_reasoning.core.engines.abilities import Ability
+from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs, tag_place
 from baton_reasoning.core.engines.control_tokens import PromptPiece
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
@@ -157,11 +160,14 @@ def card_of(
         quantisation=header.quantisation,
         parameters=header.parameters,
         thinking=overrides.thinking_tags(found.tags),
-        switches_thinking=found.is_switched,
-        returns_scores=True,
-        supports_truncation=options.supports_truncation,
-        writes_branches=True,
         overrides=overrides,
+    ).with_abilities(
+        {
+            Ability.SCORES: True,
+            Ability.BRANCHES: True,
+            Ability.TRUNCATION: options.supports_truncation,
+            Ability.THINKING_SWITCH: found.is_switched,
+        }
     )
 
 
@@ -186,6 +192,12 @@ class LocalSession:
         self._warned_of_another_file = False
         self._under_way: SentRequest | None = None
         self._cancelled = False
+        self._body: tuple[Part, ...] = ()
+        """The last one that was read."""
+        self._ends: list[int] = []
+        """The lengths of that and of earlier bodies which are its beginning, in parts."""
+        self._sent_from = 0
+        """The shortest of them that the process knows."""
         attach(self)
         self._open()
 
@@ -195,28 +207,21 @@ class LocalSession:
         return card if self._thinks else card.without_thinking()
 
     def read(self, body: Sequence[Part]) -> base.Handoff:
-        items = [item for item in self._results(self._request(body)) if isinstance(item, base.Handoff)]
+        items = [item for item in self._results(body, messages.Read(0, 0, [])) if isinstance(item, base.Handoff)]
         return items[-1] if items else base.Handoff(0, 0, 0.0)  # nothing, if it was cancelled
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
+        """Does nothing: on one machine it would slow the model that writes (see `Ability.PREFETCH`)."""
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0, entropy: int = 0
     ) -> Generator[base.WriteItem, None, None]:
         written: list[int] = []
-        request = self._request(body)._replace(
-            limit=limit,
-            sampling=self._sampling,
-            seed=seed,
-            position=position,
-            alternatives=alternatives,
-            wants_entropy=entropy > 0,
-        )
+        request = messages.Read(0, 0, [], limit, self._sampling, seed, position, alternatives, entropy > 0)
         if self._drafter:
             drafted = DraftedWrite(body, written, self._sampling, seed, position)
             request = request._replace(plain_tokens=self._drafter.begin(drafted))
-        for item in self._results(request):
+        for item in self._results(body, request):
             assert not isinstance(item, base.Judgement | base.Scores | base.Continuation)
             if isinstance(item, base.Token) and item.id is not None:
                 written.append(item.id)
@@ -227,7 +232,7 @@ class LocalSession:
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
         judgement = base.Judgement.none(len(choices))
-        for item in self._results(self._request(body)._replace(question=question, choices=choices)):
+        for item in self._results(body, messages.Read(0, 0, [], question=question, choices=choices)):
             if isinstance(item, base.Handoff):
                 judgement = judgement._replace(handoff=item)
             elif isinstance(item, base.Judgement):
@@ -238,7 +243,8 @@ class LocalSession:
         scores = base.Scores()
         tags = self.card.thinking
         score_from = bytes_before(body, start, tags.closing if tags else "")
-        for item in self._results(self._request(body)._replace(alternatives=alternatives, score_from=score_from)):
+        request = messages.Read(0, 0, [], alternatives=alternatives, score_from=score_from)
+        for item in self._results(body, request):
             if isinstance(item, base.Handoff):
                 scores = scores._replace(handoff=item)
             elif isinstance(item, base.Scores):
@@ -281,23 +287,17 @@ class LocalSession:
         written = write.written
         if self._process is not self._engine.process or not self._process.alive:
             self._open()
-            write.base = None
-        is_first = write.base is None
-        request = self._request(write.body) if is_first else messages.Read(0, 0, [], base=write.base)
-        request = request._replace(
-            runs=[*request.runs, tuple(written)],
-            limit=count,
-            sampling=write.sampling,
-            seed=write.seed,
-            position=write.position + len(written),
-        )
+            write.is_read = False
+        is_first = not write.is_read
+        position = write.position + len(written)
+        request = messages.Read(0, 0, [], count, write.sampling, write.seed, position, written=tuple(written))
         ids: list[int] = []
         read_seconds = 0.0
-        for item in self._replies(request):
+        for item in self._replies(self._of_body(write.body, request)):
             if isinstance(item, base.Handoff):
                 if is_first and item.prefilled > 1:  # one token is read for the first draft itself
                     read_seconds = item.seconds * (1 - 1 / item.prefilled)
-                write.base = item.reused + item.prefilled - len(written)
+                write.is_read = True
             elif isinstance(item, base.Token) and item.id is not None:
                 ids.append(item.id)
         return DraftedTokens(tuple(ids), read_seconds)
@@ -323,7 +323,7 @@ class LocalSession:
 
     def _open_in(self, process: ModelProcess) -> None:
         prompt = self._engine.render(self._conversation, self._thinks)
-        self._process = process
+        self._process, self._sent_from = process, sys.maxsize
         with self._sent(messages.Open(0, prompt)) as sent:
             self._number = sent.number
             try:
@@ -353,9 +353,35 @@ class LocalSession:
 
     # Requests --------------------------------------------------------------------------------------------------------
 
-    def _request(self, body: Sequence[Part]) -> messages.Read:
-        """Make a request that reads the body; it is numbered when it is sent."""
-        return messages.Read(0, 0, self._runs(body), exact=self._is_exact)
+    def _of_body(self, body: Sequence[Part], request: messages.Read) -> messages.Read:
+        """Make a request one that reads the body: with all of it, or what follows an earlier body that the process has.
+
+        What was tokenised stays so: the texts before and after the end of an earlier body are never joined, not even
+        for a process that was started again.
+        """
+        self._forget_other_ends(body)
+        known = next((end for end in self._ends[-1:] if end >= self._sent_from), None)
+        seams = [0, *self._ends] if known is None else [known]
+        runs = [run for begin, end in pairwise([*seams, len(body)]) for run in self._runs(body[begin:end])]
+        self._sent_from = len(body) if known is None else self._sent_from
+        self._body = tuple(body)
+        if self._ends[-1:] != [len(body)]:
+            self._ends.append(len(body))
+        return request._replace(runs=runs, exact=self._is_exact, length=len(body), base=known)
+
+    def _forget_other_ends(self, body: Sequence[Part]) -> None:
+        """Forget where earlier bodies ended that this one does not begin with, or that end within its closing tag.
+
+        A body only grows and is cut, at its end: one that has the same part at some place has the same before it.
+        """
+        ends = self._ends
+        while ends and (ends[-1] > len(body) or (ends[-1] and body[ends[-1] - 1] is not self._body[ends[-1] - 1])):
+            ends.pop()
+        new = range(ends[-1] if ends else 0, len(body))
+        for closing in (number for number in new if body[number].closing_tag):
+            begins, _ = tag_place(body, closing + 1)
+            while ends and ends[-1] > begins:
+                ends.pop()
 
     def _branches_request(self, branches: Mapping[int, base.Branch]) -> messages.WriteBranches:
         bodies = {id(branch.body): branch.body for branch in branches.values()}
@@ -382,14 +408,13 @@ class LocalSession:
             finally:
                 self._under_way = None
 
-    def _results(self, request: messages.Read) -> Generator[messages.ResultItem, None, None]:
+    def _results(self, body: Sequence[Part], request: messages.Read) -> Generator[messages.ResultItem, None, None]:
         """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
 
         def rest(arrived: list[base.Token]) -> messages.Read:
             ids = tuple(token.id for token in arrived if token.id is not None)
-            return request._replace(
-                runs=[*request.runs, ids], limit=request.limit - len(ids), position=request.position + len(ids)
-            )
+            left = request._replace(written=ids, limit=request.limit - len(ids), position=request.position + len(ids))
+            return self._of_body(body, left)
 
         return self._with_restarts(rest)
 

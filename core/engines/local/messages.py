@@ -43,7 +43,8 @@ class Open(NamedTuple):
 class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
-    `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
+    `length` is that of the body in parts. `base` keeps as much of the session's last text as stood there when a request
+    had a body of so many parts; `runs` follow that instead of the prompt, and the ids `written` follow the body.
     Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (`number_at`).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
@@ -63,7 +64,9 @@ class Read(NamedTuple):
     question: str = ""
     choices: tuple[str, ...] = ()
     score_from: int | None = None
+    length: int = 0
     base: int | None = None
+    written: tuple[int, ...] = ()
     plain_tokens: int | None = None
     exact: bool = False
 

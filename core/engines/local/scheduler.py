@@ -112,15 +112,17 @@ class Scheduler:
         sequence = self.sequences[request.session]
         if not (sequence.text or request.exact):
             sequence.prompt = self.cache.as_written(sequence.prompt)
-        before = sequence.prompt if request.base is None else sequence.text[: request.base]
-        text = sequence.text = [*before, *self._ids(request.runs)]
-        target = [*text, *text_ids(request.question, self.llama.tokenize)]
+        sequence.take(request.base, self._ids(request.runs), request.length)
+        question = text_ids(request.question, self.llama.tokenize) if request.question else ()
+        target = [*sequence.text, *request.written, *question]
         if len(target) + bool(request.limit) > self.options.load.context:
             reason = f"{len(target)} tokens are more than the context of {self.options.load.context} holds"
             self.reply((request.request, messages.Failed(context_full=True, reason=reason)))
             return
         score_from = self._first_scored(sequence, request, target)
-        task = Task(sequence, request, target, len(text), score_from, plain_tokens=request.plain_tokens)
+        task = Task(
+            sequence, request, target, len(target) - len(question), score_from, plain_tokens=request.plain_tokens
+        )
         self.waiting.append(task)
 
     def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import cast
 
 from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.remote import protocol
@@ -84,9 +85,8 @@ class RemoteEngine:
             self.card,
             source=ServerUrls((self.address.url,)),
             thinking=overrides.thinking_tags(self.card.thinking),
-            supports_prefetch=supports_prefetch,
             overrides=overrides,
-        )
+        ).with_abilities({Ability.PREFETCH: supports_prefetch})
 
     def _supports_prefetch(self) -> bool:
         chosen = self.options.supports_prefetch
@@ -212,10 +212,10 @@ class RemoteSession:
         if self._prefetch.is_closed:
             return
         self._connection.open_ahead()
-        card = self.card
-        if not (card.supports_prefetch or self._prompt_builder.tokenizes(body)):
+        abilities = self.card.abilities
+        if not (Ability.PREFETCH in abilities or self._prompt_builder.tokenizes(body)):
             return
-        if not (card.supports_prefetch and card.supports_truncation):
+        if not abilities >= {Ability.PREFETCH, Ability.TRUNCATION}:
             body = settled(body)
             if len(body) == self._settled_length:
                 return  # that much was offered before; at first, the conversation alone is read
@@ -235,17 +235,13 @@ class RemoteSession:
             yield from self._write(body, request)
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
-        if not self.card.returns_alternatives:
-            raise EngineRefused(
-                f"{self.card.name} on {self.card.location} gives no log-probabilities, so it cannot judge.",
-                "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
-            )
+        self._refuse_without(Ability.JUDGEMENTS)
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = base.Judgement.none(len(choices))
         with suppress(Cancelled), self._call():
             # Without truncation, a separate request reads the body: the server keeps a checkpoint at the end of each
             # prompt, and goes back to it when the question is dropped.
-            before = None if self.card.supports_truncation else self._read(body)
+            before = None if Ability.TRUNCATION in self.card.abilities else self._read(body)
             with closing(self._write(body, request, question)) as items:
                 for item in items:
                     if isinstance(item, Handoff):
@@ -256,11 +252,7 @@ class RemoteSession:
         return judgement
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> base.Scores:
-        if not self.card.returns_scores:
-            raise EngineRefused(
-                f"{self.card.name} on {self.card.location} gives no log-probabilities of a text that it reads.",
-                "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
-            )
+        self._refuse_without(Ability.SCORES)
         began = time.perf_counter()
         with suppress(Cancelled), self._call():
             connection = self._connection
@@ -287,6 +279,13 @@ class RemoteSession:
                 tokens, Handoff(0, len(prompt), seconds, protocol.passing_of(body, self.card.vocabulary))
             )
         return base.Scores()
+
+    def _refuse_without(self, ability: Ability) -> None:
+        if ability not in self.card.abilities:
+            raise EngineRefused(
+                f"{self.card.name} on {self.card.location} {ability.lack}.",
+                "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
+            )
 
     def cancel(self) -> None:
         self._connection.halt()
@@ -405,7 +404,7 @@ class RemoteSession:
     def _read_ahead(self, connection: HttpConnection, body: Sequence[Part]) -> None:
         """Tokenise a body, and read it into the KV cache if it may be prefetched, in a thread. Raises EngineError."""
         prompt = self._prompt_builder.with_body(body, connection.ask)
-        if not self.card.supports_prefetch:
+        if Ability.PREFETCH not in self.card.abilities:
             return
         self._meter.allowed(1)
         if not isinstance(prompt, str):

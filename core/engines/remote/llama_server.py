@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Stop, Token, first_tokens
 from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
@@ -40,9 +41,10 @@ class LlamaServerEngine(RemoteEngine):
         found = LlamaServerProtocol(self.address, ask, self.options)
         slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
-        supports_truncation = found.supports_truncation(ask, has_free_slot)
+        is_truncated = found.supports_truncation(ask, has_free_slot)
         drafting = _drafting(slots) and _drafting(self.slots())  # a slot tells the kind once it has had a request
-        found.card = replace(found.card, drafting=drafting, supports_truncation=supports_truncation)
+        abilities = {Ability.TRUNCATION: is_truncated, Ability.ALTERNATIVES: not drafting}
+        found.card = replace(found.card, drafting=drafting).with_abilities(abilities)
         return found
 
     def slots(self) -> list[Fields]:
@@ -120,8 +122,7 @@ class LlamaServerProtocol(protocol.ServerProtocol):
             quantisation=quantisation,
             parameters=parameters,
             thinking=found.tags,
-            switches_thinking=found.is_switched,
-        )
+        ).with_abilities({Ability.THINKING_SWITCH: found.is_switched})
 
     def reports_reuse(self, ask: Ask) -> bool:  # noqa: ARG002  the protocol's
         return True

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, Stop, Token
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, NotReady, from_report
@@ -130,9 +131,12 @@ class OllamaProtocol(protocol.ServerProtocol):
             quantisation=details.line("quantization_level"),
             parameters=info.count("general.parameter_count"),
             thinking=tags_in(own) if self._template is None else found.tags,
-            switches_thinking=found.is_switched,
-            returns_token_ids=False,
-            supports_truncation=supports_truncation(architecture),
+        ).with_abilities(
+            {
+                Ability.TOKEN_IDS: False,
+                Ability.TRUNCATION: supports_truncation(architecture),
+                Ability.THINKING_SWITCH: found.is_switched,
+            }
         )
 
     def test(self, ask: Ask, prompt_tokens: Callable[[dict[str, Any]], int]) -> None:
@@ -144,7 +148,9 @@ class OllamaProtocol(protocol.ServerProtocol):
         if self._template is None:
             trial = (Message("user", "1"),)
             on, off = (self._rendered_by_server(trial, ask, thinks) for thinks in (True, False))
-            self.card = replace(self.card, thinking=tags_in(on) or self.card.thinking, switches_thinking=on != off)
+            self.card = replace(self.card, thinking=tags_in(on) or self.card.thinking).with_abilities(
+                {Ability.THINKING_SWITCH: on != off}
+            )
 
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()

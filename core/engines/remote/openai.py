@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
@@ -88,10 +89,14 @@ class CompletionsProtocol(protocol.ServerProtocol):
             context=self._reported_context or UNKNOWN_CONTEXT,
             location=address.host,
             thinking=tags_in(self._trial(ask)) if self._template is None else found.tags,
-            switches_thinking=found.is_switched,
-            returns_token_ids=self.kind.ids,
-            returns_alternatives=self.kind.alternatives,
-            returns_scores=self.kind.ids and self.kind.scores,
+        ).with_abilities(
+            {
+                Ability.TOKEN_IDS: self.kind.ids,
+                Ability.ALTERNATIVES: self.kind.alternatives,
+                Ability.JUDGEMENTS: self.kind.alternatives,
+                Ability.SCORES: self.kind.ids and self.kind.scores,
+                Ability.THINKING_SWITCH: found.is_switched,
+            }
         )
 
     def reports_reuse(self, ask: Ask) -> bool:

@@ -108,7 +108,7 @@ class ServerProtocol(ABC):
     def answer_parser(self, ask: Ask) -> AnswerParser: ...
 
     def score(self, prompt: tuple[int, ...], first: int, alternatives: int, ask: Ask) -> tuple[base.ScoredToken, ...]:
-        """Score the tokens of the prompt from index `first` on. Called only if the card says `returns_scores`."""
+        """Score the tokens of the prompt from index `first` on. Called only if the card has `Ability.SCORES`."""
         raise NotImplementedError
 
     @abstractmethod

@@ -9,6 +9,7 @@ from enum import Enum
 from functools import reduce
 from typing import NamedTuple
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
 from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UntrustedServer
 from baton_reasoning.core.engines.remote.connection import ServerAddress
@@ -83,8 +84,7 @@ class ServerPool:
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
     """Return what a policy relies on, whichever server a session is opened on."""
-    probabilities = bool(card.drafting), card.returns_alternatives, card.returns_scores
-    return card.name, card.vocabulary, probabilities, card.thinking, card.switches_thinking
+    return card.name, card.vocabulary, card.thinking, card.abilities - {Ability.PREFETCH, Ability.TRUNCATION}
 
 
 class Severity(Enum):
@@ -183,13 +183,6 @@ def _described(engine: RemoteEngine) -> Iterator[Finding]:
     if slots := engine.slots() if isinstance(engine, LlamaServerEngine) else []:
         free = sum(not slot.flag("is_processing") for slot in slots)
         yield Finding(Severity.PLAIN if free else Severity.WARNING, f"{free} of {len(slots)} slots free")
-    if not card.returns_token_ids:
-        yield Finding(Severity.WARNING, "It gives no token ids: each handoff passes text, which is tokenised again.")
-    if not card.returns_alternatives:
-        yield Finding(
-            Severity.WARNING, "It gives no log-probabilities: policies by entropy or score are not available."
-        )
-    if not card.supports_truncation:
-        yield Finding(
-            Severity.WARNING, "This server cannot undo tokens, so each handoff reads the last step again (slower)."
-        )
+    for ability in (Ability.TOKEN_IDS, Ability.JUDGEMENTS, Ability.TRUNCATION):
+        if ability not in card.abilities:
+            yield Finding(Severity.WARNING, f"It {ability.lack}.")

@@ -16,7 +16,7 @@ from pydantic import Field
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import WITHOUT_END, Measure, Program, TakeOver, ToEnd
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Measure, Program, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
 ASKED = "asked"
@@ -54,7 +54,7 @@ class Cascade(Policy):
     def think(self, text: Text) -> Program:
         reason, unsure = UNSURE_REST if text.position else UNSURE_ANSWER, None
         if not self.counters[ASKED]:
-            draft = yield from ToEnd()
+            draft = yield from Write(Until.TOKENS, waits=True)
             confidence = sum(map(margin, draft.tokens)) / max(1, len(draft.tokens))
             if confidence < self.settings.tau:
                 unsure = Measure("confidence", confidence, self.settings.tau)

@@ -15,13 +15,11 @@ from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
 from baton_reasoning.core.thinking.requests import (
     WITHOUT_END,
-    LookAhead,
     Measure,
-    More,
     Program,
-    Step,
     TakeOver,
     Until,
+    Write,
     Written,
 )
 from baton_reasoning.core.thinking.text import Text
@@ -63,28 +61,23 @@ class FirstTokenEntropy(Policy):
     def think(self, text: Text) -> Program:
         cap = self.settings.step_cap
         if text.within_step:
-            yield from Step(cap)
+            yield from Write(tokens=cap)
         while True:
-            first = yield from LookAhead()
-            while not self.has_begun(first):
-                first = yield from More()
+            first = yield from Write(Until.TOKENS, cap, waits=True, ends=self.has_begun)
             entropy, tau = self.entropy_of(first), self.settings.tau
             if entropy is not None and entropy >= tau:
                 unsure = Measure("entropy", entropy, tau)
                 took = yield from TakeOver(cap, ENTROPY, until=Until.STEP, measure=unsure)
                 if not took.skipped:
                     continue
-            yield from Step(cap)
+            yield from Write(tokens=cap)
 
     def answer(self, text: Text) -> Program:
         yield from TakeOver(WITHOUT_END, ANSWER)
 
     def has_begun(self, look: Written) -> bool:
         """Tell whether the step has its first token, white space aside."""
-        is_over = look.text_ended or look.closed or look.has_boundary
-        if is_over or len(look.tokens) >= self.settings.step_cap:
-            return True
-        return any(token.text and not token.text.isspace() for token in look.tokens)
+        return look.has_boundary or any(token.text and not token.text.isspace() for token in look.tokens)
 
     def entropy_of(self, first: Written) -> float | None:
         """Return the entropy of the step's first token, or of its first part if it is half a character; None if there

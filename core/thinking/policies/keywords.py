@@ -23,7 +23,7 @@ from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policy import Ablation, Advice, PolicyArm
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Discard, LookAhead, More, Program, Request, Written
+from baton_reasoning.core.thinking.requests import Discard, Program, Request, Until, Write, Written
 from baton_reasoning.core.thinking.trace import Trace
 
 REFLECTION = TakeoverReason("reflection", "Reflection")
@@ -109,17 +109,16 @@ class Keywords(CuePolicy):
 
     def look_ahead(self) -> Generator[Request[Any], Any, tuple[Written, Cue | None]]:
         """Let the small model write until a cue decides, or its lookahead is complete."""
-        look = yield from LookAhead()
-        while True:
-            is_complete = self.is_complete(look)
-            cue = self.cue_in(look, is_complete)
-            if cue or is_complete:
-                return look, cue
-            look = yield from More()
+        look = yield from Write(Until.TOKENS, self.settings.n1, waits=True, ends=self.decides)
+        return look, self.cue_in(look)
 
-    def cue_in(self, look: Written, is_complete: bool) -> Cue | None:
+    def decides(self, look: Written) -> bool:
+        """Tell whether the lookahead is long enough to decide."""
+        return self.is_complete(look) or self.cue_in(look) is not None
+
+    def cue_in(self, look: Written) -> Cue | None:
         """Return the cue that decides: the first one as soon as it stands there, or one of the majority at the end."""
-        text = self.prose(look.text)
+        text, is_complete = self.prose(look.text), self.is_complete(look)
         if self.settings.stop_at_first_cue and not look.closed:
             return next(iter(self.lexicon.find(text, is_complete)), None)
         return self.deciding_cue(text) if is_complete else None

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Measure, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Measure, Program, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
 RANDOM = TakeoverReason("random", "Drawn by chance")
@@ -44,7 +44,7 @@ class RandomTakeover(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            yield from Step(here=True)
+            yield from Write()
             # Each place of the text has its own draw, wherever a run began.
             drawn = random.Random(f"{self.context.seed} {text.position}").random()
             draw = Measure("draw", drawn, self.settings.p)

@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.requests import WITHOUT_END, LookAhead, More, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Accept, Program, TakeOver, Until, Write, Written
 from baton_reasoning.core.thinking.text import Text
 
 RELAY = TakeoverReason("easy sentence", "Easy sentence")
@@ -42,20 +42,18 @@ class Relay(Policy):
     def think(self, text: Text) -> Program:
         cap = self.settings.sentence_cap
         while True:
-            look, cue = (yield from LookAhead()), None
-            while not self.is_over(look) and not (cue := self.cue_in(look)):
-                look = yield from More()
-            if cue:
-                yield from TakeOver(cap, RELAY, cue, Until.FIRST_SENTENCE, Author.SMALL, keep=True)
-            elif look.has_boundary:
-                yield from Step()
+            look = yield from Write(waits=True, ends=self.decides)
+            yield from Accept()
+            if cue := self.cue_in(look):
+                yield from TakeOver(cap, RELAY, cue, Until.FIRST_SENTENCE, Author.SMALL)
 
     def answer(self, text: Text) -> Program:
         yield from TakeOver(WITHOUT_END, ANSWER, author=Author.SMALL)
 
-    def cue_in(self, look: Written) -> Cue | None:
-        return next(iter(self.lexicon.find(look.text, complete=False)), None)
+    def decides(self, look: Written) -> bool:
+        """Tell whether there is a cue, or the sentence is over in which one is looked for."""
+        return look.sentence_ended or self.cue_in(look) is not None
 
-    def is_over(self, look: Written) -> bool:
-        """Tell whether the sentence is over in which a cue is looked for."""
-        return look.sentence_ended or look.has_boundary or look.closed
+    def cue_in(self, look: Written) -> Cue | None:
+        is_over = look.sentence_ended or look.has_boundary
+        return None if is_over else next(iter(self.lexicon.find(look.text, complete=False)), None)

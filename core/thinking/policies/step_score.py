@@ -12,9 +12,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.requests import Close, Judge, Measure, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import Accept, Close, Judge, Measure, Program, TakeOver, Until, Write
 from baton_reasoning.core.thinking.text import Text
 
 SCORE = TakeoverReason("low step score", "Low step score")
@@ -36,7 +37,7 @@ class StepScore(Policy):
     name = "step-score"
     title = "Step score"
     summary = "The large model scores each step and rewrites those with a low score."
-    needs = Needs(judge=True)
+    needs = Needs(of_large=frozenset({Ability.JUDGEMENTS}))
     reasons = (SCORE,)
     hands_back_empty = False
 
@@ -63,10 +64,11 @@ class StepScore(Policy):
             if first.skipped:
                 break
         while True:
-            yield from Step(settings.step_cap, draft=True)
+            yield from Write(tokens=settings.step_cap, waits=True)
             judgement = yield from Judge(settings.question, DIGITS)
             score = Measure("score", score_of(judgement.probabilities, settings.weighted), settings.threshold)
             if score.value < score.limit:
                 yield from TakeOver(settings.step_cap, SCORE, until=Until.STEP, measure=score)
             if text.thinking and text.repeats_step:
                 yield from Close(REPETITION)
+            yield from Accept()

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import LookAhead, Measure, Program, TakeOver, Written
+from baton_reasoning.core.thinking.requests import NEXT_TOKEN, Accept, Measure, Program, TakeOver, Written
 from baton_reasoning.core.thinking.text import Text
 
 TOKEN_ENTROPY = TakeoverReason("token entropy", "Unsure of this token")
@@ -61,15 +61,13 @@ class TokenEntropy(Policy):
     def think(self, text: Text) -> Program:
         settings = self.settings
         while True:
-            look = yield from LookAhead()
-            most = max((token.entropy_or_estimate for token in look.tokens), default=-1.0)
-            entropy = Measure("entropy", most, settings.tau)
-            if entropy.value < entropy.limit:
-                continue
-            if settings.returns_below:
-                yield from TakeOver(LONGEST, TOKEN_ENTROPY, ends=self.is_sure, measure=entropy)
-            else:
-                yield from TakeOver(1, TOKEN_ENTROPY, measure=entropy)
+            look = yield from NEXT_TOKEN
+            unsure = max((token.entropy_or_estimate for token in look.tokens), default=-1.0)
+            entropy = Measure("entropy", unsure, settings.tau)
+            if entropy.value >= entropy.limit:
+                most = LONGEST if settings.returns_below else 1
+                yield from TakeOver(most, TOKEN_ENTROPY, ends=self.is_sure, measure=entropy)
+            yield from Accept()
 
     def is_sure(self, took: Written) -> bool:
         """Tell whether the large model is sure of its newest token, and returns."""

@@ -12,6 +12,7 @@ from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
 from baton_reasoning.app.batch.results_view import WITH_INSPECTOR
 from baton_reasoning.core.batch.reporting.reviews import wrong_answers
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
@@ -209,7 +210,7 @@ def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_pro
     with qtbot.waitSignal(view.reviews.ended):
         view.values.trigger()
     assert pair.small.written == written
-    pair.large.with_card(returns_scores=False)
+    pair.large.with_ability(Ability.SCORES, False)
     page.session.changed.emit()
     assert not view.answer.opinion.isEnabled()
     assert not view.opinions.isEnabled()

@@ -13,6 +13,7 @@ from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
@@ -501,8 +502,8 @@ def action(window, title):
 
 def test_off_lets_the_models_answer_at_once(make_window, qtbot):
     loader = with_small("It is \\boxed{4}.")
-    loader.small.with_card(switches_thinking=True)
-    loader.large = ScriptedEngine("It is \\boxed{4}.", name="large").with_card(switches_thinking=True)
+    loader.small.with_ability(Ability.THINKING_SWITCH)
+    loader.large = ScriptedEngine("It is \\boxed{4}.", name="large").with_ability(Ability.THINKING_SWITCH)
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
     assert not window.chat.composer.unusual.text()

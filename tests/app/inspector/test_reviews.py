@@ -12,6 +12,7 @@ from baton_reasoning.app.inspector.answer_review import PARTLY_READ, AnswerRevie
 from baton_reasoning.app.inspector.values_section import ABOUT, CHOOSE
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.theme import LIGHT
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.run import RunSettings
@@ -177,7 +178,7 @@ def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot
     gate.set()
     qtbot.waitUntil(lambda: not section.stop.isVisible())
     assert section.opinion is None
-    window.models.pair.large.with_card(returns_scores=False, location="gpu.example")
+    window.models.pair.large.with_card(location="gpu.example").with_ability(Ability.SCORES, False)
     section.follow()
     assert "gives no log-probabilities" in section.note.text()
     assert "serve it with vLLM" in section.note.text()

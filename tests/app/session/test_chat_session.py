@@ -41,7 +41,7 @@ from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.reasons import PERSON
-from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
+from baton_reasoning.core.thinking.requests import TakeOver, Until, Write
 from tests.app.conftest import ScriptedLoader
 from tests.core.thinking.running import run
 from tests.fakes.held import HeldAnswers
@@ -93,7 +93,7 @@ def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says():
     one_step = TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=Author.LARGE)
-    assert [wish_of(author, PLAIN) for author in (Author.LARGE, Author.SMALL)] == [Wish(one_step), Wish(Step())]
+    assert [wish_of(author, PLAIN) for author in (Author.LARGE, Author.SMALL)] == [Wish(one_step), Wish(Write())]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from baton_reasoning.core.batch.running.arms import (
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import add_arms, create_batch, without_duplicates
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import StoredArm
@@ -108,13 +109,13 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
 
 def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason():
     """Reasons are tested with what they are about: drafts, probabilities, thinking."""
-    silent = ScriptedEngine(name="large").with_card(returns_alternatives=False)
-    with pytest.raises(SettingsError, match=r"“step-score” cannot run: .*and large gives none.*Or leave it out"):
+    silent = ScriptedEngine(name="large").with_ability(Ability.JUDGEMENTS, False)
+    with pytest.raises(SettingsError, match=r"“step-score” cannot run: large gives no.*Or leave it out"):
         refuse_impossible(arms_of(["step-score"], BASE), Pair(ScriptedEngine(), silent))
     silently, thinks = arms_of(["small"], RunSettings(thinking=False)), ScriptedEngine(thinking=THINK)
     with pytest.raises(SettingsError, match=r"“small” cannot run: .*small always thinks"):
         refuse_impossible(silently, Pair(thinks, ScriptedEngine()))
-    refuse_impossible(silently, Pair(thinks.with_card(switches_thinking=True), thinks))
+    refuse_impossible(silently, Pair(thinks.with_ability(Ability.THINKING_SWITCH), thinks))
 
 
 def test_a_chance_is_found_whose_share_is_the_one_wanted_or_the_nearest():

@@ -36,6 +36,7 @@ from baton_reasoning.core.batch.reporting.tables import main_tables
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
 from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
+from baton_reasoning.core.engines.abilities import USUAL
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
@@ -379,7 +380,7 @@ def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_wha
         return [row for row in store.batches.results(batch) if store.runs.trace(row.run).opinion]
 
     with pytest.raises(EngineRefused, match="vLLM"):
-        list(opinions(store, batch, pair(returns_scores=False)).run())
+        list(opinions(store, batch, pair(abilities=USUAL)).run())
     assert read() == []
     with pytest.raises(EngineLost):
         list(opinions(store, batch, pair(expects=dies)).run())

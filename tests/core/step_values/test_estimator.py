@@ -12,6 +12,7 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
@@ -47,7 +48,7 @@ def world(errors, name="small", faults=(), writes_branches=True):
             return ERROR if number / 2**31 < errors[steps] else RIGHT
         return b"</think>" if "</think>" not in text else b"\\boxed{0}" if "b" in text else b"\\boxed{1}"
 
-    return ScriptedEngine(draw=draw, name=name, faults=faults, writes_branches=writes_branches)
+    return ScriptedEngine(draw=draw, name=name, faults=faults).with_ability(Ability.BRANCHES, writes_branches)
 
 
 def value(errors, text):
@@ -133,7 +134,7 @@ def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced_or_to_the
 def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     """Though that text may be longer than what was written in its place, with the closing tag."""
     trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
-    endless = ScriptedEngine(continue_with=lambda *_: " 1" * 999, writes_branches=writes_branches)
+    endless = ScriptedEngine(continue_with=lambda *_: " 1" * 999).with_ability(Ability.BRANCHES, writes_branches)
     values = estimated(trace, endless, grader, how=Regex("1"), continuations=2)
     assert [place.outcomes for place in values.estimated.places if place.replaced] == ["00"], "without an answer"
 

@@ -20,7 +20,7 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.requests import Program, Request, Step, Written
+from baton_reasoning.core.thinking.requests import Program, Request, Write, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
@@ -70,6 +70,7 @@ class AtBoundary(Policy):
     """Makes one of these requests at each boundary, then lets the default writer go on."""
 
     name = "at boundary"
+    decides_after_takeover = False
 
     def __init__(self, *requests: Request[Any]) -> None:
         super().__init__()
@@ -78,7 +79,7 @@ class AtBoundary(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            self.steps.append((yield from Step()))
+            self.steps.append((yield from Write()))
             if self.requests:
                 yield from self.requests.pop(0)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.thinking import opinion
@@ -230,7 +231,7 @@ def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_
 
 
 def test_what_keeps_a_model_from_giving_an_opinion_is_said():
-    server = ScriptedEngine(name="R1-32B").with_card(returns_scores=False, location="gpu.example")
+    server = ScriptedEngine(name="R1-32B").with_card(location="gpu.example").with_ability(Ability.SCORES, False)
     with pytest.raises(EngineRefused, match=r"R1-32B on gpu.example .* vLLM"):
         SecondOpinion(server, run(Never(), [SLIP]).trace)
     with pytest.raises(SettingsError, match="large model"):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Passing, Session, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
@@ -28,20 +29,20 @@ from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import BUDGET, OPENING, PERSON, SMALL_ONLY, UNCLOSED
 from baton_reasoning.core.thinking.requests import (
+    NEXT_TOKEN,
+    Accept,
     Close,
     Discard,
     Insert,
     Judge,
-    LookAhead,
-    More,
     Program,
     Request,
     Score,
-    Step,
     TakeOver,
-    ToEnd,
     Trial,
     Until,
+    Write,
+    Written,
 )
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
@@ -52,7 +53,7 @@ from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, ScriptedEngine, ch
 
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 ONE, THREE, FIFTY = (TakeOver(tokens, RANDOM) for tokens in (1, 3, 50))
-KEEPING = TakeOver(1, RANDOM, keep=True)
+DRAFT, TWO_TOKENS, WHOLE = (Write(waits=True), Write(Until.TOKENS, 2, waits=True), Write(Until.TOKENS, waits=True))
 OTHER_TAGS = ThinkingTags("[THINK]", "[/THINK]")
 
 
@@ -78,27 +79,32 @@ def making(*requests: Request[Any]) -> Programmed:
 @pytest.mark.parametrize(
     ("requests", "text"),
     [
-        ([LookAhead(), ONE], "L"),
-        ([LookAhead(), More(), ONE], "L"),
-        ([LookAhead(), LookAhead(), ONE], "OneL"),
-        ([LookAhead(), KEEPING], "OneL"),
-        ([LookAhead(), Insert("I", OPENING), ONE], "OneIL"),
-        ([LookAhead(), Judge("?", ("A",)), ONE], "L"),
-        ([LookAhead(), Step(), ONE], "One two.\n\nL"),
-        ([Step(draft=True), Score(), ONE], "L"),
-        ([Step(draft=True), Step(draft=True), ONE], "One two.\n\nL"),
-        ([Step(cap=1, draft=True), ONE], "L"),
-        ([Step(cap=1), ONE], "OneL"),
-        ([ToEnd(), ONE], "L"),
-        ([ToEnd(), Step()], "One two.\n\nThree.</think>"),
-        ([LookAhead(), Discard()], ""),
-        ([Step(), Discard(), ONE], "One two.\n\nL"),
+        ([NEXT_TOKEN, ONE], "L"),
+        ([NEXT_TOKEN, TWO_TOKENS, ONE], "L"),
+        ([NEXT_TOKEN, Accept(), NEXT_TOKEN, ONE], "OneL"),
+        ([NEXT_TOKEN, Accept(), ONE], "OneL"),
+        ([NEXT_TOKEN, Accept(), Insert("I", OPENING), ONE], "OneIL"),
+        ([NEXT_TOKEN, Judge("?", ("A",)), ONE], "L"),
+        ([NEXT_TOKEN, Write(), ONE], "One two.\n\nL"),
+        ([NEXT_TOKEN, Write(waits=True), ONE], "L"),
+        ([Write(Until.TOKENS, 1), ONE], "OneL"),
+        ([Write(Until.FIRST_SENTENCE), ONE], "One two.L"),
+        ([Write(Until.SENTENCE, 1), ONE], "One two.L"),
+        ([DRAFT, Score(), ONE], "L"),
+        ([DRAFT, Accept(), DRAFT, ONE], "One two.\n\nL"),
+        ([DRAFT, DRAFT, ONE], "L"),
+        ([Write(tokens=1, waits=True), ONE], "L"),
+        ([Write(tokens=1), ONE], "OneL"),
+        ([WHOLE, ONE], "L"),
+        ([WHOLE, Write()], "One two.\n\nThree.</think>"),
+        ([NEXT_TOKEN, Discard()], ""),
+        ([Write(), Discard(), ONE], "One two.\n\nL"),
     ],
 )
-def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests, text):
+def test_what_waits_stands_once_it_is_accepted(requests, text):
     done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
     assert done.trace.text.removesuffix(" Four.</think>") == text
-    blank = run(making(Step(), LookAhead(), ONE), [["One.\n\n", ""], " End.</think>"], [["Two"]])
+    blank = run(making(Write(), NEXT_TOKEN, ONE), [["One.\n\n", ""], " End.</think>"], [["Two"]])
     assert [gone.tokens for gone in blank.all(events.TextDiscarded)] == [1], "a token without text is replaced, too"
 
 
@@ -112,10 +118,24 @@ def test_a_step_ends_before_the_first_word_of_the_next_which_goes_if_another_mod
     assert [gone.text for gone in done.all(events.TextDiscarded)] == ["Wait"]
 
 
+def test_what_was_discarded_of_the_next_step_is_no_token_of_it():
+    """A character that begins in the token that ends the step has another token, which went with it."""
+    steps = list[Written]()
+
+    def judged(_: Text) -> Program:
+        while True:
+            steps.append((yield from DRAFT))
+            yield from Judge("?", ("A",))
+            yield from Accept()
+
+    run(Programmed(judged), ScriptedEngine(["One", b".\n\n\xc3", b"\xa9"], "Two.\n\n", "</think>"))
+    assert [(step.text, len(step.tokens)) for step in steps[:2]] == [("One.\n\n", 2), ("Two.\n\n", 3)]
+
+
 def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_space():
     def capped(_: Text) -> Program:
         while True:
-            yield from Step(cap=2)
+            yield from Write(tokens=2)
 
     tokens = ["a", " b", "\n", "\n", "c", "</think>"]
     ends = run(Programmed(capped), [tokens]).all(events.StepEnded)
@@ -169,7 +189,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
     asked = list[object]()
 
     def for_ever(_: Text) -> Program:
-        yield from Step()
+        yield from Write()
         while True:
             asked.append((yield from request_))
 
@@ -182,7 +202,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
 def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so():
     def never_content(_: Text) -> Program:
         while True:
-            yield from LookAhead()
+            yield from NEXT_TOKEN
             yield from Discard()
 
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
@@ -204,8 +224,8 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it():
 
 @pytest.mark.parametrize("question", [Judge("?", ("A",)), Score(), Trial(1, LARGE)])
 def test_a_question_at_the_boundary_where_a_takeover_ended_leaves_the_boundary_there(question):
-    taking, here = TakeOver(9, RANDOM, until=Until.STEP), Step(here=True)
-    done = run(making(Step(), taking, question, here, ONE), ["One.\n\n", " End.</think>"], ["Two.\n\n", "L", "L"])
+    taking, here = TakeOver(9, RANDOM, until=Until.STEP), Write()
+    done = run(making(Write(), taking, question, here, ONE), ["One.\n\n", " End.</think>"], ["Two.\n\n", "L", "L"])
     assert done.trace.text == "One.\n\nTwo.\n\nL End.</think>"
 
 
@@ -261,7 +281,7 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
     """At a boundary the whole step, so that a lookahead gives it time to read."""
 
     def offered(text: str) -> list[str]:
-        large = ScriptedEngine(name="large", supports_prefetch=True)
+        large = ScriptedEngine(name="large").with_ability(Ability.PREFETCH)
         return [call.body for call in run(Never(), [text], large).large.calls]
 
     eight = "one two three four five six seven eight"
@@ -274,7 +294,7 @@ def test_a_takeover_is_framed_by_its_events_and_follows_an_inserted_text():
     assert done.told[1:] == [("inserted", "Check. "), ("small", " End.</think>")]
     closed = run(making(Insert("So.</think>", OPENING)), [" Four."])
     assert closed.trace.answer == " Four.", "a tag in it closes the thinking"
-    both = making(Step(), Insert("Check. ", EXCESSIVE_REFLECTION), THREE)
+    both = making(Write(), Insert("Check. ", EXCESSIVE_REFLECTION), THREE)
     done = run(both, ["One.\n\nNo", " End.</think>"], ["It is so. No"])
     assert done.told[1:3] == [("inserted", "Check. "), ("large", "It is so")]
     kinds = [type(event) for event in done.trace.events]
@@ -292,8 +312,8 @@ def test_a_takeover_repeats_the_trial_that_was_made_there():
     texts: list[str] = []
 
     def program(_: Text) -> Program:
-        yield from Step()
-        look = yield from LookAhead()
+        yield from Write()
+        look = yield from NEXT_TOKEN
         texts.append((yield from Trial(5, LARGE, start=look.start)).text)
         texts.append((yield from TakeOver(5, RANDOM)).text)
         texts.append((yield from Trial(5, LARGE)).text)
@@ -316,7 +336,7 @@ def test_a_trial_or_question_that_is_stopped_says_nothing(request_):
 
     large = ScriptedEngine("So it is.", name="large", before_token=stop)
     large.judged = stop  # type: ignore[method-assign]
-    done = run(making(Step(), request_), ["One.\n\n"], large, interruptions=[control])
+    done = run(making(Write(), request_), ["One.\n\n"], large, interruptions=[control])
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.STOPPED)
     assert done.all(events.Tried) + done.all(events.Scored) + done.all(events.Judged) == []
 
@@ -339,7 +359,7 @@ def test_a_text_that_is_taken_up_is_decided_at_its_boundary_or_after_the_rest_of
     at_boundary = begun("One.\n\nTwo is", 3)
     taken_up = run(AtBoundary(THREE), [" End.</think>"], ["So it is"], before=at_boundary)
     assert taken_up.trace.text == "One.\n\nSo it is End.</think>"
-    draft = run(making(Step(draft=True), ONE), ["Two.\n\n", " End.</think>"], [["L"]], before=at_boundary)
+    draft = run(making(DRAFT, ONE), ["Two.\n\n", " End.</think>"], [["L"]], before=at_boundary)
     assert draft.trace.text == "One.\n\nL End.</think>", "the step before stands"
     policy, small = AtBoundary(THREE), [" two.\n\nNo", " End.</think>"]
     rest = run(policy, small, ["So it is"], before=begun("One is two", 2))
@@ -360,14 +380,14 @@ def test_a_cascade_that_is_taken_up_replaces_and_says_no_more_than_what_follows(
 @pytest.mark.parametrize(
     ("tokens", "first", "text"),
     [
-        (3, Step(), "One.\n\nTwo.\n\nSo it is End.</think>"),
-        (1, Step(), "OneTwo.\n\nSo it is End.</think>"),
+        (3, Write(), "One.\n\nTwo.\n\nSo it is End.</think>"),
+        (1, Write(), "OneTwo.\n\nSo it is End.</think>"),
         (3, TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nSo it is End.</think>"),
     ],
 )
 def test_what_a_person_wants_first_comes_before_the_policy_decides(tokens, first, text):
     large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
-    small = ["Two.\n\nNo"] * isinstance(first, Step) + [" End.</think>"]
+    small = ["Two.\n\nNo"] * isinstance(first, Write) + [" End.</think>"]
     before = begun("One.\n\nTwo is", tokens)
     assert run(AtBoundary(THREE), small, large, before=before, wish=Wish(first)).trace.text == text
 
@@ -483,10 +503,10 @@ class Gone(ScriptedEngine):
 
 
 @pytest.mark.parametrize("request_", [TakeOver(9, RANDOM), Judge("?", ("A",)), Score(), Trial(3, LARGE)])
-@pytest.mark.parametrize("before", [Step(), Step(draft=True)])
+@pytest.mark.parametrize("before", [Write(), DRAFT])
 def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(request_, before):
     done = run(making(before, request_), ["One.\n\n", "Two.</think>"], Gone(name="large"))
-    replaced = before.draft and isinstance(request_, TakeOver)
+    replaced = before.waits and isinstance(request_, TakeOver)
     assert done.trace.text == ("Two.</think>" if replaced else "One.\n\nTwo.</think>")
     assert [notice.text for notice in done.all(events.Noticed)] == ["It is gone. The small model goes on alone."]
     assert len(done.all(events.TakeoverStarted)) == len(done.all(events.TakeoverEnded))
@@ -504,7 +524,7 @@ def test_a_model_that_is_lost_in_the_answer_is_not_asked_for_it_again(tags, clos
     assert "".join(event.text for event in happened if isinstance(event, events.TokenWritten)).endswith(" Four.")
 
 
-@pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
+@pytest.mark.parametrize("request_", [Write(), NEXT_TOKEN, WHOLE])
 def test_a_lost_small_model_fails_the_run_with_its_text(request_):
     done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
     assert done.trace.text == "One"
@@ -535,7 +555,7 @@ def test_a_policy_keeps_to_the_model_that_there_is():
     assert trace.text.endswith("Three.</think>")
     replaced = alone(SMALL, Relay(), "One.</think>")
     assert [piece.reason for piece in replaced.pieces] == [SMALL_ONLY.id]
-    mine = alone(LARGE, Always(), "Mine.</think> So.", wish=Wish(Step()))
+    mine = alone(LARGE, Always(), "Mine.</think> So.", wish=Wish(Write()))
     assert (mine.text, mine.finish) == ("Mine.</think> So.", events.Finish.END_OF_TEXT)
 
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from self_check import REJECTED, SelfCheck
 from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need
 from baton_reasoning.core.thinking.events import Judged, Measure, Scored, TakeoverStarted, Tried
@@ -158,18 +159,18 @@ class Reading(Policy):
 @pytest.mark.parametrize(
     ("policy", "author", "lacks", "told"),
     [
-        (Agreement, LARGE, "returns_scores", "needs the probabilities of a text, and large gives none"),
-        (SelfCheck, SMALL, "returns_alternatives", "needs probabilities, and small gives none"),
-        (Triggers, SMALL, "returns_alternatives", "needs the probabilities of each token, and small gives none"),
-        (Reading, LARGE, "returns_alternatives", "needs the probabilities of each token, and large gives none"),
+        (Agreement, LARGE, Ability.SCORES, "large gives no log-probabilities of a text"),
+        (SelfCheck, SMALL, Ability.JUDGEMENTS, "small gives no log-probabilities of an answer"),
+        (Triggers, SMALL, Ability.ALTERNATIVES, "small gives no log-probabilities of the tokens"),
+        (Reading, LARGE, Ability.ALTERNATIVES, "large gives no log-probabilities of the tokens"),
     ],
 )
 def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it(policy, author, lacks, told):
     cards = Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards
     assert unmet_need(policy, cards) is None
-    lacking = {each: ScriptedEngine(name=each.value).with_card(**{lacks: False}).card for each in cards}
+    lacking = {each: ScriptedEngine(name=each.value).with_ability(lacks, False).card for each in cards}
     assert told in str(unmet_need(policy, cards | {author: lacking.pop(author)}))
-    if not policy.needs.judge:
+    if not (policy.needs.of_small and policy.needs.of_large):
         assert unmet_need(policy, cards | lacking) is None, "the other one need not give any"
     assert "needs a large model" in str(unmet_need(policy, {SMALL: cards[SMALL]}))
 

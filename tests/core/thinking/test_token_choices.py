@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
@@ -93,7 +94,7 @@ def test_a_token_of_another_vocabulary_that_begins_elsewhere_is_not_told(written
 
 
 def test_a_model_that_gives_no_scores_does_not_read_and_one_that_is_both_reads_once(written):
-    silent = ScriptedEngine(returns_scores=False)
+    silent = ScriptedEngine().with_ability(Ability.SCORES, False)
     assert readers_of(silent, None) == {}
     assert list(readers_of(silent, ScriptedEngine())) == [Author.LARGE]
     both = ScriptedEngine()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Handoff, ModelCard, Passing, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
@@ -288,7 +289,7 @@ THREE_STEPS = ("One two three four five.\n\n", " Six seven.\n\n", " Eight.")
 
 @pytest.fixture
 def server():
-    return ChargingEngine(*["And so it is."] * 2, name="large", supports_prefetch=True)
+    return ChargingEngine(*["And so it is."] * 2, name="large").with_ability(Ability.PREFETCH)
 
 
 def billed(large: ScriptedEngine, small: ScriptedEngine | None = None) -> Trace:

@@ -21,14 +21,16 @@ from hypothesis import strategies as st
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
-from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.body import Author, Body, OwnTag, Part
 from baton_reasoning.core.engines.local import drafting, messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength, DraftPlan
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError
 from baton_reasoning.core.engines.local.messages import Failed, Read, WorkerOptions, WriteBranches
+from baton_reasoning.core.engines.local.process import ModelProcess
 from baton_reasoning.core.engines.local.scheduler import DueReply, Scheduler
 from baton_reasoning.core.errors import ContextFull, EngineError
 from baton_reasoning.core.models.gguf import read_header
@@ -68,6 +70,70 @@ class EnginePair(NamedTuple):
 def pair():
     with closing(LocalEngine(SMALL_MODEL, OPTIONS)) as small, closing(LocalEngine(LARGE_MODEL, OPTIONS)) as large:
         yield EnginePair(small, large)
+
+
+# What a handoff sends -------------------------------------------------------------------------------------------------
+
+FOREIGN = " 17", " is", " odd", ".\n\n", " so", "</", "think", ">"
+
+
+def grown_or_cut(body: Body, dice: random.Random, vocabulary: str) -> None:
+    """A model of this vocabulary writes some tokens, one of another does, or text is discarded."""
+    if dice.random() < 0.3:
+        body.cut(dice.randrange(len(body) + 1))
+        return
+    own = dice.random() < 0.5
+    for _ in range(dice.randrange(1, 6)):
+        id = dice.randrange(40, 60)
+        body.append(Part("1", Author.SMALL, id, vocabulary) if own else Part(dice.choice(FOREIGN), Author.LARGE, id))
+    if not own and not any(part.closing_tag for part in body.parts) and dice.random() < 0.3:
+        for text in FOREIGN[-3:]:
+            body.append(Part(text, Author.LARGE, 7, "another"))
+        body.mark_closing("</think>", len(body))
+
+
+def test_a_session_that_is_sent_only_what_is_new_has_the_text_of_one_that_is_sent_all_of_it(pair):
+    """However the text grows and is cut, whichever model writes it, and also if the process dies in between."""
+    dice, body, engine = random.Random(5), Body(), pair.small
+    session = engine.open(QUESTION, GREEDY)
+    for turn in range(size(40, long=400)):
+        grown_or_cut(body, dice, engine.card.vocabulary)
+        if len(body) > 150:
+            body.cut(20)
+        if turn in (19, 39):
+            process_of(engine).kill()
+        with closing(engine.open(QUESTION, GREEDY)) as fresh:
+            totals = [sum(each.read(body.parts)[:2]) for each in (session, fresh)]
+            answers = [written(each, tuple(body.parts), 3) for each in (session, fresh)]
+        assert totals[0] == totals[1], turn
+        assert answers[0] == answers[1], turn
+    session.close()
+
+
+def test_a_handoff_sends_what_is_new(pair, monkeypatch):
+    sent, send = list[messages.Read](), ModelProcess.sent
+
+    def noting(process: ModelProcess, request: Any) -> Any:
+        sent.extend([request] if isinstance(request, Read) else [])
+        return send(process, request)
+
+    monkeypatch.setattr(ModelProcess, "sent", noting)
+    body, vocabulary = Body(), pair.small.card.vocabulary
+    with closing(pair.small.open(QUESTION, GREEDY)) as session:
+        for text in (" one", " two", " three"):
+            body.append(Part(text, Author.LARGE, 1, "another"))
+            session.read(tuple(body.parts))
+        body.cut(len(" one two"))
+        body.append(Part("1", Author.SMALL, 41, vocabulary))
+        session.judge(tuple(body.parts), "?", ("1", "2"))
+        session.read(tuple(body.parts))
+        for text in ("</", "think", ">"):
+            body.append(Part(text, Author.LARGE, 1, "another"))
+            if text == ">":
+                body.mark_closing("</think>", len(body))
+            session.read(tuple(body.parts))
+    assert [read.runs for read in sent[:5]] == [[" one"], [" two"], [" three"], [(41,)], []]
+    assert [read.runs for read in sent[5:]] == [["</"], ["think"], [OwnTag("</think>")]], "the tag is one"
 
 
 # A recurrent model and a hybrid one, grown here: their memory cannot be truncated -------------------------------------
@@ -115,7 +181,7 @@ def assert_as_a_fresh_one_says(engine: LocalEngine, session: LocalSession, *read
 
 
 def test_a_text_truncated_to_a_reading_reuses_it_and_one_truncated_further_is_read_anew(grown):
-    assert not grown.card.supports_truncation
+    assert Ability.TRUNCATION not in grown.card.abilities
     session = grown.open(ASKED, Sampling())
     session.read(body(grown, 3, 4, 5, 6))
     session.read(body(grown, 3, 4, 5, 6, 7, 8, 9))
@@ -397,10 +463,8 @@ def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair):
     texts = []
     for seed in (1, 2):
         written = [id for id in ids(write(writing, Body(), 9, seed)) if id is not None]
-        base = None
         for start in (0, 5, 3):
-            request = DraftedWrite((), written[:start], sampling, seed, base=base)
-            drafts, base = drafting.draft(request, 4).ids, request.base
+            drafts = drafting.draft(DraftedWrite((), written[:start], sampling, seed), 4).ids
             assert list(drafts[:3]) == written[start : start + 3]
         texts.append(written)
     assert texts[0] != texts[1], "the seed makes a difference"
@@ -456,7 +520,7 @@ def test_only_a_model_of_its_vocabulary_on_this_machine_whose_text_can_be_cut_dr
     changes: list[tuple[dict[str, Any], str]] = [
         ({"placement": None}, "both must be on this machine"),
         ({"vocabulary": "another"}, "their vocabularies differ"),
-        ({"supports_truncation": False}, "recurrent memory"),
+        ({"abilities": frozenset()}, "recurrent memory"),
         ({"placement": replace(small.placement, parallel=2)}, "parallel requests"),
     ]
     for change, words in changes:
@@ -478,9 +542,9 @@ class OnceReading:
     """A small model that reads for an hour before its first draft, as it says; then its process dies."""
 
     def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
-        is_first, write.base = write.base is None, 100
-        if not is_first:
+        if write.is_read:
             raise EngineError("Its process stopped.")
+        write.is_read = True
         return DraftedTokens((1, 2, 3, 4)[:count], 3600.0)
 
 

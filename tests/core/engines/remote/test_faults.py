@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, Scores, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
@@ -275,7 +276,7 @@ def test_a_server_is_read_along_by_unasked_only_if_it_is_far_free_and_tells_what
             (ServerAddress(server.url), RemoteOptions(HURRIED), False),
         ):
             with closing(LlamaServerEngine(address, options)) as engine:
-                assert engine.card.supports_prefetch is is_on
+                assert (Ability.PREFETCH in engine.card.abilities) is is_on
     for owner, template, details, is_on in (
         ("vllm", None, {"cached_tokens": 6}, True),
         ("vllm", None, None, False),
@@ -285,7 +286,7 @@ def test_a_server_is_read_along_by_unasked_only_if_it_is_far_free_and_tells_what
         with FaultyServer(partial(Wire.json, value=trial), routes=ROUTES | listing("big", owner)) as server:
             far = ServerAddress("http://office.example", access=ServerAccess(proxy=server.url))
             with closing(OpenAICompletionsEngine(far, RemoteOptions(HURRIED, template=template))) as engine:
-                assert engine.card.supports_prefetch is is_on
+                assert (Ability.PREFETCH in engine.card.abilities) is is_on
 
 
 def test_what_is_cut_off_is_on_the_bill_as_an_estimate_and_what_is_refused_is_not():

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.abilities import USUAL
 from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
@@ -48,7 +49,7 @@ def test_a_good_connection_is_described(server, engine):
     card = engine.card
     assert (card.name, card.quantisation, card.parameters) == ("SmolLM2-135M-Instruct.Q4_1", "Q4_1", 134_515_008)
     assert (card.context, card.location, card.thinking) == (1024, f"127.0.0.1:{server.port}", None)
-    assert (card.supports_truncation, card.supports_prefetch, card.drafting) == (True, False, "")
+    assert (card.abilities, card.drafting) == (USUAL, "")
     good, wrong = (try_connection(ServerAddress(server.url, key)) for key in (KEY, "wrong"))
     assert good.problem is None
     assert [finding.text for finding in good.findings] == [
@@ -252,7 +253,7 @@ def test_a_draft_changes_nothing_is_counted_and_has_no_probability_rather_than_a
     """At temperature 0. So a policy that needs the probability of each token is refused."""
     with served(smollm2, draft=str(smollm2)) as drafting:
         assert drafting.card.drafting in ("draft-simple", "unknown"), "builds before 2026 do not tell"
-        with pytest.raises(SettingsError, match=r"probabilities of each token.*without speculative decoding"):
+        with pytest.raises(SettingsError, match=r"log-probabilities of the tokens.*without speculative decoding"):
             next(run(Pair(drafting, drafting), QUESTION, RunSettings(policy="first-token-entropy")))
         with closing(drafting.open(QUESTION, GREEDY)) as drafted:
             items = list(drafted.write([], 40, seed=1, alternatives=3))

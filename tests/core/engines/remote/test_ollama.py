@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.abilities import USUAL, Ability
 from baton_reasoning.core.engines.base import Passing, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
@@ -163,8 +164,7 @@ def test_what_a_modelfile_sets_does_not_apply(ollama, engine):
 @pytest.mark.real_models
 def test_text_alone_goes_over_and_reading_writes_one_token(ollama, engine):
     card = engine.card
-    assert not any((card.vocabulary, card.returns_token_ids, card.returns_scores, card.supports_prefetch))
-    assert card.returns_alternatives
+    assert (card.vocabulary, card.abilities) == ("", USUAL - {Ability.TOKEN_IDS})
     with closing(engine.open(QUESTION, GREEDY)) as session:
         session.read([])
         cost = session.usage.cost
@@ -191,7 +191,7 @@ def _tokenized(ollama: ScriptedOllama) -> dict[str, Any]:
 def test_it_reads_along_only_if_a_person_wants_it(ollama, monkeypatch):
     monkeypatch.setattr(ServerAddress, "is_this_machine", False)
     with opened(ollama.url, kind=OllamaEngine) as (engine, _):
-        assert not engine.card.supports_prefetch
+        assert Ability.PREFETCH not in engine.card.abilities
     with opened(ollama.url, RemoteOptions(supports_prefetch=True), OllamaEngine) as (_, session):
         assert prefetched(session, foreign("Step 1:")).tokens > 10
     assert ollama.asked[-1]["n_predict"] == 1
@@ -244,7 +244,7 @@ def test_a_template_in_go_is_rendered_by_ollama(ollama, model, small, over_llama
     model.go_template, model.thinks = GO, thinks
     with closing(open_server(ServerAddress(ollama.url))) as engine:
         assert answered(small, engine).text == over_llama_server
-        assert (engine.card.thinking is not None, engine.card.switches_thinking) == (True, False)
+        assert (engine.card.thinking is not None, Ability.THINKING_SWITCH in engine.card.abilities) == (True, False)
     assert len(ollama.loads) == 1, "rendering loads the model with the same context"
 
 
@@ -268,7 +268,7 @@ def test_a_switch_in_go_is_found_by_what_it_changes(ollama, model):
 
     ollama.routes["/api/chat"] = chat
     with closing(open_server(ServerAddress(ollama.url))) as engine:
-        assert engine.card.switches_thinking
+        assert Ability.THINKING_SWITCH in engine.card.abilities
         for thinks, prompt in rendered.items():
             with closing(engine.open(QUESTION, GREEDY, thinks=thinks)) as session:
                 session.read([])
@@ -287,7 +287,7 @@ def test_the_test_of_a_connection_says_what_ollama_cannot_do(ollama):
         "no key needed",
         "serves demo:latest",
         "2,048 tokens of context for each text",
-        "It gives no token ids: each handoff passes text, which is tokenised again.",
+        "It gives no token ids, so each handoff passes text, which is tokenised again.",
     ]
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.answers import Fields, from_report, parsed
@@ -43,14 +44,14 @@ def connect(url: str, options: RemoteOptions = OPTIONS) -> OpenAICompletionsEngi
 def test_a_server_that_takes_and_gives_text_alone(server):
     with completions(server.url, RemoteOptions(template=TEMPLATE)) as (engine, session):
         card = engine.card
-        assert not any((card.returns_token_ids, card.returns_alternatives, card.returns_scores))
+        assert card.abilities == {Ability.TRUNCATION}
         items = list(session.write([], 12, seed=1))
         assert len(text(items)) > 12
         assert stop(items) is Stop.LIMIT
         assert handoff(items).passing is Passing.TEXT
         assert all(token.id is None for token in tokens(items))
         assert session.usage.cost.written == 12
-        with pytest.raises(EngineRefused, match="gives no log-probabilities, so"):
+        with pytest.raises(EngineRefused, match="gives no log-probabilities of an answer"):
             session.judge([], "?", ("a", "b"))
         with pytest.raises(EngineRefused, match="no log-probabilities of a text"):
             session.score([], 0)
@@ -115,7 +116,8 @@ def test_vllm_and_sglang_take_and_give_ids(routes, options, no_top_k):
     with FaultyServer(TRIAL, COMPLETION, routes=routes) as server:
         engine = connect(server.url, options)
         card = engine.card
-        assert (card.name, card.context, card.returns_token_ids, card.returns_alternatives) == ("big", 500, True, True)
+        assert (card.name, card.context) == ("big", 500)
+        assert card.abilities >= {Ability.TOKEN_IDS, Ability.ALTERNATIVES, Ability.JUDGEMENTS}
         assert card.thinking
         assert card.vocabulary
         with closing(engine):
@@ -152,8 +154,8 @@ def test_a_server_that_gives_no_ids_is_asked_in_text_and_needs_a_template(owner,
         with pytest.raises(EngineRefused, match=f"{kind}.* does not reveal the chat template"):
             connect(server.url)
         with completions(server.url, TEMPLATED) as (engine, session):
-            assert not engine.card.returns_token_ids
-            assert engine.card.returns_alternatives is (owner == "sglang")
+            assert Ability.TOKEN_IDS not in engine.card.abilities
+            assert (Ability.ALTERNATIVES in engine.card.abilities) is (owner == "sglang")
             assert engine.card.thinking
             assert text(session.write(foreign("so", " far"), 1, seed=1)) == "!"
             assert session.usage.cost.estimated

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine
 from baton_reasoning.core.engines.remote.answers import NotReady
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
@@ -142,7 +143,7 @@ def test_a_proxy_is_gone_through():
         address = ServerAddress("http://office.example:8080", "secret", ServerAccess(proxy=proxy.url))
         with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
             assert text(session.write([], 1, seed=1)) == "a"
-            assert engine.card.supports_prefetch, "it is another machine"
+            assert Ability.PREFETCH in engine.card.abilities, "it is another machine"
         assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
         through_tls = report_of("https://office.example", proxy=proxy.url)
         assert "The proxy for office.example failed" in str(through_tls.problem), "it knows no CONNECT"

@@ -441,7 +441,7 @@ def test_a_policy_answers_on_two_real_models(pair, name):
     trace = Trace.of(run_pair(pair, ask("List ten animals, each on a line of its own.", settings), settings))
     assert trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.REPETITION), trace.ended
     assert len(trace.steps) > 1
-    assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
+    assert bool(needs.of_large) is any(isinstance(event, Judged) for event in trace.events)
     written = [event for event in trace.events if isinstance(event, events.TokenWritten)]
     own = [token for token in written if token.author is policy.default_writer]
     assert all(len(token.alternatives) == needs.alternatives for token in own)
