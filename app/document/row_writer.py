@@ -14,6 +14,7 @@ from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCursor, QTextDocume
 from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter, insert_formula
 from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, Row, Run
+from baton_reasoning.core.markdown.code import coloured
 from baton_reasoning.core.markdown.formulas import Formula
 from baton_reasoning.core.markdown.latex import engine
 from baton_reasoning.core.markdown.parser import clean, parse
@@ -30,8 +31,9 @@ def utf16_length(text: str) -> int:
 
 
 def warm_up() -> None:
-    """Load markdown-it and ziamath, so that the first text need not wait for them. May run in any thread."""
+    """Load markdown-it, Pygments and ziamath, so that the first text need not wait for them. May run in any thread."""
     parse(clean("*"))
+    coloured("python", "1")
     engine()
 
 

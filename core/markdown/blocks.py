@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from baton_reasoning.core.markdown.code import chunks, coloured, language_of
+from baton_reasoning.core.markdown.code import Line, chunks, coloured, language_of
 from baton_reasoning.core.markdown.formulas import Formula, hide_pipes, show_pipes
 from baton_reasoning.core.markdown.parser import parse, places_of
 
@@ -328,7 +328,7 @@ class _Walk:
             whole = self.lines[number] if number < len(self.lines) else line
             begin = self.starts[number] if number < len(self.lines) else len(self.text)
             starts.append(self.offset + begin + max(0, len(whole) - len(line)))
-        for start, end in chunks(lines):
+        for start, end in chunks(language, lines):
             rows += _code_rows(language, "\n".join(lines[start:end]), tuple(starts[start:end]), self.depth, self.quotes)
         rows[-1] = rows[-1]._replace(gap=Gap.FULL)
         return rows
@@ -337,14 +337,18 @@ class _Walk:
 @lru_cache(maxsize=256)
 def _code_rows(language: str, code: str, starts: tuple[int, ...], depth: int, quotes: int) -> tuple[Row, ...]:
     """Return the rows of a chunk of code; the same ones as long as nothing in it has changed."""
-    rows = []
-    for start, parts in zip(starts, coloured(language, code), strict=True):
-        runs, at = [], start
-        for part in parts:
-            runs.append(Run(part.text, Look(code=True, syntax=part.kind), at, at + len(part.text)))
-            at += len(part.text)
-        rows.append(Row(Kind.CODE, tuple(runs), start, at, depth, quotes, gap=Gap.NONE))
-    return tuple(rows)
+    lines = coloured(language, code)
+    return tuple(_code_row(parts, start, depth, quotes) for start, parts in zip(starts, lines, strict=True))
+
+
+@lru_cache(maxsize=1024)
+def _code_row(parts: Line, start: int, depth: int, quotes: int) -> Row:
+    """Return the row of a line of code: one for all versions of the chunk that it is in."""
+    runs, at = [], start
+    for part in parts:
+        runs.append(Run(part.text, Look(code=True, syntax=part.kind), at, at + len(part.text)))
+        at += len(part.text)
+    return Row(Kind.CODE, tuple(runs), start, at, depth, quotes, gap=Gap.NONE)
 
 
 def _changed(look: Look, token_type: str, token: Token) -> Look:
