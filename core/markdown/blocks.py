@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from baton_reasoning.core.markdown.code import Line, chunks, coloured, language_of
@@ -332,6 +332,18 @@ class _Walk:
             rows += _code_rows(language, "\n".join(lines[start:end]), tuple(starts[start:end]), self.depth, self.quotes)
         rows[-1] = rows[-1]._replace(gap=Gap.FULL)
         return rows
+
+
+def open_code(language: str, text: str, start: int, most: int) -> tuple[Row, ...]:
+    """Return the rows of code that is still being written and begins at a place of the whole text: of its first lines,
+    so many, as when they end; of those below, as they were written."""
+    *lines, rest = text.split("\n", most)
+    at, rows = start, list[Row]()
+    for first, end in chunks(language, lines):
+        starts = tuple(accumulate((len(line) + 1 for line in lines[first : end - 1]), initial=at))
+        rows += _code_rows(language, show_pipes("\n".join(lines[first:end])), starts, 0, 0)
+        at = starts[-1] + len(lines[end - 1]) + 1
+    return (*rows, *plain_rows(rest, at, Kind.CODE))
 
 
 @lru_cache(maxsize=256)

@@ -160,6 +160,18 @@ def test_what_is_too_long_to_be_rendered_stands_as_text():
     assert shown("**b** " + "x" * LONGEST_LINE)[0][2].startswith("**b** x")
 
 
+def test_rows_of_code_stay_as_they_are_where_it_gets_too_long_to_be_coloured():
+    seen, text = GrowingText(), "```python\n" + "x = 1  # $a|b\n\n" * (MOST_OPEN_LINES // 2)
+    written = []
+    for more in "y", "y = 2\nz = 3":
+        seen.follow(clean(text + more), is_live=True)
+        seen.read_on()
+        written.append(seen.blocks[-1].rows)
+    before, after = written
+    assert after[: MOST_OPEN_LINES + 1] == before[: MOST_OPEN_LINES + 1]
+    assert ["".join(run.text for run in row.runs) for row in after[-2:]] == ["y = 2", "z = 3"]
+
+
 @pytest.mark.parametrize(
     ("begin", "line", "end"),
     [
@@ -177,7 +189,8 @@ def test_a_long_block_stays_text_while_it_is_written_and_is_read_when_it_ends(be
             seen.read_on()
     written = [run for row in seen.blocks[-1].rows for cell in cells(row) for run in cell]
     assert line.startswith(written[-1].text)
-    assert not any(run.look.syntax for run in written), "and is coloured only then"
+    coloured = {run.start for run in written if run.look.syntax}
+    assert max(coloured, default=0) < len(begin + line * MOST_OPEN_LINES), "the rest is coloured only then"
     seen.follow(clean(text + end), is_live=True)
     while not seen.is_read:
         seen.read_on()
