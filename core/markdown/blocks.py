@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 FORMULA_CHARACTER = "\ufffc"
+BULLET = "•"
 PORTION = 100
 """Lines of plain text that are made at once, and again only if one of them changes."""
 MOST_TABLE_ROWS = 500
@@ -196,7 +197,7 @@ class _Walk:
                 marker = ""
             match token.type:
                 case "list_item_open":
-                    marker, item = f"{token.info}." if token.info else "•", self._place(token.map)
+                    marker, item = f"{token.info}." if token.info else BULLET, self._place(token.map)
                 case "heading_open":
                     kind = Kind.TITLE if token.tag in ("h1", "h2") else Kind.HEADING
                 case "paragraph_open":
