@@ -13,7 +13,8 @@ from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCursor, QTextDocume
 
 from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter, insert_formula
-from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, Row, Run
+from baton_reasoning.core.markdown.blocks import BULLET, Grid, Kind, Look, Row, Run
+from baton_reasoning.core.markdown.code import coloured
 from baton_reasoning.core.markdown.formulas import Formula
 from baton_reasoning.core.markdown.latex import engine
 from baton_reasoning.core.markdown.parser import clean, parse
@@ -30,8 +31,9 @@ def utf16_length(text: str) -> int:
 
 
 def warm_up() -> None:
-    """Load markdown-it and ziamath, so that the first text need not wait for them. May run in any thread."""
+    """Load markdown-it, Pygments and ziamath, so that the first text need not wait for them. May run in any thread."""
     parse(clean("*"))
+    coloured("python", "1")
     engine()
 
 
@@ -174,7 +176,9 @@ class RowWriter(QObject):
         cursor.movePosition(QTextCursor.MoveOperation.End)
         form = self._style.block(row) if isinstance(row, Row) else self._style.beside_table(0)
         kind = row.kind if isinstance(row, Row) else Kind.TEXT
-        letters = self._style.letters(Look(code=kind is Kind.CODE), kind)  # of an empty line, and of markers
+        # Of an empty line, and of markers: Qt keeps a bullet off its text by a blank, which is wide in code.
+        is_wide = kind is Kind.CODE or (isinstance(row, Row) and row.marker == BULLET)
+        letters = self._style.letters(Look(code=is_wide), Kind.CODE if is_wide else kind)
         if self.rows:
             cursor.insertBlock(form, letters)
         else:

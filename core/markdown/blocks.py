@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from baton_reasoning.core.markdown.code import chunks, coloured, language_of
+from baton_reasoning.core.markdown.code import Line, chunks, coloured, language_of
 from baton_reasoning.core.markdown.formulas import Formula, hide_pipes, show_pipes
 from baton_reasoning.core.markdown.parser import parse, places_of
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 FORMULA_CHARACTER = "\ufffc"
+BULLET = "•"
 PORTION = 100
 """Lines of plain text that are made at once, and again only if one of them changes."""
 MOST_TABLE_ROWS = 500
@@ -196,7 +197,7 @@ class _Walk:
                 marker = ""
             match token.type:
                 case "list_item_open":
-                    marker, item = f"{token.info}." if token.info else "•", self._place(token.map)
+                    marker, item = f"{token.info}." if token.info else BULLET, self._place(token.map)
                 case "heading_open":
                     kind = Kind.TITLE if token.tag in ("h1", "h2") else Kind.HEADING
                 case "paragraph_open":
@@ -328,23 +329,39 @@ class _Walk:
             whole = self.lines[number] if number < len(self.lines) else line
             begin = self.starts[number] if number < len(self.lines) else len(self.text)
             starts.append(self.offset + begin + max(0, len(whole) - len(line)))
-        for start, end in chunks(lines):
+        for start, end in chunks(language, lines):
             rows += _code_rows(language, "\n".join(lines[start:end]), tuple(starts[start:end]), self.depth, self.quotes)
         rows[-1] = rows[-1]._replace(gap=Gap.FULL)
         return rows
 
 
+def open_code(language: str, text: str, start: int, most: int) -> tuple[Row, ...]:
+    """Return the rows of code that is still being written and begins at a place of the whole text: of its first lines,
+    so many, as when they end; of those below, as they were written."""
+    *lines, rest = text.split("\n", most)
+    at, rows = start, list[Row]()
+    for first, end in chunks(language, lines):
+        starts = tuple(accumulate((len(line) + 1 for line in lines[first : end - 1]), initial=at))
+        rows += _code_rows(language, show_pipes("\n".join(lines[first:end])), starts, 0, 0)
+        at = starts[-1] + len(lines[end - 1]) + 1
+    return (*rows, *plain_rows(rest, at, Kind.CODE))
+
+
 @lru_cache(maxsize=256)
 def _code_rows(language: str, code: str, starts: tuple[int, ...], depth: int, quotes: int) -> tuple[Row, ...]:
     """Return the rows of a chunk of code; the same ones as long as nothing in it has changed."""
-    rows = []
-    for start, parts in zip(starts, coloured(language, code), strict=True):
-        runs, at = [], start
-        for part in parts:
-            runs.append(Run(part.text, Look(code=True, syntax=part.kind), at, at + len(part.text)))
-            at += len(part.text)
-        rows.append(Row(Kind.CODE, tuple(runs), start, at, depth, quotes, gap=Gap.NONE))
-    return tuple(rows)
+    lines = coloured(language, code)
+    return tuple(_code_row(parts, start, depth, quotes) for start, parts in zip(starts, lines, strict=True))
+
+
+@lru_cache(maxsize=1024)
+def _code_row(parts: Line, start: int, depth: int, quotes: int) -> Row:
+    """Return the row of a line of code: one for all versions of the chunk that it is in."""
+    runs, at = [], start
+    for part in parts:
+        runs.append(Run(part.text, Look(code=True, syntax=part.kind), at, at + len(part.text)))
+        at += len(part.text)
+    return Row(Kind.CODE, tuple(runs), start, at, depth, quotes, gap=Gap.NONE)
 
 
 def _changed(look: Look, token_type: str, token: Token) -> Look:

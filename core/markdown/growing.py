@@ -6,14 +6,14 @@ import re
 from bisect import bisect_left
 from itertools import takewhile
 
-from baton_reasoning.core.markdown.blocks import Gap, Kind, MarkdownBlock, ReadBlocks, Row, plain_rows, read
+from baton_reasoning.core.markdown.blocks import Gap, Kind, MarkdownBlock, ReadBlocks, Row, open_code, plain_rows, read
 from baton_reasoning.core.markdown.code import language_of
 from baton_reasoning.core.markdown.formulas import LONGEST_LATEX
 
 AT_ONCE = 4_000
 """Characters that are read in one go, about 3 ms."""
 MOST_OPEN_LINES = 500
-"""A longer block that is still being written stays text until it ends."""
+"""A longer block that is still being written stays text until it ends, of code what is below so many lines."""
 _FENCE = re.compile(r" {0,3}(?P<rail>`{3,}|~{3,})(?P<info>[^\n`]*)\n")
 
 
@@ -98,7 +98,7 @@ class GrowingText:
             head = Row(
                 Kind.CODE_HEAD, (), start, start + fence.end() - 1, gap=Gap.NONE, language=language_of(fence["info"])
             )
-            lines = plain_rows(tail[fence.end() :], start + fence.end(), Kind.CODE)
+            lines = open_code(head.language, tail[fence.end() :], start + fence.end(), MOST_OPEN_LINES)
             return ReadBlocks([MarkdownBlock(start, (head, *lines))], None)
         if not fence and self._overlong == (start, tail.count("\n\n")):
             return ReadBlocks([MarkdownBlock(start, plain_rows(tail, start))], None)

@@ -329,6 +329,20 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(qtbot):
     assert answer.accessibleDescription().split() == ["One", "<", "Two", "<"], "for a screen reader"
 
 
+@pytest.mark.parametrize("text", ["- l", "- a\n    - l"])
+def test_a_bullet_stands_off_its_text(document, style, text):
+    render_into(document, text, style)
+    image = QImage(200, 100, QImage.Format.Format_RGB32)
+    image.fill(QColor("white"))
+    painter = QPainter(image)
+    document.drawContents(painter)
+    painter.end()
+    last = range(round(document.size().height()) // 2 * text.count("\n"), image.height())
+    inked = [x for x in range(200) if any(image.pixelColor(x, y).lightness() < 160 for y in last)]
+    assert inked[-1] < 80, "bullet and letter are all there is"
+    assert max(after - before for before, after in pairwise(inked)) > 6
+
+
 # Copying
 
 

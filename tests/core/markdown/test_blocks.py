@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.markdown import growing
+from baton_reasoning.core.markdown import code, growing
 from baton_reasoning.core.markdown.blocks import LONGEST_LINE, MOST_TABLE_ROWS, Grid, Kind, read
 from baton_reasoning.core.markdown.code import LONGEST_CHUNK
 from baton_reasoning.core.markdown.growing import MOST_OPEN_LINES, GrowingText
@@ -12,6 +12,7 @@ from baton_reasoning.core.markdown.parser import clean
 from tests.tiers import size
 
 BLOCKS = ["- ", "1. ", "> ", "```\n", "~~~\n", "```python\nx = 1\n", "\n", "\n\n", "# ", "---\n", "    ", "\n+ b"]
+BLOCKS += ["```python\n'''a\n\n", "b = 1\n"]
 TABLES = ["| a | b |\n|---|---|\n| 1 | 2 |\n", "|", "\\|"]
 SPANS = ["**", "*", "`", "   ", "word ", "[l](http://e.org)", "![p](http://e.org/p)", "<http://e.org>", "<b>", "~~"]
 MATHS = ["$x$", "$|x|$", "\\[y\\]", "$$\nz\n$$", "\\boxed{5}", "\\begin{cases}a\\end{cases}"]
@@ -36,6 +37,7 @@ def shown(text):
 @given(TEXTS)
 @settings(max_examples=size(150, long=3_000), deadline=None)
 @example(["a ", "**b** `c` \\* &amp; <http://e.org>"])
+@example(["\\[", "```\n", "> ", "\\[y\\]"])
 def test_each_letter_of_any_text_knows_its_place(pieces):
     text = clean("".join(pieces))
     last = 0
@@ -45,7 +47,8 @@ def test_each_letter_of_any_text_knows_its_place(pieces):
             last = run.end
             source = text[run.start : run.end]
             if run.look.formula:
-                assert run.look.formula.source.split() == source.replace("\n> ", "\n").replace("\n>", "\n").split()
+                unquoted = source.replace("\n> ", "\n").replace("\n>", "\n")  # unless “>” is in the formula itself
+                assert run.look.formula.source.split() in (source.split(), unquoted.split())
             elif len(run.text) == len(source):
                 assert run.text.split() == source.split()
 
@@ -102,6 +105,47 @@ def test_code_is_coloured_line_by_line_and_kept_as_it_is():
     assert "\n".join("".join(run.text for run in row.runs) for row in coloured) == long
 
 
+def kinds_of(text, language="python"):
+    """What each character of each line of some code is shown as."""
+    return [[run.look.syntax for run in row.runs for _ in run.text] for row in rows(f"```{language}\n{text}\n```")[1:]]
+
+
+WHOLE_LANGUAGES = {
+    "python": '''def f(a, *b):  # c\n    """One\n\nat the margin\n"""\n    x = f"{a!r}" + \'b\'\n@f\nclass A: "b"\n''',
+    "c": "/* one\n   if two */\nint f(int a) { // b\n  return \"c\";\n}\n\nchar d = 'e';\n",
+    "javascript": "/* one\n   if two */\nconst a = `b\n  ${c}`;\n\nfunction f() {\n  return /d/;\n}\n",
+    "html": "<!-- one\n<b>two</b> -->\n<p class='a'>if</p>\n",
+}
+
+
+@pytest.mark.parametrize("language", WHOLE_LANGUAGES)
+def test_code_that_is_coloured_line_by_line_looks_as_if_lexed_as_a_whole(language):
+    text = (WHOLE_LANGUAGES[language] * 9).rstrip()
+    whole, _ = code._lexed(language, text)
+    assert kinds_of(text, language) == [[part.kind for part in line for _ in part.text] for line in whole]
+
+
+def test_a_string_is_not_cut_where_code_is_lexed_anew_unless_it_is_very_long():
+    string = [*['"""', "", *["if at the margin", ""] * 40], '"""']
+    for before in (["x = 1"], ["x = 1"] * (LONGEST_CHUNK - 10)):
+        kinds = kinds_of("\n".join([*before, *string, "y = 2"]))
+        inside = kinds[len(before) : -1]
+        assert {kind for line in inside for kind in line} == {"string"}
+        assert "number" in kinds[-1]
+
+
+def test_a_line_of_code_is_lexed_alone_while_it_is_written(monkeypatch):
+    lexed: list[int] = []
+    lex = code._lexed
+    monkeypatch.setattr(code, "_lexed", lambda language, text: (lexed.append(text.count("\n")), lex(language, text))[1])
+    text = "```python\n" + "\n".join(f"written_{number} = {number}" for number in range(LONGEST_CHUNK - 10))
+    growing = GrowingText()
+    for end in range(20, len(text), 5):
+        growing.follow(text[:end], is_live=True)
+        growing.read_on()
+    assert max(lexed) <= 1
+
+
 @pytest.mark.parametrize("text", ["```\nhalf", "```", "~~~python\n\n# no heading\n", "``` a `b\n"])
 def test_a_fence_that_is_not_closed_goes_on_to_the_end(text):
     assert len(read(clean(text + "\n\n- no item")).blocks) == (1 if "`b" not in text else 2)
@@ -114,6 +158,18 @@ def test_what_is_too_long_to_be_rendered_stands_as_text():
     assert len(lines) == 10_002
     assert lines[-1].runs[0].text == "| 1 | 2 |"
     assert shown("**b** " + "x" * LONGEST_LINE)[0][2].startswith("**b** x")
+
+
+def test_rows_of_code_stay_as_they_are_where_it_gets_too_long_to_be_coloured():
+    seen, text = GrowingText(), "```python\n" + "x = 1  # $a|b\n\n" * (MOST_OPEN_LINES // 2)
+    written = []
+    for more in "y", "y = 2\nz = 3":
+        seen.follow(clean(text + more), is_live=True)
+        seen.read_on()
+        written.append(seen.blocks[-1].rows)
+    before, after = written
+    assert after[: MOST_OPEN_LINES + 1] == before[: MOST_OPEN_LINES + 1]
+    assert ["".join(run.text for run in row.runs) for row in after[-2:]] == ["y = 2", "z = 3"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +189,8 @@ def test_a_long_block_stays_text_while_it_is_written_and_is_read_when_it_ends(be
             seen.read_on()
     written = [run for row in seen.blocks[-1].rows for cell in cells(row) for run in cell]
     assert line.startswith(written[-1].text)
-    assert not any(run.look.syntax for run in written), "and is coloured only then"
+    coloured = {run.start for run in written if run.look.syntax}
+    assert max(coloured, default=0) < len(begin + line * MOST_OPEN_LINES), "the rest is coloured only then"
     seen.follow(clean(text + end), is_live=True)
     while not seen.is_read:
         seen.read_on()
