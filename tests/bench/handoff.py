@@ -44,7 +44,7 @@ class Work(NamedTuple):
 def rows(rounds: int) -> Iterator[Row]:
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(LocalEngine(of_long_context(Path(folder)), LoadOptions(context=CONTEXT))) as engine,
+        closing(LocalEngine(of_long_context(Path(folder)), LoadOptions(context=CONTEXT, threads=1))) as engine,
     ):
         for passing in Passing:
             for length in LENGTHS:

@@ -22,7 +22,7 @@ from baton_reasoning.core.thinking.policies.alone import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.core.thinking.running import run
 from tests.fakes.held import Gate
-from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.scripted import ABLE, Fault, ScriptedEngine
 from tests.fakes.valued import a_valued_run
 
 CONTROL_SHIFT = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
@@ -311,7 +311,7 @@ def test_the_turn_is_the_takeover_beside_which_stands_its_worth_and_keys_walk_al
 
 
 def test_without_an_expected_answer_it_is_agreement_and_a_restarted_model_is_told(opened, qtbot):
-    window, section, small = opened(writes_branches=True)
+    window, section, small = opened(abilities=ABLE | {Ability.BRANCHES})
     small.notices = {small.written + 9: "The small model was started again."}
     qtbot.keyClick(section.expected, Qt.Key.Key_Backspace)
     qtbot.waitUntil(section.start.isEnabled)
