@@ -137,7 +137,12 @@ def test_a_string_is_not_cut_where_code_is_lexed_anew_unless_it_is_very_long():
 def test_a_line_of_code_is_lexed_alone_while_it_is_written(monkeypatch):
     lexed: list[int] = []
     lex = code._lexed
-    monkeypatch.setattr(code, "_lexed", lambda language, text: (lexed.append(text.count("\n")), lex(language, text))[1])
+
+    def counted(language, text):
+        lexed.append(text.count("\n"))
+        return lex(language, text)
+
+    monkeypatch.setattr(code, "_lexed", counted)
     text = "```python\n" + "\n".join(f"written_{number} = {number}" for number in range(LONGEST_CHUNK - 10))
     growing = GrowingText()
     for end in range(20, len(text), 5):
@@ -169,7 +174,7 @@ def test_rows_of_code_stay_as_they_are_where_it_gets_too_long_to_be_coloured():
         written.append(seen.blocks[-1].rows)
     before, after = written
     assert after[: MOST_OPEN_LINES + 1] == before[: MOST_OPEN_LINES + 1]
-    assert ["".join(run.text for run in row.runs) for row in after[-2:]] == ["y = 2", "z = 3"]
+    assert ["".join(run.text for run in cells(row)[0]) for row in after[-2:]] == ["y = 2", "z = 3"]
 
 
 @pytest.mark.parametrize(

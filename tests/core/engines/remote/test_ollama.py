@@ -25,7 +25,7 @@ from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import GREEDY, handoff, notices
 from tests.core.engines.remote.conftest import (
-    OPTIONS,
+    HURRIED,
     QUESTION,
     as_parts,
     foreign,
@@ -39,6 +39,8 @@ from tests.fakes.faulty_server import Answer, FaultyServer, hold, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 from tests.servers.scripted_ollama import OllamaModel, ScriptedOllama
 
+PATIENT = RemoteOptions(replace(HURRIED, answer=60.0))
+"""For a server that answers as it should where nothing has to be loaded, however slow the machine is."""
 MODELFILE = {
     "num_predict": 3,
     "seed": 7,
@@ -324,7 +326,7 @@ def test_a_model_that_takes_long_to_load_is_waited_for_until_a_person_has_had_en
         open_server(ServerAddress(ollama.url), RemoteOptions(RetryPolicy(first_pause=0.01)), on_wait=told)
     assert said[0].endswith("is loading demo:latest, or busy…")
     with pytest.raises(NotReady, match="has been loading demo:latest, or busy, for 0 seconds"):
-        open_server(ServerAddress(ollama.url), OPTIONS)
+        open_server(ServerAddress(ollama.url), PATIENT)
 
 
 @pytest.mark.real_models
@@ -424,5 +426,5 @@ def test_a_stream_that_fails_is_told_and_continued_after_its_last_token(ollama, 
 )
 def test_a_model_that_cannot_be_loaded_is_said_when_it_is_connected(ollama, answer, words):
     ollama.routes["/api/generate"] = answer
-    patient = replace(OPTIONS, retry_policy=replace(OPTIONS.retry_policy, answer=60, first_token=60, between_tokens=60))
+    patient = replace(PATIENT, retry_policy=replace(PATIENT.retry_policy, first_token=60, between_tokens=60))
     assert words in str(try_connection(ServerAddress(ollama.url), patient).problem)
