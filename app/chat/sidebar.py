@@ -66,6 +66,7 @@ class Sidebar(QWidget):
         self._reading = LatestTask(self, "list conversations", actions.show_error)
         self.list = QListWidget()
         self.list.setAccessibleName("Conversations")
+        set_role(self.list, Role.BARE)  # its rows show the focus
         self.list.setVerticalScrollMode(QListWidget.ScrollMode.ScrollPerPixel)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)

@@ -8,6 +8,7 @@ from enum import Enum
 from PySide6.QtCore import QMimeData, QRectF, QSize, Qt, QUrl
 from PySide6.QtGui import (
     QColor,
+    QFocusEvent,
     QFontMetrics,
     QGuiApplication,
     QImage,
@@ -22,6 +23,7 @@ from baton_reasoning.app.document.clipboard import selected_text
 from baton_reasoning.app.document.row_writer import COPY_SCHEME, RowWriter
 from baton_reasoning.app.document.style import CODE_KINDS, CODE_PADDING, GAP, KIND, TextStyle
 from baton_reasoning.app.document.typeset import Typesetter
+from baton_reasoning.app.toolkit.controls import paint_focus
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.markdown.blocks import Kind, read
@@ -49,6 +51,7 @@ class RichText(QTextBrowser):
         self._gap = gap
         self.writer = RowWriter(self.document(), self._style(), typesetter)
         self._layers: dict[Layer, list[QTextEdit.ExtraSelection]] = {}
+        self._is_tabbed_to = False
         self.setAccessibleName("Text")
         self.setOpenLinks(False)
         self.setUndoRedoEnabled(False)
@@ -75,6 +78,19 @@ class RichText(QTextBrowser):
         self._paint_below(painter, QRectF(event.rect()))
         painter.end()
         super().paintEvent(event)
+        if self._is_tabbed_to:
+            painter = QPainter(self.viewport())
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            paint_focus(painter, self.viewport().rect())
+            painter.end()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self._show_focus(event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason))
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self._show_focus(False)
 
     def createMimeDataFromSelection(self) -> QMimeData:
         mime = QMimeData()
@@ -110,8 +126,13 @@ class RichText(QTextBrowser):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width():
+        if self._is_tabbed_to or event.size().width() != event.oldSize().width():
             self.viewport().update()
+
+    def _show_focus(self, is_tabbed_to: bool) -> None:
+        """Draw a ring for who comes by keyboard; a click selects text, and its cursor says where."""
+        self._is_tabbed_to = is_tabbed_to
+        self.viewport().update()
 
     def _style(self) -> TextStyle:
         return TextStyle.of(current_theme().colours, QGuiApplication.font(), self._gap)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -400,6 +400,13 @@ class FileDrops(QObject):
         self.frame.raise_()
 
 
+def paint_focus(painter: QPainter, around: QRect) -> None:
+    """Draw the ring of what has the focus."""
+    painter.setPen(QPen(QColor(current_theme().colours.accent), 1.0))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawRoundedRect(QRectF(around).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+
+
 class ChoosableParts(QWidget):
     """A drawing of parts that can be chosen: by a click, or by Enter on the one that Left, Right, Home and End lead to.
 
@@ -435,8 +442,7 @@ class ChoosableParts(QWidget):
     def paint_focus(self, painter: QPainter) -> None:
         """Show that the keyboard leads here, while no part is marked."""
         if self.selected < 0 and self.hasFocus():
-            painter.setPen(QPen(QColor(current_theme().colours.accent), 1.0))
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+            paint_focus(painter, self.rect())
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() is QEvent.Type.ToolTip:

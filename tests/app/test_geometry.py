@@ -44,6 +44,7 @@ from baton_reasoning.app.chat.page import NARROW
 from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedCheckBox, ElidedLabel
+from baton_reasoning.app.window.main_window import is_tab_stop
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
@@ -415,6 +416,35 @@ def test_nothing_is_clipped_and_every_control_has_a_name(places):
                     place.deleteLater()
                     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     assert not found, "\n".join(f"{fault} [{', '.join(where)}]" for fault, where in found.items())
+
+
+def test_what_has_the_focus_looks_otherwise(places, qtbot):
+    """On each page and in each dialog, of all that Tab comes to."""
+    window, shown = places
+    unseen: list[str] = []
+    for name, show in shown.items():
+        place = show()
+        place.activateWindow()
+        faults_at_rest(place)
+        qtbot.waitUntil(place.isActiveWindow)
+        stops = [each for each in place.findChildren(QWidget) if is_tab_stop(each) and each.window() is place]
+        unseen += [f"{name}: {described(stop)}" for stop in stops if not shows_focus(stop)]
+        if place is not window:
+            place.reject()
+            place.deleteLater()
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert not unseen, "\n".join(unseen)
+
+
+def shows_focus(stop):
+    """Whether a widget, or the card that it is in, is drawn otherwise while it has the focus; a cursor is no sign."""
+    seen = []
+    for focus in True, False:
+        stop.setFocus(Qt.FocusReason.TabFocusReason) if focus else stop.clearFocus()
+        QApplication.processEvents()
+        frame = stop.parentWidget() if stop.property("role") == "bare" else stop
+        seen.append(frame.grab().toImage())
+    return seen[0] != seen[1]
 
 
 def turns(place):
