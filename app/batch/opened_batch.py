@@ -42,15 +42,14 @@ class OpenedBatch:
         """Bring rows and progress up to date; return the rows that have changed."""
         changed: dict[int, ResultRow] = {}
         for event in events:
+            self.progress.take(event)
             match event:
                 case JobStarted(job):
                     row = self.rows[job.id]._replace(state=JobState.CLAIMED)
                 case JobStopped(job_id):
                     row = self.rows[job_id]._replace(state=JobState.WAITING)
-                case JobRetried(row):
-                    self.progress.retried(row)
-                case JobEnded(row):
-                    self.progress.ended(row)
+                case JobRetried(row) | JobEnded(row):
+                    pass
                 case _:
                     continue
             self.rows[row.job] = changed[row.job] = row

@@ -97,8 +97,8 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Say that no other batch can begin; the list of all may have changed."""
-        self.preview.show_busy(self.session.busy_reason)
+        """Say what another batch would wait for; the list of all may have changed."""
+        self.preview.show_waiting(self.session.waits_for)
         if self.currentWidget() is self.welcome:
             self.refresh()
 

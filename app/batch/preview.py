@@ -49,7 +49,7 @@ class Preview(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.found: ProblemSet | None = None
-        self._busy_reason = ""
+        self._waits_for = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
         self.problem, self.answer, self.identity = (
             combo_box(f"Column of the {name}") for name in ("problem", "answer", "id")
@@ -102,9 +102,9 @@ class Preview(QWidget):
         self.larges_text.setText(", ".join(Path(file).name for file in files))
         self._count()
 
-    def show_busy(self, reason: str) -> None:
-        """Say why no batch can begin now; "" if one can."""
-        self._busy_reason = reason
+    def show_waiting(self, what: str) -> None:
+        """Say what a batch that is started now waits for; "" for nothing."""
+        self._waits_for = what
         self._count()
 
     def start_anew(self, system: str) -> None:
@@ -161,12 +161,12 @@ class Preview(QWidget):
         factors = [counted(problems, "problem"), counted(arms, "policy", "policies")]
         factors += [counted(seeds, "seed")] if seeds > 1 else []
         self.amount.setText(f"{' × '.join(factors)} = {counted(problems * arms * seeds, 'answer')}")
-        reason = self._busy_reason
+        reason = ""
         if not arms:
             reason = "Choose a policy to run."
         elif not self.found.with_answer and not self.ungraded.isChecked():
             reason = "No problem has an answer: tick “Run all the same”, or choose another column."
-        self.reason.setText(reason)
+        self.reason.setText(reason or self._waits_for)
         self.start.setEnabled(not reason)
         self.start.setToolTip(reason)
 

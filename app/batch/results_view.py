@@ -39,7 +39,7 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.progress import time_left, time_taken
+from baton_reasoning.core.batch.running.progress import time_taken
 from baton_reasoning.core.files import file_name
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.store.batches import ResultRow
@@ -232,10 +232,12 @@ class ResultsView(QWidget):
                 run = "Resume" if total.done else "Start"
                 if is_over:
                     run = f"Retry {counted(total.failed, 'error')}" if total.failed else ""
-            case BatchActivity.LOADING:
-                status += f" · {session.batch_models.status}"
-            case BatchActivity.REGRADING:
-                status = f"graded again: {session.graded:,} / {total.done:,}"
+            case BatchActivity.WAITING if session.executed:
+                status += f" · waits for “{session.executed.batch.name}”"
+            case BatchActivity.LOADING if session.execution:
+                status += f" · {session.execution.models.status}"
+            case BatchActivity.REGRADING if session.regrading:
+                status = f"graded again: {len(session.regrading.found):,} / {total.done:,}"
             case BatchActivity.PAUSED:
                 run = "Resume"
                 status += " · paused"
@@ -244,10 +246,7 @@ class ResultsView(QWidget):
                 status += f" · finishing {counted(session.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 run = "Pause"
-                if session.hashed < 1:
-                    status += f" · reading the files of the models, {session.hashed:.0%}"
-                else:
-                    status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
+                status += f" · {session.progress.status}"
         if reviews.running:
             stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
             done = int(100 * reviews.progress.share) if reviews.progress else 0

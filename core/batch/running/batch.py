@@ -174,6 +174,8 @@ class BatchSettings(BaseModel):
     """The chance of takeover that the pilot found for each arm of equal large share."""
     shares: dict[str, float] = {}
     """The large share, 0 to 1, at which each of these arms aims."""
+    pilots: dict[str, dict[int, tuple[int, int]]] = {}
+    """`PilotAnswers` of pilots that are not complete, by `Arm.pilot`."""
     provenance: Provenance = Provenance()
 
     @classmethod
@@ -207,6 +209,14 @@ class BatchSettings(BaseModel):
     def stored(self) -> dict[str, Any]:
         """Return JSON values."""
         return self.model_dump(mode="json")
+
+    def named(self, names: OtherModels) -> OtherModels:
+        """Return what opens the models of these names; where one is empty, the batch's own as it was opened last."""
+        small, large = self.small, self.large
+        return OtherModels(
+            names.small or (small and small.source) or self.provenance.small,
+            names.large or (large and large.source) or self.provenance.large,
+        )
 
     def models_of(self, names: OtherModels) -> dict[str, ModelSummary | None]:
         """Return the models of these names by "small" and "large"; without a name the batch's own."""
