@@ -110,7 +110,8 @@ def opinion(window: MainWindow) -> None:
     asked(window)
     section = answer_of(window).review.opinion
     answer_of(window).keep_open()
-    section.carry_out()
+    section.toggle()
+    section.start.click()
     until(lambda: section.opinion is not None)
     section.list.setCurrentRow(1)
     save(window, "opinion-light")

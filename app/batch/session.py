@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.lending import choice_of
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.core.batch.reading.problems import ProblemSet
@@ -26,25 +27,16 @@ from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch import (
-    Provenance,
-    add_arms,
-    create_batch,
-    without_duplicates,
-    without_password,
-)
+from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import WantedPair, execute
 from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.sources import source_of
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
-from baton_reasoning.core.models.options import ModelSource
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.settings import DEMO_OF, ModelChoice
+from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 
@@ -108,7 +100,7 @@ class BatchSession(QObject):
         the chat."""
         super().__init__(parent)
         self.models, self.store = models, store
-        self._demo, self._choice, self._actions = demo, choice, actions
+        self._demo, self.chosen_models, self._actions = demo, choice, actions
         self.viewed: OpenedBatch | None = None
         """The batch in view."""
         self.queue: list[Execution] = []
@@ -167,6 +159,11 @@ class BatchSession(QObject):
         return self.activity is not BatchActivity.IDLE
 
     @property
+    def is_busy(self) -> bool:
+        """Whether a batch runs, or the one in view is graded again."""
+        return bool(self.queue) or self.running
+
+    @property
     def under_way(self) -> int:
         """Answers that are being written or graded."""
         return self.queue[0].control.under_way if self.queue else 0
@@ -180,7 +177,7 @@ class BatchSession(QObject):
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
         """Create a batch, view and start it."""
-        store, models, notes = self.store, self._choice(), without_duplicates(arms).notes
+        store, models, notes = self.store, self.chosen_models(), without_duplicates(arms).notes
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
         def create() -> Prepared:
@@ -356,7 +353,7 @@ class BatchSession(QObject):
     def _begin(self) -> None:
         execution = self.queue[0]
         opened, control = execution.opened, execution.control
-        open_pair = partial(self._open_pair, execution, self._choice())
+        open_pair = partial(self._open_pair, execution, self.chosen_models())
 
         def run() -> Iterator[BatchEvent]:
             return execute(self.store, opened.batch.id, open_pair, control, parallel=opened.progress.parallel)
@@ -372,26 +369,17 @@ class BatchSession(QObject):
     @contextmanager
     def _open_pair(self, execution: Execution, chosen: ModelChoice, wanted: WantedPair) -> Iterator[Pair]:
         """Load the pair of some arms, with room for one answer in the chat; called in the thread of the batch."""
-        named = {Author.SMALL: wanted.small, Author.LARGE: wanted.large}
-        found = {author: self._source(name, author, chosen) for author, name in named.items() if name}
-        sources = {author.value: found.get(author, next(iter(found.values()))) for author in named}
-        room = {"parallel": wanted.parallel + 1, "context": wanted.context or chosen.context}
-        choice = chosen.model_copy(update={**sources, **room})
+        choice = choice_of(wanted._replace(parallel=wanted.parallel + 1), chosen, self.models)
         execution.models = self._demo if choice.is_demo else self.models
-        with execution.models.lent(choice, execution.control.stopping) as pair:
-            yield Pair(*(pair.get(author) if author in found else None for author in named))
-
-    def _source(self, name: str, author: Author, chosen: ModelChoice) -> ModelSource:
-        """Return what opens a model that the batch names, where an address has no password."""
-        own = chosen.get(author)
-        return own if name == without_password(str(own)) else source_of(name, self.models.servers, DEMO_OF[author])
+        with execution.models.lent(choice, execution.control.stopping) as pair:  # without what only the chat needs
+            yield Pair(pair.small if wanted.small else None, pair.large if wanted.large else None)
 
     def _ended(self, execution: Execution) -> None:
         """Begin the batch that is next, or give the chat its own models."""
         self.queue.remove(execution)
         execution.opened.progress.is_open = False
         self._demo.unload()
-        chosen, loaded = self._choice(), self.models.choice
+        chosen, loaded = self.chosen_models(), self.models.choice
         if self.queue:
             self._begin()
         elif (

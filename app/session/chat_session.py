@@ -12,7 +12,7 @@ from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
-from baton_reasoning.app.session.reviews import AnswerReviews, Finding
+from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
@@ -56,7 +56,7 @@ class ChatSession(QObject):
         self.runs.changed.connect(self.activity_changed)
         self.runs.progressed.connect(self._progressed)
         self.runs.ended.connect(self._ended)
-        self.reviews = AnswerReviews(models, lambda: self.runs.is_idle, self)
+        self.reviews = Reviewer(models, lambda: preferences.value.models, lambda: self.runs.is_idle, self)
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
 
@@ -419,7 +419,7 @@ class ChatSession(QObject):
         if error:
             self.failed.emit(error)
 
-    def _keep_finding(self, exchange: Exchange, finding: Finding) -> None:
+    def _keep_finding(self, exchange: Exchange, finding: Event) -> None:
         if self._repository:
             self._repository.append(exchange, [finding])
         self.progressed.emit(exchange)

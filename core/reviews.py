@@ -1,47 +1,60 @@
-"""Reviews recorded answers: `Opinions` lets the large model read them, `Values` estimates the values of their steps.
+"""Reviews answers: `Opinions` lets the large model read them, `Values` estimates the values of their steps.
 
-`Reviews` reviews one answer after another, from a batch or not, and stores each review at once, so that a later pass
-continues where an earlier one stopped.
+`Reviews` opens the pair that wrote an answer, never another unless a person named it, and reviews one answer after
+another, in a batch or not. Each review is stored at once, so that a later pass continues where an earlier one stopped.
 """
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.running.arms import pair_names
+from baton_reasoning.core.batch.running.arms import OtherModels, known_arms, pair_names
 from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.control import BatchControl
+from baton_reasoning.core.batch.running.execution import OpenPair, WantedPair
 from baton_reasoning.core.batch.running.regrading import expected_of
 from baton_reasoning.core.engines.base import number_at, stream_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import ContextFull, SettingsError
+from baton_reasoning.core.errors import Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values.continuations import RUNS_AT_ONCE
 from baton_reasoning.core.step_values.estimator import (
     ValueEstimator,
     ValueOptions,
     ValuesProgress,
+    first_places,
     is_valued,
 )
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion
+from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, cards_of, own_text_error
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.words.numbers import rough_duration
 
 Progress = OpinionProgress | ValuesProgress
 Finding = OpinionGiven | ValuesEstimated
+"""What a review adds to a trace."""
 Attach = Callable[[Callable[[], None]], None]
 """Is given the function that stops a review, which any thread may call."""
 USUAL_SAMPLE = 50
 """Answers of a batch that are sampled by default."""
+
+
+def names_of(trace: Trace) -> OtherModels:
+    """Return what opens the models of an answer; empty where that is not known. Raises as `cards_of`."""
+    cards = cards_of(trace)
+    sources = (card.source if (card := cards.get(author)) else None for author in (Author.SMALL, Author.LARGE))
+    return OtherModels(*(str(source) if source else "" for source in sources))
 
 
 @dataclass(frozen=True)
@@ -54,10 +67,22 @@ class Answer:
     how: How | Regex = How.AUTO
     row: ResultRow | None = None
     """Of an answer that is reviewed with others of its batch."""
+    models: OtherModels | None = None
+    """What opens the models that wrote it; None: as its trace says."""
+
+    @property
+    def names(self) -> OtherModels:
+        return names_of(self.read()) if self.models is None else self.models
 
     @classmethod
     def stored(
-        cls, store: Store, run: str, expected: str = "", how: How | Regex = How.AUTO, row: ResultRow | None = None
+        cls,
+        store: Store,
+        run: str,
+        expected: str = "",
+        how: How | Regex = How.AUTO,
+        row: ResultRow | None = None,
+        models: OtherModels | None = None,
     ) -> Answer:
         """Return the answer of a run in the store; `read` and `keep` raise StoreError."""
         attempt = ""
@@ -71,7 +96,7 @@ class Answer:
         def keep(finding: Finding) -> None:
             store.runs.append(run, [finding], attempt).result()
 
-        return cls(read, keep, expected, how, row)
+        return cls(read, keep, expected, how, row, models)
 
 
 class Review(ABC):
@@ -93,6 +118,10 @@ class Review(ABC):
         """Tell whether the whole answer has been reviewed. Raises SettingsError if it cannot be."""
 
     @abstractmethod
+    def price(self, trace: Trace) -> str:
+        """Say what it takes to review an answer: “80 continuations, about 11 min”."""
+
+    @abstractmethod
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
         """Review an answer; yields progress, findings to keep, and notices as sentences.
 
@@ -107,8 +136,16 @@ class Opinions(Review):
     needs = Needs(small=False)
 
     def is_complete(self, answer: Answer) -> bool:
-        opinion = Opinion.of(answer.read())
-        return opinion is not None and opinion.is_whole
+        trace = answer.read()
+        opinion, own_text = Opinion.of(trace), own_text_error(trace)
+        if own_text and answer.row is None:
+            raise own_text
+        return own_text is not None or (opinion is not None and opinion.is_whole)
+
+    def price(self, trace: Trace) -> str:
+        large = trace.totals[Author.LARGE]
+        took = large.handoff_seconds / large.prefilled * trace.tokens if large.prefilled else 0.0
+        return f"{counted(trace.tokens, 'token')} to read{_about(took)}"
 
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding]:
         """Read the answer, unless this model has, or an answer of a batch has no text.
@@ -117,7 +154,7 @@ class Opinions(Review):
         """
         trace, card = answer.read(), pair.cards.get(Author.LARGE)
         opinion = Opinion.of(trace)
-        is_read = opinion and opinion.is_whole and card and opinion.given.model == card.name
+        is_read = opinion and opinion.is_whole and card and opinion.given.model == card.label
         if not is_read and (trace.pieces or answer.row is None):
             reading = SecondOpinion(pair.large, trace)
             attach(reading.stop)
@@ -139,11 +176,26 @@ class Values(Review):
         """Raises SettingsError, as `is_valued` does."""
         return is_valued(answer.read(), answer.expected, self.options)
 
+    def price(self, trace: Trace) -> str:
+        places = first_places(trace, self.options)
+        left = sum(number * (1 - place.position / max(1, trace.length)) for place, number in places.items())
+        speeds = [
+            total.tokens_per_second
+            for author, total in trace.totals.items()
+            if self.options.writer in (author.value, "policy") and total.tokens_per_second
+        ]
+        took = left * trace.tokens / min(speeds) if speeds else 0.0
+        return f"{counted(sum(places.values()), 'continuation')}{_about(took)}"
+
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding | str]:
         """Raises SettingsError, as `ValueEstimator` does."""
         estimator = ValueEstimator(pair, answer.read(), self._grader, answer.expected, self.options, answer.how)
         attach(estimator.stop)
         yield from estimator.run()
+
+
+def _about(seconds: float) -> str:
+    return f", about {rough_duration(seconds)}" if seconds else ""
 
 
 class ReviewsProgress(NamedTuple):
@@ -152,19 +204,31 @@ class ReviewsProgress(NamedTuple):
     total: int
     share: float
     """Of all the work, 0 to 1, with the answer that is being reviewed."""
+    latest: Progress | None = None
+    """In the answer that is being reviewed."""
+
+
+class Reviewed(NamedTuple):
+    """A finding that was kept."""
+
+    answer: Answer
+    finding: Finding
 
 
 class Reviews:
-    """Reviews answers with a pair of models. Call `run` once; `stop` from any thread."""
+    """Reviews answers, one pair of models after another. Call `run` once; `stop` from any thread."""
 
-    def __init__(self, review: Review, pair: Pair, answers: Sequence[Answer]) -> None:
+    def __init__(
+        self, review: Review, answers: Sequence[Answer], open_pair: OpenPair, *, given: OtherModels | None = None
+    ) -> None:
+        """`given`: models that a person named in place of those that wrote; they review all, also once more."""
         self.too_long: list[Answer] = []
         """Answers of a batch that were left out, because they do not fit into the model's context."""
         self.is_whole = False
         """Whether all answers have been reviewed."""
-        self.answers = answers
-        self._review, self._pair = review, pair
-        self._stopped = threading.Event()
+        self.review, self.answers = review, answers
+        self.control = BatchControl()
+        self._open_pair, self._given = open_pair, given
         self._stop_current: Callable[[], None] = lambda: None
         self._notices: dict[str, None] = {}
 
@@ -178,40 +242,52 @@ class Reviews:
 
     def stop(self) -> None:
         """Stop; finished reviews are kept, and the finished part of the current one."""
-        self._stopped.set()
+        self.control.stop()
         self._stop_current()
 
-    def run(self) -> Generator[ReviewsProgress, None, None]:
-        """Review the answers; yields progress before the first, within each and after each.
+    def run(self) -> Generator[ReviewsProgress | Reviewed, None, None]:
+        """Review the answers that were not reviewed yet; yields progress before the first, within each and after each.
 
-        Raises EngineError, EngineLost, EngineRefused, SettingsError, StoreError; ContextFull of an answer that is
-        reviewed by itself.
+        Raises what `open_pair` raises, EngineError, EngineLost, EngineRefused, SettingsError, StoreError; ContextFull
+        of an answer that is reviewed by itself.
         """
-        total = len(self.answers)
+        wanted = self.answers if self._given else self.review.missing(self.answers)
+        groups: dict[OtherModels, list[Answer]] = {}
+        for answer in wanted:
+            groups.setdefault(self._given or answer.names, []).append(answer)
+        done, total = 0, len(wanted)
         yield ReviewsProgress(0, total, 0.0)
-        for done, answer in enumerate(self.answers):
-            if self._stopped.is_set():
-                return
-            for share in self._review_one(answer):
-                yield ReviewsProgress(done, total, (done + share) / total)
-            if self._stopped.is_set() and not self._review.is_complete(answer):
-                return
-            yield ReviewsProgress(done + 1, total, (done + 1) / total)
-        self.is_whole = True
+        with suppress(Cancelled):
+            for names, answers in groups.items():
+                with self._open_pair(WantedPair(*names, self.review.needs, self.review.parallel, 0)) as pair:
+                    for answer in answers:
+                        if self.control.ending:
+                            return
+                        for item in self._review_one(pair, answer):
+                            if isinstance(item, Reviewed):
+                                yield item
+                            else:
+                                yield ReviewsProgress(done, total, (done + _share(item)) / total, item)
+                        if self.control.ending and not self.review.is_complete(answer):
+                            return
+                        done += 1
+                        yield ReviewsProgress(done, total, done / total)
+            self.is_whole = done == total
 
-    def _review_one(self, answer: Answer) -> Iterator[float]:
-        """Review an answer and store what is found; yields the share that is done."""
+    def _review_one(self, pair: Pair, answer: Answer) -> Iterator[Progress | Reviewed]:
+        """Review an answer and store what is found."""
+        if not self._given:
+            refuse_others(pair, answer.read(), self.review.needs)
         try:
-            for item in self._review.carry_out(self._pair, answer, self._attach):
+            for item in self.review.carry_out(pair, answer, self._attach):
                 match item:
                     case str():
                         self._notices[item] = None
-                    case ValuesProgress():
-                        yield item.done / item.total
-                    case OpinionProgress():
-                        yield item.tokens / item.total
+                    case ValuesProgress() | OpinionProgress():
+                        yield item
                     case _:
                         answer.keep(item)
+                        yield Reviewed(answer, item)
         except ContextFull:
             if answer.row is None:
                 raise
@@ -219,14 +295,43 @@ class Reviews:
 
     def _attach(self, stop: Callable[[], None]) -> None:
         self._stop_current = stop
-        if self._stopped.is_set():
+        if self.control.ending:
             stop()
 
 
-def answers_of(store: Store, batch: Batch, rows: Iterable[ResultRow]) -> list[Answer]:
-    """Return the answers of these rows. Raises SettingsError if the batch's settings cannot be read, StoreError."""
-    how, problems = BatchSettings.of(batch).how, list(store.batches.problems(batch.id))
-    return [Answer.stored(store, row.run, expected_of(problems[row.position], how) or "", how, row) for row in rows]
+def refuse_others(pair: Pair, trace: Trace, needs: Needs) -> None:
+    """Raise SettingsError unless this is the pair of an answer, as far as the review needs it and its trace says."""
+    cards = cards_of(trace)
+    for author, is_needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
+        wrote, card = cards.get(author), pair.cards.get(author)
+        if is_needed and wrote and card and (wrote.label, wrote.location) != (card.label, card.location):
+            raise SettingsError(
+                f"The {author.value} model of this answer is {wrote.label}, not {card.label}.",
+                "Load that one, so that no other model is taken for it.",
+            )
+
+
+def _share(progress: Progress) -> float:
+    done = progress.done if isinstance(progress, ValuesProgress) else progress.tokens
+    return done / max(1, progress.total)
+
+
+def answers_of(
+    store: Store, batch: Batch, rows: Iterable[ResultRow], problems: Sequence[Problem] | None = None
+) -> list[Answer]:
+    """Return the answers of these rows. `problems`: those of the rows, if they are read already.
+
+    Raises SettingsError if the batch's settings cannot be read, StoreError.
+    """
+    listed, settings = list(rows), BatchSettings.of(batch)
+    if problems is None:
+        every = list(store.batches.problems(batch.id))
+        problems = [every[row.position] for row in listed]
+    how, names = settings.how, {arm.name: settings.named(arm.models) for arm in known_arms(batch.arms)}
+    return [
+        Answer.stored(store, row.run, expected_of(problem, how) or "", how, row, names.get(row.arm))
+        for row, problem in zip(listed, problems, strict=True)
+    ]
 
 
 def wrong_answers(store: Store, batch: Batch, arms: Collection[str] | None = None) -> list[ResultRow]:
