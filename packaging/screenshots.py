@@ -171,8 +171,8 @@ def batch(window: MainWindow) -> None:
     view.filters[RowFilter.DIFFERENT].click()
     view.table.setCurrentIndex(view.model.index(0, FIRST_ARM))
     view.step(1)
-    view.answer.opinion.click()
-    until(lambda: not view.reviews.running)
+    view.answer.review.opinion.begin()
+    until(lambda: not view.reviewer.kind)
     until(lambda: view.answer.pane.steps.selected is not None)
     save(window, "failures-light")
 

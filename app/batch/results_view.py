@@ -94,6 +94,9 @@ class ResultsView(QWidget):
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
         self.sentence.setAccessibleName("What the batch shows")
+        self.error = label("", Role.DANGER, wrap=True, selectable=True)
+        self.error.setAccessibleName("What ended the batch")
+        self.error.hide()
         self.share = ChartPicture("Accuracy against large share")
         heading = ElidedLabel(self.share.accessibleName(), Role.HEADING)
         card = holder(vbox(heading, self.share, margins=(12, 6, 12, 10), spacing=4), Role.CARD)
@@ -191,16 +194,20 @@ class ResultsView(QWidget):
         self._count_takeovers()
 
     def _show_state(self) -> None:
-        """Show how far it is, and “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+        """Show how far it is, and “40 problems · ● small · ◆ large · done in 74 s”; more is in the tool tip."""
         self._show_progress()
         viewed = self.session.viewed
         assert viewed
         batch, total = viewed.batch, viewed.progress.total
-        parts = [counted(batch.problems, "problem"), counted(len(batch.arms), "policy", "policies")]
+        parts = [counted(batch.problems, "problem"), viewed.settings.models_in_words]
         if total.done >= total.jobs:
             seconds = time_taken(viewed.rows.values())
             parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")
-        self.summary.setText(", ".join(parts))
+        elif total.done and not self.session.running:
+            parts.append(f"{total.done:,} of {total.jobs:,}, stopped")
+        self.summary.setText(" · ".join(filter(None, parts)))
+        self.error.setText(f"✗ {viewed.error}" if viewed.error else "")
+        self.error.setVisible(viewed.error is not None)
         if self._report:
             self.summary.setToolTip(tables.heading(self._report))
 
@@ -232,6 +239,8 @@ class ResultsView(QWidget):
                 run = "Resume" if total.done else "Start"
                 if is_over:
                     run = f"Retry {counted(total.failed, 'error')}" if total.failed else ""
+                if run and session.loads_others:
+                    run = f"Load these and {run[0].lower()}{run[1:]}"
             case BatchActivity.WAITING if session.executed:
                 status += f" · waits for “{session.executed.batch.name}”"
             case BatchActivity.LOADING if session.execution:
@@ -263,6 +272,9 @@ class ResultsView(QWidget):
         reason = reviewer.busy_reason
         self.examine.setEnabled(total.done > 0 and not reason)
         self.examine.setToolTip(reason)
+        self._name_filters()
+
+    def _name_filters(self) -> None:
         main = arm_title(self.model.main)
         for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
             text = each.value.format(one_line(main, LONGEST_TITLE))
@@ -339,7 +351,14 @@ class ResultsView(QWidget):
         self._split.setChildrenCollapsible(False)
         self._split.setStretchFactor(1, 1)
         content = vbox(
-            head, self._progress, self.sentence, (self._split, 1), self.folded, margins=(22, 14, 16, 14), spacing=12
+            head,
+            self._progress,
+            self.error,
+            self.sentence,
+            (self._split, 1),
+            self.folded,
+            margins=(22, 14, 16, 14),
+            spacing=12,
         )
         self._area = scrolling(holder(content))
         self.setLayout(vbox(self._area, margins=0))

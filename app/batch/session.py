@@ -26,12 +26,19 @@ from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
+from baton_reasoning.core.batch.running.batch import (
+    Provenance,
+    add_arms,
+    create_batch,
+    without_duplicates,
+    without_password,
+)
 from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import WantedPair, execute
 from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
@@ -164,6 +171,15 @@ class BatchSession(QObject):
         return bool(self.queue) or self.running
 
     @property
+    def loads_others(self) -> bool:
+        """Whether the models of the batch in view must be loaded in the place of the chat's."""
+        if self.viewed is None or self.viewed.settings.is_demo:  # which is loaded beside it
+            return False
+        chosen = self.models.choice or self.chosen_models()
+        named = zip(Author, self.viewed.settings.named(OtherModels()), strict=False)
+        return any(name and name != without_password(str(chosen.get(author))) for author, name in named)
+
+    @property
     def under_way(self) -> int:
         """Answers that are being written or graded."""
         return self.queue[0].control.under_way if self.queue else 0
@@ -292,13 +308,14 @@ class BatchSession(QObject):
         if (viewed := self.viewed) is None:
             return
 
-        def compute() -> tuple[Report, float]:
+        def compute() -> tuple[Results, Report, float]:
             began = time.monotonic()
-            report = Results.read(self.store, viewed.batch.id).report
-            return report, time.monotonic() - began
+            results = Results.read(self.store, viewed.batch.id)
+            return results, results.report, time.monotonic() - began
 
-        def deliver(found: tuple[Report, float]) -> None:
-            report, seconds = found
+        def deliver(found: tuple[Results, Report, float]) -> None:
+            results, report, seconds = found
+            viewed.batch = results.batch  # which names its models once they are loaded
             if self._next_report_ms:  # on a large one less often, a tenth of the time at most
                 self._next_report_ms = max(REPORT_EVERY_MS, int(10_000 * seconds))
             if self.viewed is viewed:  # another one may have been opened meanwhile
@@ -364,7 +381,8 @@ class BatchSession(QObject):
                 self._report_soon(opened)
 
         task = StreamTask(self, "batch", run, cancel=control.stop)
-        task.items(take).failure(self._actions.show_error).done(lambda _: self._ended(execution)).start()
+        opened.error = None
+        task.items(take).done(partial(self._ended, execution)).start()
 
     @contextmanager
     def _open_pair(self, execution: Execution, chosen: ModelChoice, wanted: WantedPair) -> Iterator[Pair]:
@@ -374,10 +392,10 @@ class BatchSession(QObject):
         with execution.models.lent(choice, execution.control.stopping) as pair:  # without what only the chat needs
             yield Pair(pair.small if wanted.small else None, pair.large if wanted.large else None)
 
-    def _ended(self, execution: Execution) -> None:
-        """Begin the batch that is next, or give the chat its own models."""
+    def _ended(self, execution: Execution, error: BatonError | None) -> None:
+        """Begin the batch that is next, or give the chat its own models. An error stays with its batch."""
         self.queue.remove(execution)
-        execution.opened.progress.is_open = False
+        execution.opened.progress.is_open, execution.opened.error = False, error
         self._demo.unload()
         chosen, loaded = self.chosen_models(), self.models.choice
         if self.queue:

@@ -164,6 +164,11 @@ class LoadedModels(QObject):
         """Whether work in another thread has the pair."""
         return any(isinstance(writer, Loan) for writer in self._writers)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether work in another thread has the pair, or waits for it."""
+        return self.is_lent or bool(self._waiting)
+
     def load(self, choice: ModelChoice) -> None:
         """Load another pair. The loaded one is closed first, since both rarely fit; while a run uses it, the new pair
         waits for that run to end, so that no text is lost. A pair that is still being loaded is given up."""

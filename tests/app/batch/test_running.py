@@ -26,7 +26,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import RunStarted
 from tests.app.batch.conftest import begin, counting_file, preview, run, wait_until_done
-from tests.app.conftest import OWN_MODELS, ScriptedLoader
+from tests.app.conftest import OWN_MODELS, ScriptedLoader, press
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
@@ -134,7 +134,12 @@ def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothi
     assert page.session.running
     window.show_page("chat")
     assert badge(window) == ("Batch ▶", "Batch, running")
-    window.page_actions.use_models(OTHER_MODELS)
+    for answer in ("Keep", "Stop it and switch"):
+        assert window.preferences.value.models == OWN_MODELS
+        window.page_actions.use_models(OTHER_MODELS)
+        assert window.notice.text == "The models in use write a batch or a review."
+        assert page.session.activity is BatchActivity.RUNNING
+        press(window.notice, answer)
     qtbot.waitUntil(lambda: "The batch was stopped" in window.notice.text)
     held.let_go.set()
     wait_until_done(page, qtbot)
@@ -143,7 +148,10 @@ def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothi
     assert page.session.progress.total.done < 4
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     assert window.models.choice == OTHER_MODELS
-    page.session.start()
+    assert page.view.summary.text().startswith("4 problems · ● small")
+    assert page.view.summary.text().endswith(" of 4, stopped") or page.session.progress.total.done == 0
+    assert page.view.run.text().startswith("Load these and ")
+    page.view.run.click()
     wait_until_done(page, qtbot)
     assert page.session.progress.total.correct == 4
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
@@ -171,12 +179,12 @@ def test_an_arm_of_a_model_that_a_server_is_known_by_runs_in_the_window(make_win
 
 def test_a_pilot_of_a_control_says_how_far_it_is(page, qtbot, tmp_path, held):
     """No answer of the batch is begun before, so nothing else shows that it runs."""
+    begin(page, qtbot, counting_file(tmp_path), "baton", "random")
+    qtbot.waitUntil(lambda: "calibrating random as baton, round 1 of 5: 0 of 4" in page.view.status.text())
+    assert page.view.run.text() == "Pause"
     held.let_go.set()
-    said = list[str]()
-    page.session.rows_changed.connect(lambda *_: said.append(page.view.status.text()))
-    run(page, qtbot, counting_file(tmp_path), "baton", "random")
-    assert any("calibrating random as baton, round 1 of 5: " in text for text in said)
-    assert page.session.progress.total.failed == 0
+    wait_until_done(page, qtbot)
+    assert (page.session.progress.total.done, page.session.progress.total.failed) == (8, 0)
 
 
 # One batch runs while others are read: what is in view is not what runs.
@@ -222,6 +230,7 @@ def test_while_one_batch_runs_another_is_read_and_waits_for_it_and_neither_is_ch
     page.session.open("not there")
     qtbot.waitUntil(lambda: "is not in the store" in notice.text)
     open_first(page, qtbot)
+    assert row(page, "first").models.text() == "● small · ◆ large"
     assert row(page, "second").state.text() == "running, 0 of 4"
     qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)  # while it is being read
     qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
@@ -339,7 +348,7 @@ def under_way(make_window, qtbot, problem_file, held):
     preview(page, qtbot, problem_file, "small")
     page.preview.parallel.setValue(2)
     page.preview.start.click()
-    qtbot.waitUntil(lambda: len(held.small.sessions) == 2)
+    qtbot.waitUntil(lambda: len(held.small.sessions) == 2 and page.session.activity is BatchActivity.RUNNING)
     return page
 
 
