@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.arms import OtherModels, known_arms, pair_names
-from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.batch import BatchSettings, local_context
 from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import OpenPair, WantedPair
 from baton_reasoning.core.batch.running.regrading import expected_of
@@ -69,6 +69,8 @@ class Answer:
     """Of an answer that is reviewed with others of its batch."""
     models: OtherModels | None = None
     """What opens the models that wrote it; None: as its trace says."""
+    context: int = 0
+    """Tokens that its models on this machine held in their batch; 0 if that is not known."""
 
     @property
     def names(self) -> OtherModels:
@@ -83,6 +85,7 @@ class Answer:
         how: How | Regex = How.AUTO,
         row: ResultRow | None = None,
         models: OtherModels | None = None,
+        context: int = 0,
     ) -> Answer:
         """Return the answer of a run in the store; `read` and `keep` raise StoreError."""
         attempt = ""
@@ -96,7 +99,7 @@ class Answer:
         def keep(finding: Finding) -> None:
             store.runs.append(run, [finding], attempt).result()
 
-        return cls(read, keep, expected, how, row, models)
+        return cls(read, keep, expected, how, row, models, context)
 
 
 class Review(ABC):
@@ -135,6 +138,10 @@ class Opinions(Review):
     title = "Second opinions"
     needs = Needs(small=False)
 
+    def missing(self, answers: Iterable[Answer]) -> list[Answer]:
+        """Leave out those of a batch that the large model wrote alone, as well."""
+        return super().missing(each for each in answers if each.row is None or each.row.cost.small_tokens)
+
     def is_complete(self, answer: Answer) -> bool:
         trace = answer.read()
         opinion, own_text = Opinion.of(trace), own_text_error(trace)
@@ -148,14 +155,15 @@ class Opinions(Review):
         return f"{counted(trace.tokens, 'token')} to read{_about(took)}"
 
     def carry_out(self, pair: Pair, answer: Answer, attach: Attach) -> Iterator[Progress | Finding]:
-        """Read the answer, unless this model has, or an answer of a batch has no text.
+        """Read the answer, unless this model has, or that says nothing of an answer of a batch.
 
         Raises the error of `opinion_error`.
         """
         trace, card = answer.read(), pair.cards.get(Author.LARGE)
         opinion = Opinion.of(trace)
         is_read = opinion and opinion.is_whole and card and opinion.given.model == card.label
-        if not is_read and (trace.pieces or answer.row is None):
+        is_worth_it = answer.row is None or (trace.pieces and not own_text_error(trace))
+        if is_worth_it and not is_read:
             reading = SecondOpinion(pair.large, trace)
             attach(reading.stop)
             yield from reading.read()
@@ -259,7 +267,9 @@ class Reviews:
         yield ReviewsProgress(0, total, 0.0)
         with suppress(Cancelled):
             for names, answers in groups.items():
-                with self._open_pair(WantedPair(*names, self.review.needs, self.review.parallel, 0)) as pair:
+                context = max(answer.context for answer in answers)
+                own = WantedPair(*names, self.review.needs, self.review.parallel, context)
+                with self._open_pair(own) as pair:
                     for answer in answers:
                         if self.control.ending:
                             return
@@ -328,8 +338,9 @@ def answers_of(
         every = list(store.batches.problems(batch.id))
         problems = [every[row.position] for row in listed]
     how, names = settings.how, {arm.name: settings.named(arm.models) for arm in known_arms(batch.arms)}
+    context = local_context(settings.small, settings.large)
     return [
-        Answer.stored(store, row.run, expected_of(problem, how) or "", how, row, names.get(row.arm))
+        Answer.stored(store, row.run, expected_of(problem, how) or "", how, row, names.get(row.arm), context)
         for row, problem in zip(listed, problems, strict=True)
     ]
 

@@ -362,7 +362,8 @@ def _opened(models: ModelOptions, loading: LoadingOptions, wanted: WantedPair) -
     """Load the pair that is wanted or, where a recording does not name it, the pair chosen in the window."""
     are_known = (wanted.small or not wanted.needs.small) and (wanted.large or not wanted.needs.large)
     named = ModelOptions(wanted.small, wanted.large, models.yes) if are_known else models
-    return open_pair(named, loading, wanted.needs, parallel=wanted.parallel)
+    roomy = replace(loading, context=loading.context or wanted.context or None)
+    return open_pair(named, roomy, wanted.needs, parallel=wanted.parallel)
 
 
 # What was recorded ----------------------------------------------------------------------------------------------------
