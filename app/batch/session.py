@@ -393,19 +393,12 @@ class BatchSession(QObject):
             yield Pair(pair.small if wanted.small else None, pair.large if wanted.large else None)
 
     def _ended(self, execution: Execution, error: BatonError | None) -> None:
-        """Begin the batch that is next, or give the chat its own models. An error stays with its batch."""
+        """Begin the batch that is next. An error stays with its batch."""
         self.queue.remove(execution)
         execution.opened.progress.is_open, execution.opened.error = False, error
         self._demo.unload()
-        chosen, loaded = self.chosen_models(), self.models.choice
         if self.queue:
             self._begin()
-        elif (
-            execution.models is self.models
-            and loaded
-            and loaded.model_copy(update={"parallel": chosen.parallel}) != chosen
-        ):
-            self.models.load(chosen)
         self.changed.emit()
         if self.viewed is execution.opened:
             self.report()

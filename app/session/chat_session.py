@@ -51,7 +51,7 @@ class ChatSession(QObject):
         self._repository: ConversationRepository | None = None
         self.is_opening = False
         """Whether the history is still being opened. The models are loaded after it, so that it gets every answer."""
-        self.runs = RunList(models, self)
+        self.runs = RunList(models, lambda: preferences.value.models, self)
         self.runs.view(self.conversation)
         self.runs.changed.connect(self.activity_changed)
         self.runs.progressed.connect(self._progressed)
@@ -98,6 +98,8 @@ class ChatSession(QObject):
             return "Another Baton is writing this answer."
         if not self.runs.waits(exchange):
             return ""
+        if self.runs.waits_for_loan:
+            return "Waiting for the end of a batch or a review, which has other models loaded…"
         if self.models.state is not LoadState.READY:
             return "Waiting for the models…"
         return "Waiting for its turn…"

@@ -34,6 +34,8 @@ Loading = Generator[str | Remark | Pair, None, None]
 """Yields the status while it loads, remarks, and at the end the pair."""
 COALESCE_MS = 100
 """A server's status changes many times a second; the window shows it at most this often."""
+RETURN_MS = 200
+"""After a loan, before the chat's pair is loaded again: another one may follow."""
 CHECK_MS = 15_000
 """Between requests, servers are asked this often whether they are there."""
 
@@ -100,6 +102,10 @@ class LoadedModels(QObject):
         self._loan_wanted.connect(self._lend, Qt.ConnectionType.QueuedConnection)
         self._loan_over.connect(self._take_back, Qt.ConnectionType.QueuedConnection)
         self._waiting: list[Loan] = []
+        self._own: ModelChoice | None = None
+        """What was chosen, which is loaded again after the loans."""
+        self._returning = QTimer(self, singleShot=True, interval=RETURN_MS)
+        self._returning.timeout.connect(self._return_to_own)
         self._is_unwanted = False
         """Whether the pair that is being loaded is to be closed."""
         self._pings = LatestTask(self, "check servers")
@@ -155,10 +161,6 @@ class LoadedModels(QObject):
     def is_writing(self) -> bool:
         return bool(self._writers)
 
-    def has(self, choice: ModelChoice) -> bool:
-        """Whether this pair was asked for last, with room for however many texts."""
-        return self.choice is None or self.choice.model_copy(update={"parallel": choice.parallel}) == choice
-
     @property
     def is_lent(self) -> bool:
         """Whether work in another thread has the pair."""
@@ -172,6 +174,10 @@ class LoadedModels(QObject):
     def load(self, choice: ModelChoice) -> None:
         """Load another pair. The loaded one is closed first, since both rarely fit; while a run uses it, the new pair
         waits for that run to end, so that no text is lost. A pair that is still being loaded is given up."""
+        self._own = choice
+        self._load(choice)
+
+    def _load(self, choice: ModelChoice) -> None:
         if BackgroundTasks.of(self).closed:
             return
         self._is_unwanted = False
@@ -234,8 +240,8 @@ class LoadedModels(QObject):
         """Close the models, once the background tasks have ended: the window is closing."""
         close_pair(self.pair)
         self.pair = Pair()
-        self._coalescing.stop()
-        self._checking.stop()
+        for timer in (self._coalescing, self._checking, self._returning):
+            timer.stop()
 
     def _coalesce(self) -> None:
         if not self._coalescing.isActive():
@@ -269,7 +275,7 @@ class LoadedModels(QObject):
     def _load_wanted(self) -> None:
         assert self._wanted is not None
         choice, self._wanted = self._wanted, None
-        self.load(choice)
+        self._load(choice)
 
     def _set_state(self, state: LoadState, status: str) -> None:
         self.state, self.status = state, status
@@ -281,8 +287,8 @@ class LoadedModels(QObject):
         self._waiting.append(loan)
         if self.state is LoadState.READY and self._fits(loan.choice):
             self._answer_loans()
-        elif not BackgroundTasks.of(self).closed:
-            self.load(loan.choice)
+        else:
+            self._load(loan.choice)
 
     def _answer_loans(self) -> None:
         """Give the pair to whoever waits for it, or tell them why there is none."""
@@ -303,6 +309,17 @@ class LoadedModels(QObject):
         if loan in self._waiting:
             self._waiting.remove(loan)
         self.end_writing(loan)
+        if not BackgroundTasks.of(self).closed:
+            self._returning.start()
+
+    def _return_to_own(self) -> None:
+        """Load what was chosen again, once nothing else is lent."""
+        if self._own and not (self.is_wanted or self._has(self._own)):
+            self._load(self._own)
+
+    def _has(self, choice: ModelChoice) -> bool:
+        """Whether this pair was loaded last, with room for however many texts."""
+        return self.choice is not None and self.choice.model_copy(update={"parallel": choice.parallel}) == choice
 
     def _fits(self, wanted: ModelChoice) -> bool:
         """Whether the loaded pair serves for these, with room for as many texts and as many tokens."""

@@ -171,8 +171,6 @@ class Reviewer(QObject):
         for sentence in self._reviews.remarks if self._reviews else ():
             self.noticed.emit(sentence)
         self.exchange = self.kind = self.progress = self._reviews = None
-        if not (self._models.has(self._choice()) or self._models.is_lent):
-            self._models.load(self._choice())
         self.changed.emit()
         self.ended.emit()
 

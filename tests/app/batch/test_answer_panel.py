@@ -212,7 +212,7 @@ def test_answers_of_a_batch_are_valued_by_its_own_pair_whichever_is_loaded(page,
     with qtbot.waitSignal(page.view.reviewer.ended):
         examine(page.view, actions, "values")
     assert any(trace.values for trace in all_traces(page))
-    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
+    qtbot.waitUntil(lambda: len(loader.choices) == before + 2 and page.session.models.state is LoadState.READY)
     assert [str(choice.small) for choice in loader.choices[before:]] == ["small.gguf", "other.gguf"]
 
 

@@ -376,14 +376,15 @@ def test_other_large_models_run_one_after_another_and_where_one_is_missing_the_c
     page, actions, qtbot, problem_file, loader
 ):
     smaller, loader.missing = (str(Path("/models", f"Big-{size}.gguf")) for size in ("14B", "32B"))
-    larges = ["", smaller, loader.missing, ""]
+    larges = ["", "", smaller, loader.missing, ""]
+    page.session.models.load(page._preferences.value.models)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     preview(page, qtbot, problem_file, "small")
     page.preview.show_larges([smaller, loader.missing])
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.view.error.isVisibleTo(page.view))
     assert "✗ Big-32B.gguf is not there" in page.view.error.text()
-    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
-    assert loader.larges == larges, "at last the chat's own again"
+    qtbot.waitUntil(lambda: loader.larges == larges)  # at last the chat's own again
     assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
     assert page.session.progress.to_run("chosen, Big-32B") == 6
     loader.missing = ""

@@ -26,7 +26,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import RunStarted
 from tests.app.batch.conftest import begin, counting_file, preview, run, wait_until_done
-from tests.app.conftest import OWN_MODELS, ScriptedLoader, press
+from tests.app.conftest import OWN_MODELS, ScriptedLoader, last_exchange, press
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
@@ -154,10 +154,32 @@ def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothi
     page.view.run.click()
     wait_until_done(page, qtbot)
     assert page.session.progress.total.correct == 4
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    smalls = [str(choice.small) for choice in held.choices]
-    assert smalls[-3:] == ["another.gguf", "small.gguf", "another.gguf"]
+
+    def loaded():
+        return [str(choice.small) for choice in held.choices]
+
+    qtbot.waitUntil(lambda: loaded()[-3:] == ["another.gguf", "small.gguf", "another.gguf"])
     assert window.models.choice == OTHER_MODELS
+
+
+def test_no_answer_of_the_chat_is_written_by_the_other_models_of_a_batch(make_window, qtbot, problem_file, held):
+    """It waits for its own, which are loaded when the batch is done."""
+    window = make_window(held, models=OWN_MODELS)
+    page = window.findChild(BatchPage)
+    held.let_go.set()
+    run(page, qtbot, problem_file, "small")
+    held.let_go.clear()
+    window.page_actions.use_models(OTHER_MODELS)
+    qtbot.waitUntil(lambda: window.models.choice == OTHER_MODELS and window.models.state is LoadState.READY)
+    page.session.add_arms(arms_of(["baton"], RunSettings()))
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING and page.session.under_way == 4)
+    window.session.ask("Hello?")
+    exchange = last_exchange(window)
+    assert window.session.waiting_text(exchange).startswith("Waiting for the end of a batch")
+    held.let_go.set()
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.text == HELLO)
+    assert window.models.choice == OTHER_MODELS
+    assert page.session.progress.total.done == 8
 
 
 def test_an_arm_of_a_model_that_a_server_is_known_by_runs_in_the_window(make_window, qtbot, tmp_path, problem_file):
