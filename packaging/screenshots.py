@@ -110,7 +110,8 @@ def opinion(window: MainWindow) -> None:
     asked(window)
     section = answer_of(window).review.opinion
     answer_of(window).keep_open()
-    section.carry_out()
+    section.toggle()
+    section.start.click()
     until(lambda: section.opinion is not None)
     section.list.setCurrentRow(1)
     save(window, "opinion-light")
@@ -170,8 +171,8 @@ def batch(window: MainWindow) -> None:
     view.filters[RowFilter.DIFFERENT].click()
     view.table.setCurrentIndex(view.model.index(0, FIRST_ARM))
     view.step(1)
-    view.answer.opinion.click()
-    until(lambda: not view.reviews.running)
+    view.answer.review.opinion.begin()
+    until(lambda: not view.reviewer.kind)
     until(lambda: view.answer.pane.steps.selected is not None)
     save(window, "failures-light")
 

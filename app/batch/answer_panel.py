@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,14 +10,15 @@ from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QSplitter, QWidget
 
 from baton_reasoning.app.batch.result_table import plain_answer, run_title
-from baton_reasoning.app.batch.reviews import BatchReviews
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
+from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import (
     ElidedLabel,
@@ -32,6 +34,7 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.reviews import Answer, answers_of
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -40,8 +43,6 @@ if TYPE_CHECKING:
     from baton_reasoning.app.inspector.panel import Inspector
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
-OPINION_TIP = "The large model reads this answer, and shows where it first strongly disagrees"
-VALUES_TIP = "The small model goes on from each step, and so shows how likely the right answer was there"
 
 
 class AnswerPanel(QWidget):
@@ -49,11 +50,11 @@ class AnswerPanel(QWidget):
     """The next answer that went wrong is wanted (1), or the one before (-1)."""
     closed = Signal()
 
-    def __init__(self, batch: BatchSession, reviews: BatchReviews, actions: WindowActions) -> None:
+    def __init__(self, batch: BatchSession, reviewer: Reviewer, actions: WindowActions) -> None:
         super().__init__()
         self.row: ResultRow | None = None
         """The result that is shown."""
-        self._store, self._reviews = batch.store, reviews
+        self._batch, self._store = batch, batch.store
         self._problem = Problem("", "", None, {}, 0)
         self._first: Piece | None = None
         """The piece in which the large model first strongly disagrees."""
@@ -67,20 +68,15 @@ class AnswerPanel(QWidget):
         self.previous = button("‹", lambda: self.stepped.emit(-1), Role.FLAT, with_key(previous, PREVIOUS), previous)
         self.next = button("›", lambda: self.stepped.emit(1), Role.FLAT, with_key(following, NEXT), following)
         self.inspect = SwitchButton("Inspector")
-        self.inspect.setToolTip("Every token, the run, the opinion and the values")
+        self.inspect.setToolTip("Each step, and the run")
         self.place = button(FailureKind.DIVERGED.value, lambda: self._show_piece(self._first))
-        self.opinion = button("Second opinion", lambda: self._reviews.ask_opinions(self.row), tip=OPINION_TIP)
-        self.values = button("Values", lambda: self._reviews.estimate_values(self.row), tip=VALUES_TIP)
-        self.reason = ElidedLabel("", Role.MUTED)
-        """Why the large model cannot read the answer now."""
         self.pane.follow()  # which gives every part its place, before there is an answer
-        self._review = AnswerReview(self.pane, None)
+        self.review = AnswerReview(self.pane, Examination(reviewer, self._answer_of))
         self._lay_out()
         self.inspect.toggled.connect(self._show_inspector)
         self.pane.revealed.connect(self._reveal)
         self.pane.steps.grown.connect(self._reach)
-        reviews.changed.connect(self._show_reviews)
-        reviews.ended.connect(self._read)
+        reviewer.ended.connect(self._read)
 
     @cached_property
     def inspector(self) -> Inspector:
@@ -99,7 +95,6 @@ class AnswerPanel(QWidget):
         self._show(Trace(), None)
         self._area.verticalScrollBar().setValue(0)
         self._read()
-        self._show_reviews()
 
     def clear(self) -> None:
         """Show nothing: another batch is in view, or the answer is being written anew."""
@@ -141,7 +136,7 @@ class AnswerPanel(QWidget):
         assert row
         settings = RunSettings.stored(trace.started.settings if trace.started else {})
         self.pane.show_exchange(Exchange(self._problem.text, settings, trace=trace))
-        self._review.follow()
+        self.review.follow()
         expected = f"✗ expected {plain_answer(self._problem.expected or '')}" if row.outcome is Outcome.WRONG else ""
         reason = f". {row.verdict.reason}" if row.verdict and row.verdict.reason else ""
         known = f"the reference answer, {plain_answer(self._problem.expected or '')}{reason}"
@@ -193,18 +188,17 @@ class AnswerPanel(QWidget):
         top = self.pane.mapTo(self._text, place.center().toPoint()).y()
         self._area.ensureVisible(0, top, 0, self._area.height() // 3)
 
-    def _show_reviews(self) -> None:
-        reviews = self._reviews
-        is_done = self.row is not None and self.row.has_answer
-        self.opinion.setEnabled(is_done and not reviews.no_opinions_reason)
-        self.values.setEnabled(is_done and not reviews.unavailable_reason)
-        self.reason.setText(reviews.no_opinions_reason)
-        self.reason.setVisible(bool(self.reason.text()))
+    def _answer_of(self, _: Exchange) -> Answer:
+        """Return what is to be reviewed; what is found is saved in the batch."""
+        assert self.row
+        assert self._batch.batch
+        (answer,) = answers_of(self._store, self._batch.batch, [self.row], [self._problem])
+        return replace(answer, row=None)
 
     def _lay_out(self) -> None:
         close = IconButton("close", "Close the answer (Esc)", self.closed.emit)
         head = hbox((self.heading, 1), self.previous, self.next, self.inspect, close, spacing=4)
-        buttons = flowing(self.place, self.opinion, self.values, self.reason)
+        buttons = flowing(self.place, self.review.examine)
         parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
         self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
         self._area = scrolling(self._text)

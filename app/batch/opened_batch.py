@@ -15,6 +15,7 @@ from baton_reasoning.core.batch.running.progress import (
     JobStarted,
     JobStopped,
 )
+from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, JobState, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -29,6 +30,13 @@ class OpenedBatch:
     rows: dict[int, ResultRow]
     """The results by job, as they are now."""
     progress: BatchProgress
+    error: BatonError | None = None
+    """What ended it last, if that was an error."""
+
+    @property
+    def settings(self) -> BatchSettings:
+        """As they were when it was read; the models are those that it had then."""
+        return BatchSettings.of(self.batch)
 
     @classmethod
     def read(cls, store: Store, batch_id: str) -> Self:
@@ -42,15 +50,14 @@ class OpenedBatch:
         """Bring rows and progress up to date; return the rows that have changed."""
         changed: dict[int, ResultRow] = {}
         for event in events:
+            self.progress.take(event)
             match event:
                 case JobStarted(job):
                     row = self.rows[job.id]._replace(state=JobState.CLAIMED)
                 case JobStopped(job_id):
                     row = self.rows[job_id]._replace(state=JobState.WAITING)
-                case JobRetried(row):
-                    self.progress.retried(row)
-                case JobEnded(row):
-                    self.progress.ended(row)
+                case JobRetried(row) | JobEnded(row):
+                    pass
                 case _:
                     continue
             self.rows[row.job] = changed[row.job] = row

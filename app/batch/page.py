@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QStackedWidget
 
-from baton_reasoning.app.batch.preview import Preview
+from baton_reasoning.app.batch.preview import USUAL_TOKENS, Preview
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.actions import WindowActions
@@ -21,13 +21,18 @@ from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
-from baton_reasoning.core.errors import SettingsError, UnknownEncoding
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import UnknownEncoding
+from baton_reasoning.core.model_costs import USUAL_SHARE, pair_seconds
 from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
     from baton_reasoning.app.batch.results_view import ResultsView
+
+
+BOTH = (Author.SMALL, Author.LARGE)
 
 
 class BatchPage(QStackedWidget):
@@ -42,7 +47,7 @@ class BatchPage(QStackedWidget):
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
-        self.welcome, self.preview = BatchWelcome(self.session), Preview()
+        self.welcome, self.preview = BatchWelcome(self.session), Preview(self._arms, self._seconds)
         self._reading = LatestTask(self, "read problems", actions.show_error)
         self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
@@ -97,8 +102,8 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Say that no other batch can begin; the list of all may have changed."""
-        self.preview.show_busy(self.session.busy_reason)
+        """Say what another batch would wait for; the list of all may have changed."""
+        self.preview.show_waiting(self.session.waits_for)
         if self.currentWidget() is self.welcome:
             self.refresh()
 
@@ -112,24 +117,29 @@ class BatchPage(QStackedWidget):
 
     def _start(self) -> None:
         preview = self.preview
-        if arms := self._arms(preview.chosen_arms, preview.larges, preview.system.text()):
-            self.session.create(preview.chosen_problems(), arms, preview.seeds.value(), preview.parallel.value())
+        arms = self._arms(preview.chosen_arms, preview.larges, preview.system.text())
+        self.session.create(preview.chosen_problems(), arms, preview.seeds.value(), preview.parallel.value())
 
     def _add_arm(self, recipe: str) -> None:
         batch = self.session.batch
         assert batch
         system = next((arm.settings.system for arm in known_arms(batch.arms)), "")
-        if arms := self._arms([recipe], [], system):
-            self.session.add_arms(arms)
+        self.session.add_arms(self._arms([recipe], [], system))
 
     def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:
-        """Make arms from the chosen settings with the system prompt of this batch; none if an error is shown."""
+        """Make arms from the chosen settings with the system prompt of this batch. Raises SettingsError."""
         settings = self._settings().model_copy(update={"system": system.strip()})
-        try:
-            return arms_of(recipes, settings, larges)
-        except SettingsError as error:
-            self._actions.show_error(error)
-            return ()
+        return arms_of(recipes, settings, larges)
+
+    def _seconds(self, arms: Sequence[Arm], answers: int) -> float | None:
+        """Estimate how long so many answers of each arm take one after another; None if models were not measured."""
+        models = self.session.models
+        small, large = (models.costs.of(card) if card else None for card in map(models.pair.cards.get, BOTH))
+        if not (small and large) or self._preferences.value.models.is_demo or models.choice is None:
+            return None
+        costs = {(True, False): small.decode, (False, True): large.decode}
+        both = pair_seconds(small, large, USUAL_SHARE)
+        return USUAL_TOKENS * answers * sum(costs.get((arm.needs.small, arm.needs.large), both) for arm in arms)
 
     def _settings(self) -> RunSettings:
         """Return the chosen settings without alternatives for every token; the demo pair has its own lengths."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,17 +26,20 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reading.source import ENCODINGS
-from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS
-from baton_reasoning.core.errors import UnknownEncoding
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm
+from baton_reasoning.core.batch.running.batch import without_duplicates
+from baton_reasoning.core.errors import SettingsError, UnknownEncoding
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.text import counted, one_line
+from baton_reasoning.core.words.numbers import rough_duration
 
 ROWS, LONGEST = 8, (24, 300, 24)
 """Problems that are shown, and characters of their cells."""
 SHOWN = tuple(Column(title, is_number=False) for title in ("Id", "Problem", "Expected answer"))
 NONE = "(none)"
 USUAL = ("small", "large", "baton")
+USUAL_TOKENS = 500
+"""Of an answer, of which nothing is known yet."""
 
 
 class Preview(QWidget):
@@ -46,10 +50,17 @@ class Preview(QWidget):
     """Other large models, still to be chosen."""
     cancelled = Signal()
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        arms: Callable[[Sequence[str], Sequence[str], str], Sequence[Arm]],
+        seconds: Callable[[Sequence[Arm], int], float | None],
+    ) -> None:
+        """`arms`: makes the arms of a batch from recipes, other large models and a system prompt. `seconds`: estimates
+        how long so many answers of each arm take one after another."""
         super().__init__()
+        self._make_arms, self._seconds = arms, seconds
         self.found: ProblemSet | None = None
-        self._busy_reason = ""
+        self._waits_for = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
         self.problem, self.answer, self.identity = (
             combo_box(f"Column of the {name}") for name in ("problem", "answer", "id")
@@ -64,6 +75,8 @@ class Preview(QWidget):
             lambda: self.corrected.emit(GUESS._replace(encoding=self.encoding.currentText()))
         )
         self.table = RowTable("The first problems", SHOWN)
+        self.left = label("", Role.MUTED)
+        """How many problems are not shown."""
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
@@ -102,9 +115,9 @@ class Preview(QWidget):
         self.larges_text.setText(", ".join(Path(file).name for file in files))
         self._count()
 
-    def show_busy(self, reason: str) -> None:
-        """Say why no batch can begin now; "" if one can."""
-        self._busy_reason = reason
+    def show_waiting(self, what: str) -> None:
+        """Say what a batch that is started now waits for; "" for nothing."""
+        self._waits_for = what
         self._count()
 
     def start_anew(self, system: str) -> None:
@@ -144,6 +157,9 @@ class Preview(QWidget):
             combo.setCurrentText(chosen or NONE)
         cells = [(each.id, each.text, each.expected or "") for each in found.problems[:ROWS]]
         self.table.show_rows([list(map(one_line, row, LONGEST)) for row in cells])
+        left = len(found.problems) - len(cells)
+        self.left.setText(f"{left:,} more")
+        self.left.setVisible(left > 0)
         self.notes.setText("\n".join(more))
         self.notes.setVisible(bool(more))
         self.encoding.setCurrentIndex(self.encoding.findText(found.encoding))
@@ -155,18 +171,24 @@ class Preview(QWidget):
         if self.found is None:
             self.start.setEnabled(False)
             return
-        made = {arm.name for name in self.chosen_arms for arm in ARMS[name].make(RunSettings())}
-        arms, seeds = len(made) + len(self.larges), self.seeds.value()
+        reason, arms = "", tuple[Arm, ...]()
+        try:
+            arms = without_duplicates(self._make_arms(self.chosen_arms, self.larges, self.system.text())).arms
+        except SettingsError as error:
+            reason = str(error)
+        seeds = self.seeds.value()
         problems = min(self.limit.value() or len(self.found.problems), len(self.found.problems))
-        factors = [counted(problems, "problem"), counted(arms, "policy", "policies")]
+        factors = [counted(problems, "problem"), counted(len(arms), "policy", "policies")]
         factors += [counted(seeds, "seed")] if seeds > 1 else []
-        self.amount.setText(f"{' × '.join(factors)} = {counted(problems * arms * seeds, 'answer')}")
-        reason = self._busy_reason
-        if not arms:
+        amount = f"{' × '.join(factors)} = {counted(problems * len(arms) * seeds, 'answer')}"
+        if seconds := self._seconds(arms, problems * seeds):
+            amount += f", at most {rough_duration(seconds)} at {USUAL_TOKENS} tokens each"
+        self.amount.setText(amount)
+        if not (arms or reason):
             reason = "Choose a policy to run."
-        elif not self.found.with_answer and not self.ungraded.isChecked():
+        elif not (reason or self.found.with_answer or self.ungraded.isChecked()):
             reason = "No problem has an answer: tick “Run all the same”, or choose another column."
-        self.reason.setText(reason)
+        self.reason.setText(reason or self._waits_for)
         self.start.setEnabled(not reason)
         self.start.setToolTip(reason)
 
@@ -201,6 +223,7 @@ class Preview(QWidget):
                 label("Columns", Role.MUTED), *(_named(*each) for each in combos.items()), self._encoding_field, gap=16
             ),
             (self.table, 1),
+            self.left,
             self.notes,
             self.ungraded,
             label("Compare", Role.HEADING),

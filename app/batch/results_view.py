@@ -9,14 +9,15 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QMenu, QPushButton, QSplitter, QWidget
 
 from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
+from baton_reasoning.app.batch.examine import ExamineMenu, reviews_text
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.result_grid import ResultGrid
 from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
-from baton_reasoning.app.batch.reviews import BatchReviews
 from baton_reasoning.app.batch.session import BatchActivity, BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
+from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.chart_picture import ChartPicture
 from baton_reasoning.app.toolkit.controls import (
@@ -36,10 +37,9 @@ from baton_reasoning.core.batch.reporting import charts, tables
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, analyse, takeover_table
 from baton_reasoning.core.batch.reporting.report import Report
-from baton_reasoning.core.batch.reporting.reviews import USUAL_SAMPLE
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.progress import time_left, time_taken
+from baton_reasoning.core.batch.running.progress import time_taken
 from baton_reasoning.core.files import file_name
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.store.batches import ResultRow
@@ -82,18 +82,21 @@ class ResultsView(QWidget):
     def __init__(self, session: BatchSession, actions: WindowActions) -> None:
         super().__init__()
         self.session, self._actions = session, actions
-        self.reviews = BatchReviews(session, actions, self)
+        self.reviewer = Reviewer(session.models, session.chosen_models, lambda: not session.is_busy, self)
         self.model = ResultTable(self)
         self.table = ResultGrid(self.model)
-        self.answer = AnswerPanel(session, self.reviews, actions)
+        self.answer = AnswerPanel(session, self.reviewer, actions)
         self.answer.hide()
         self.title, self.summary = ElidedLabel("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.run = button("Start", self._press_run, Role.PRIMARY)
         self.stop = button("", self._press_stop)
-        self.export, self.more = QPushButton("Export"), QPushButton("More")
+        self.export, self.examine, self.more = (QPushButton(text) for text in ("Export", "Examine", "More"))
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
         self.sentence.setAccessibleName("What the batch shows")
+        self.error = label("", Role.DANGER, wrap=True, selectable=True)
+        self.error.setAccessibleName("What ended the batch")
+        self.error.hide()
         self.share = ChartPicture("Accuracy against large share")
         heading = ElidedLabel(self.share.accessibleName(), Role.HEADING)
         card = holder(vbox(heading, self.share, margins=(12, 6, 12, 10), spacing=4), Role.CARD)
@@ -191,16 +194,20 @@ class ResultsView(QWidget):
         self._count_takeovers()
 
     def _show_state(self) -> None:
-        """Show how far it is, and “40 problems, 4 policies, done in 74 s”; the models are in the tool tip."""
+        """Show how far it is, and “40 problems · ● small · ◆ large · done in 74 s”; more is in the tool tip."""
         self._show_progress()
         viewed = self.session.viewed
         assert viewed
         batch, total = viewed.batch, viewed.progress.total
-        parts = [counted(batch.problems, "problem"), counted(len(batch.arms), "policy", "policies")]
+        parts = [counted(batch.problems, "problem"), viewed.settings.models_in_words]
         if total.done >= total.jobs:
             seconds = time_taken(viewed.rows.values())
             parts.append(f"done in {rough_duration(seconds)}" if seconds else "done")
-        self.summary.setText(", ".join(parts))
+        elif total.done and not self.session.running:
+            parts.append(f"{total.done:,} of {total.jobs:,}, stopped")
+        self.summary.setText(" · ".join(filter(None, parts)))
+        self.error.setText(f"✗ {viewed.error}" if viewed.error else "")
+        self.error.setVisible(viewed.error is not None)
         if self._report:
             self.summary.setToolTip(tables.heading(self._report))
 
@@ -222,7 +229,7 @@ class ResultsView(QWidget):
 
     def _show_progress(self) -> None:
         """Show how far the batch is, and what can be pressed now."""
-        session, reviews = self.session, self.reviews
+        session, reviewer = self.session, self.reviewer
         total, activity = session.progress.total, session.activity
         is_over, running = total.done >= total.jobs, session.running
         done, jobs, status = total.done, total.jobs, f"{total.done:,} / {total.jobs:,}"
@@ -232,10 +239,14 @@ class ResultsView(QWidget):
                 run = "Resume" if total.done else "Start"
                 if is_over:
                     run = f"Retry {counted(total.failed, 'error')}" if total.failed else ""
-            case BatchActivity.LOADING:
-                status += f" · {session.batch_models.status}"
-            case BatchActivity.REGRADING:
-                status = f"graded again: {session.graded:,} / {total.done:,}"
+                if run and session.loads_others:
+                    run = f"Load these and {run[0].lower()}{run[1:]}"
+            case BatchActivity.WAITING if session.executed:
+                status += f" · waits for “{session.executed.batch.name}”"
+            case BatchActivity.LOADING if session.execution:
+                status += f" · {session.execution.models.status}"
+            case BatchActivity.REGRADING if session.regrading:
+                status = f"graded again: {len(session.regrading.found):,} / {total.done:,}"
             case BatchActivity.PAUSED:
                 run = "Resume"
                 status += " · paused"
@@ -244,25 +255,26 @@ class ResultsView(QWidget):
                 status += f" · finishing {counted(session.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 run = "Pause"
-                if session.hashed < 1:
-                    status += f" · reading the files of the models, {session.hashed:.0%}"
-                else:
-                    status += f" · {session.progress.parallel} at once · {time_left(session.progress.seconds_left())}"
-        if reviews.running:
-            stop, status, jobs = _STOP_REVIEWS, reviews.status, 100
-            done = int(100 * reviews.progress.share) if reviews.progress else 0
+                status += f" · {session.progress.status}"
+        if reviewer.kind:
+            stop, status, jobs = _STOP_REVIEWS, reviews_text(reviewer), 100
+            done = int(100 * reviewer.progress.share) if reviewer.progress else 0
         self.bar.setMaximum(max(1, jobs))
         self.bar.setValue(done)
         self.status.setText(status)
-        self._progress.setVisible(running or reviews.running or not is_over)
+        self._progress.setVisible(running or bool(reviewer.kind) or not is_over)
         self.run.setText(run)
         self.run.setVisible(bool(run))
         self.stop.setText(stop[0])
         self.stop.setToolTip(stop[1])
-        self.stop.setVisible(running or reviews.running)
+        self.stop.setVisible(running or bool(reviewer.kind))
         self.regrade.setEnabled(total.done > 0 and not running)
-        self.opinions.setEnabled(total.done > 0 and not reviews.no_opinions_reason)
-        self.values.setEnabled(total.done > 0 and not reviews.unavailable_reason)
+        reason = reviewer.busy_reason
+        self.examine.setEnabled(total.done > 0 and not reason)
+        self.examine.setToolTip(reason)
+        self._name_filters()
+
+    def _name_filters(self) -> None:
         main = arm_title(self.model.main)
         for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
             text = each.value.format(one_line(main, LONGEST_TITLE))
@@ -276,7 +288,7 @@ class ResultsView(QWidget):
             self.session.start()
 
     def _press_stop(self) -> None:
-        (self.reviews if self.reviews.running else self.session).stop()
+        (self.reviewer if self.reviewer.kind else self.session).stop()
 
     def _export(self, ending: str) -> None:
         assert self.session.batch
@@ -314,21 +326,18 @@ class ResultsView(QWidget):
             text = "\t".join(filter(None, (recipe.title, recipe.summary)))
             arms.addAction(literal(text)).triggered.connect(partial(self.arm_wanted.emit, name))
         menu.addSeparator()
-        self.opinions = menu.addAction("Second opinions on all wrong answers")
-        self.values = menu.addAction(f"Worth of takeovers in {USUAL_SAMPLE} answers")
-        self.opinions.triggered.connect(lambda: self.reviews.ask_opinions())
-        self.values.triggered.connect(lambda: self.reviews.estimate_values())
-        menu.addSeparator()
         self.regrade = menu.addMenu("Grade again")
         for how, words in GRADINGS.items():
             self.regrade.addAction(words).triggered.connect(partial(self.session.regrade, how))
         self.more.setMenu(menu)
+        self.examine.setMenu(ExamineMenu(self.session, self.reviewer, self._actions, self.examine))
 
     def _lay_out(self) -> None:
-        for each in (self.export, self.more):
+        for each in (self.export, self.examine, self.more):
             set_role(each, Role.FLAT)
         back = button("‹ Batches", self.left.emit, Role.FLAT)
-        head = hbox(back, self.title, (self.summary, 1), self.run, self.stop, self.export, self.more, spacing=8)
+        presses = (self.run, self.stop, self.export, self.examine, self.more)
+        head = hbox(back, self.title, (self.summary, 1), *presses, spacing=8)
         self._progress = holder(hbox((self.bar, 1), 8, self.status, margins=0))
         for wanted, press in self.filters.items():
             set_role(press, Role.FLAT)
@@ -342,7 +351,14 @@ class ResultsView(QWidget):
         self._split.setChildrenCollapsible(False)
         self._split.setStretchFactor(1, 1)
         content = vbox(
-            head, self._progress, self.sentence, (self._split, 1), self.folded, margins=(22, 14, 16, 14), spacing=12
+            head,
+            self._progress,
+            self.error,
+            self.sentence,
+            (self._split, 1),
+            self.folded,
+            margins=(22, 14, 16, 14),
+            spacing=12,
         )
         self._area = scrolling(holder(content))
         self.setLayout(vbox(self._area, margins=0))
@@ -362,8 +378,10 @@ class ResultsView(QWidget):
         session.rows_changed.connect(self._take)
         session.changed.connect(self._show_state)
         session.reported.connect(self._show_report)
-        self.reviews.changed.connect(self._show_progress)
-        self.reviews.ended.connect(self._count_takeovers)
+        self.reviewer.changed.connect(self._show_progress)
+        self.reviewer.ended.connect(self._count_takeovers)
+        self.reviewer.failed.connect(self._actions.show_error)
+        self.reviewer.noticed.connect(self._actions.say)
         self.folded.opened.connect(self._count_takeovers)
         self.folded.opened.connect(lambda fold: show_opened(self._area, self.folded.bodies[fold]))
         self.table.activated.connect(self._open)

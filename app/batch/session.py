@@ -1,42 +1,48 @@
-"""The batches of the window: the one in view, and the one that runs, which may be another.
+"""The batches of the window: the one in view, and those that run one after another, which may be others.
 
-Creates, opens, runs, regrades, reports and exports batches. A batch runs on the models of its arms, one pair after
-another, which are loaded in the place of the chat's. The demo pair is loaded beside the chat's: it is made to cost what
-a real pair costs, one answer at a time.
+Creates, opens, runs, regrades, reports and exports batches. A batch runs on the models that it names, which are loaded
+in the place of the chat's if they are others. The demo pair is loaded beside the chat's: it is made to cost what a real
+pair costs, one answer at a time.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
+from baton_reasoning.app.session.lending import choice_of
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models
-from baton_reasoning.core.batch.running.batch import Provenance, add_arms, create_batch, without_duplicates
-from baton_reasoning.core.batch.running.progress import (
-    BatchEvent,
-    BatchProgress,
-    JobEnded,
-    JobRetried,
-    ModelsHashed,
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
+from baton_reasoning.core.batch.running.batch import (
+    Provenance,
+    add_arms,
+    create_batch,
+    without_duplicates,
+    without_password,
 )
+from baton_reasoning.core.batch.running.control import BatchControl
+from baton_reasoning.core.batch.running.execution import WantedPair, execute
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
-from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.errors import BatonError, Busy, SettingsError
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
-from baton_reasoning.core.models.options import DemoModel, parse_source
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
@@ -48,6 +54,8 @@ Prepared = tuple[OpenedBatch, Sequence[str]]
 
 class BatchActivity(Enum):
     IDLE = auto()
+    WAITING = auto()
+    """For the batch that runs before it."""
     LOADING = auto()
     """Waits for the models of the next arms."""
     RUNNING = auto()
@@ -55,6 +63,25 @@ class BatchActivity(Enum):
     FINISHING = auto()
     """Completes the answers that are under way, and begins no other."""
     REGRADING = auto()
+
+
+@dataclass(eq=False)
+class Execution:
+    """A batch that runs, or waits for its turn."""
+
+    opened: OpenedBatch
+    models: LoadedModels
+    """Those on which it runs now."""
+    control: BatchControl = field(default_factory=BatchControl)
+
+
+@dataclass(eq=False)
+class Regrading:
+    """A batch that is graded again."""
+
+    opened: OpenedBatch
+    task: StreamTask[Regraded]
+    found: list[Regraded]
 
 
 class BatchSession(QObject):
@@ -80,34 +107,20 @@ class BatchSession(QObject):
         the chat."""
         super().__init__(parent)
         self.models, self.store = models, store
-        self._demo, self._choice, self._actions = demo, choice, actions
+        self._demo, self.chosen_models, self._actions = demo, choice, actions
         self.viewed: OpenedBatch | None = None
         """The batch in view."""
-        self.executed: OpenedBatch | None = None
-        """The batch that runs or is about to, in view or not."""
-        self.batch_models = models
-        """Those that it runs on."""
-        self._groups: list[OtherModels] = []
-        """The models whose arms are still to be run, those that run now first."""
-        self._runner: Runner | None = None
-        """None while models are loaded, too."""
-        self._report_seconds = 0.0
-        """How long the last report took."""
-        self._reports_at_once = False
-        """Whether the next results are: the first since the batch came into view."""
-        self.graded = 0
-        """Answers that have been graded again so far."""
-        self.hashed = 1.0
-        """How much of the files of the models has been read before the first answer, 0 to 1."""
+        self.queue: list[Execution] = []
+        """The first one runs."""
+        self.regrading: Regrading | None = None
+        self._next_report_ms = 0
+        """How long after the next results: at once after the first since the batch came into view."""
         for each in (models, demo):
             each.changed.connect(self._models_changed)
-        self._report_timer = QTimer(self, singleShot=True, interval=REPORT_EVERY_MS)
+        self._report_timer = QTimer(self, singleShot=True)
         self._report_timer.timeout.connect(self.report)
         self._reporting = LatestTask(self, "report", actions.show_error, one_at_a_time=True)
         self._opening = LatestTask(self, "open batch", actions.show_error)
-        self._regrading: StreamTask[Regraded] | None = None
-        self._regraded: OpenedBatch | None = None
-        """The batch that is graded again."""
         self._preparing = LatestTask(self, "prepare batch", actions.show_error, one_at_a_time=True)
         """Creates or extends a batch, which starts it."""
 
@@ -122,17 +135,30 @@ class BatchSession(QObject):
         return self.viewed.progress if self.viewed else BatchProgress((), 1)
 
     @property
+    def executed(self) -> OpenedBatch | None:
+        """The batch that runs, in view or not."""
+        return self.queue[0].opened if self.queue else None
+
+    @property
+    def execution(self) -> Execution | None:
+        """That of the batch in view."""
+        return next((each for each in self.queue if each.opened is self.viewed), None)
+
+    @property
     def activity(self) -> BatchActivity:
         """What is being done with the batch in view."""
-        if self.viewed and self.viewed is self._regraded:
+        if self.viewed and self.regrading and self.viewed is self.regrading.opened:
             return BatchActivity.REGRADING
-        if not self.viewed or self.viewed is not self.executed:
+        execution = self.execution
+        if execution is None:
             return BatchActivity.IDLE
-        if not self._runner:
-            return BatchActivity.LOADING
-        if self._runner.ending:
+        if execution is not self.queue[0]:
+            return BatchActivity.WAITING
+        if execution.control.ending:
             return BatchActivity.FINISHING
-        return BatchActivity.PAUSED if self._runner.paused else BatchActivity.RUNNING
+        if not execution.opened.progress.is_open:
+            return BatchActivity.LOADING
+        return BatchActivity.PAUSED if execution.control.paused else BatchActivity.RUNNING
 
     @property
     def running(self) -> bool:
@@ -140,20 +166,34 @@ class BatchSession(QObject):
         return self.activity is not BatchActivity.IDLE
 
     @property
-    def under_way(self) -> int:
-        """Answers that are being written or graded."""
-        return self._runner.under_way if self._runner else 0
+    def is_busy(self) -> bool:
+        """Whether a batch runs, or the one in view is graded again."""
+        return bool(self.queue) or self.running
 
     @property
-    def busy_reason(self) -> str:
-        """Why no batch can begin now, in a sentence; "" if one can."""
-        return f"“{self.executed.batch.name}” is running." if self.executed else ""
+    def loads_others(self) -> bool:
+        """Whether the models of the batch in view must be loaded in the place of the chat's."""
+        if self.viewed is None or self.viewed.settings.is_demo:  # which is loaded beside it
+            return False
+        chosen = self.models.choice or self.chosen_models()
+        named = zip(Author, self.viewed.settings.named(OtherModels()), strict=False)
+        return any(name and name != without_password(str(chosen.get(author))) for author, name in named)
 
-    # Batches of the store. None is started, or deleted, while it or another runs: an error says so.
+    @property
+    def under_way(self) -> int:
+        """Answers that are being written or graded."""
+        return self.queue[0].control.under_way if self.queue else 0
+
+    @property
+    def waits_for(self) -> str:
+        """What a batch that is begun now waits for, in a sentence; "" for nothing."""
+        return f"“{self.executed.batch.name}” is running; this batch begins after it." if self.executed else ""
+
+    # Batches of the store. None is changed or deleted while it runs or waits: an error says so.
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
         """Create a batch, view and start it."""
-        store, models, notes = self.store, self._choice(), without_duplicates(arms).notes
+        store, models, notes = self.store, self.chosen_models(), without_duplicates(arms).notes
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
         def create() -> Prepared:
@@ -164,10 +204,10 @@ class BatchSession(QObject):
 
     def open(self, batch_id: str) -> None:
         """View a batch, once it is read, which may take seconds. What runs goes on."""
-        for each in (self.executed, self._regraded):
-            if each and each.batch.id == batch_id:
-                self._show(each)  # what is in the store may be older
-                return
+        known = [each.opened for each in (*self.queue, self.regrading) if each]
+        if found := next((each for each in known if each.batch.id == batch_id), None):
+            self._show(found)  # what is in the store may be older
+            return
         self._opening.run(lambda: OpenedBatch.read(self.store, batch_id), self._show)
 
     def delete(self, batch: Batch) -> None:
@@ -180,13 +220,15 @@ class BatchSession(QObject):
         def restore() -> None:
             self._do("restore batch", lambda: self.store.batches.restore(batch.id), self.changed.emit)
 
-        if not (self.executed and self.executed.batch.id == batch.id and self._is_refused()):
+        if not self._is_refused(batch.id):
             self._do("delete batch", lambda: self.store.batches.delete(batch.id), deleted)
 
     def add_arms(self, arms: Sequence[Arm]) -> None:
         """Run the same problems under other settings, too."""
         assert self.viewed
         store, batch_id = self.store, self.viewed.batch.id
+        if self._is_refused(batch_id):
+            return
 
         def add() -> Prepared:
             notes = add_arms(store, batch_id, arms)
@@ -197,17 +239,18 @@ class BatchSession(QObject):
     # Running
 
     def start(self) -> None:
-        """Run the jobs of the batch in view that wait or have failed, one pair of models after another.
+        """Run the jobs of the batch in view that wait or have failed, after the batch that runs now.
 
         Each error stays until the models that ran it are loaded.
         """
-        if self.viewed and not (self.running or self._preparing.busy or self._is_refused()):
-            self._execute(self.viewed)
+        if self.viewed and not (self.running or self._preparing.busy):
+            self._add(self.viewed)
 
     def pause(self) -> None:
         """Complete the answers that are under way, and begin no other; if it is paused, go on."""
-        if self._runner:
-            (self._runner.resume if self._runner.paused else self._runner.pause)()
+        if self.execution:
+            control = self.execution.control
+            (control.resume if control.paused else control.pause)()
         self.changed.emit()
 
     def stop(self) -> None:
@@ -215,15 +258,19 @@ class BatchSession(QObject):
 
         The batch can be resumed, and then writes those anew. Grading is stopped at once, and then changes nothing.
         """
-        if self._regrading and self.activity is BatchActivity.REGRADING:
-            self._regrading.stop()
-        elif self.running:
-            self._stop(at_once=self.activity is BatchActivity.FINISHING)
+        activity, execution = self.activity, self.execution
+        if self.regrading and activity is BatchActivity.REGRADING:
+            self.regrading.task.stop()
+        elif execution and activity is BatchActivity.WAITING:
+            self.queue.remove(execution)
+        elif execution:
+            (execution.control.stop if execution.control.ending else execution.control.finish)()
+        self.changed.emit()
 
     def regrade(self, how: How) -> None:
         """Look for the answers of the batch in view again, and compare them in this way, unless it is running."""
         viewed = self.viewed
-        if viewed is None or self.running or self._regrading:
+        if viewed is None or self.running or self.regrading:
             return
         grader, found = Grader(), list[Regraded]()
         is_saved = False
@@ -236,11 +283,10 @@ class BatchSession(QObject):
 
         def take(graded: list[Regraded]) -> None:
             found.extend(graded)
-            self.graded = len(found)
             self.changed.emit()
 
         def done(error: BatonError | None) -> None:
-            self._regrading = self._regraded = None
+            self.regrading = None
             if is_saved:
                 known = [row for row, _ in found if row.job in viewed.rows]
                 viewed.rows.update((row.job, row) for row in known)
@@ -251,9 +297,8 @@ class BatchSession(QObject):
                 self._actions.say(regraded_in_words(found) if is_saved else stopped)
             self.report()
 
-        self._regraded, self.graded = viewed, 0
-        self._regrading = StreamTask(self, "regrade", grade)
-        self._regrading.items(take).failure(self._actions.show_error).done(done).start()
+        self.regrading = Regrading(viewed, StreamTask(self, "regrade", grade), found)
+        self.regrading.task.items(take).failure(self._actions.show_error).done(done).start()
         self.changed.emit()
 
     # Results
@@ -263,13 +308,16 @@ class BatchSession(QObject):
         if (viewed := self.viewed) is None:
             return
 
-        def compute() -> tuple[Report, float]:
+        def compute() -> tuple[Results, Report, float]:
             began = time.monotonic()
-            report = Results.read(self.store, viewed.batch.id).report
-            return report, time.monotonic() - began
+            results = Results.read(self.store, viewed.batch.id)
+            return results, results.report, time.monotonic() - began
 
-        def deliver(found: tuple[Report, float]) -> None:
-            report, self._report_seconds = found
+        def deliver(found: tuple[Results, Report, float]) -> None:
+            results, report, seconds = found
+            viewed.batch = results.batch  # which names its models once they are loaded
+            if self._next_report_ms:  # on a large one less often, a tenth of the time at most
+                self._next_report_ms = max(REPORT_EVERY_MS, int(10_000 * seconds))
             if self.viewed is viewed:  # another one may have been opened meanwhile
                 self.reported.emit(report)
 
@@ -283,11 +331,13 @@ class BatchSession(QObject):
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _is_refused(self) -> bool:
-        """Refuse what cannot be done while a batch runs."""
-        if self.busy_reason:
-            self._actions.show_error(Busy(self.busy_reason, "Stop it first, or wait until it is done."))
-        return bool(self.busy_reason)
+    def _is_refused(self, batch_id: str) -> bool:
+        """Refuse what cannot be done with a batch that runs, or waits to."""
+        execution = next((each for each in self.queue if each.opened.batch.id == batch_id), None)
+        if execution:
+            told = f"“{execution.opened.batch.name}” is running."
+            self._actions.show_error(Busy(told, "Stop it first, or wait until it is done."))
+        return execution is not None
 
     def _prepare(self, prepare: Callable[[], Prepared]) -> None:
         """Create or extend a batch, then view and start it. Does nothing while another is being prepared."""
@@ -295,119 +345,81 @@ class BatchSession(QObject):
         def start(prepared: Prepared) -> None:
             opened, notes = prepared
             self._show(opened)
-            self._execute(opened)
+            self._add(opened)
             for note in notes:
                 self._actions.say(note)
 
-        if not (self._preparing.busy or self._is_refused()):
+        if not self._preparing.busy:
             self._preparing.run(prepare, start)
 
     def _show(self, opened: OpenedBatch) -> None:
         self._opening.cancel()
-        self.viewed, self._reports_at_once = opened, True
+        self.viewed, self._next_report_ms = opened, 0
         self.opened.emit()
         self.report()
 
-    def _execute(self, opened: OpenedBatch) -> None:
-        """Run the jobs of a batch that wait or ended in an error."""
-        try:
-            arms = [arm for arm in map(Arm.of, opened.batch.arms) if opened.progress.to_run(arm.name)]
-        except SettingsError as error:
-            self._actions.show_error(error)
-            return
-        if arms:
-            self.executed, self._groups = opened, list(by_models(arms))
-            self._run_when_loaded(opened)
-
-    def _run_when_loaded(self, opened: OpenedBatch) -> None:
-        """Run once the models are loaded for all texts that are written at once and one answer in the chat.
-
-        If an answer is being written there, the models are loaded after it.
-        """
+    def _add(self, opened: OpenedBatch) -> None:
+        """Execute a batch, after those that run or wait already."""
+        if self.waits_for:
+            self._actions.say(self.waits_for)
+        self.queue.append(Execution(opened, self.models))
+        if len(self.queue) == 1:
+            self._begin()
         self.changed.emit()
-        others = {which: parse_source(name) for which, name in self._groups[0]._asdict().items() if name}
-        wanted = self._choice().model_copy(update={"parallel": opened.progress.parallel + 1, **others})
-        is_demo = isinstance(wanted.small, DemoModel) and isinstance(wanted.large, DemoModel)
-        self.batch_models = models = self._demo if is_demo else self.models
-        loaded = models.choice if models.state is LoadState.READY else None
-        if loaded and loaded == wanted.model_copy(update={"parallel": max(wanted.parallel, loaded.parallel)}):
-            self._run(opened)
-        else:
-            models.load(wanted)
 
-    def _models_changed(self) -> None:
-        state = self.batch_models.state
-        if self._runner:
-            if state is LoadState.WAITING:
-                self._stop(at_once=True)
-                self._actions.say("The batch was stopped, since other models were chosen. It can resume with its own.")
-        elif not self.executed:
-            if self._demo.state is LoadState.READY:
-                self._demo.unload()  # the batch was stopped while they were loaded
-        elif state is LoadState.READY:
-            self._run(self.executed)
-        elif state in (LoadState.FAILED, LoadState.NONE):
-            error = self.batch_models.error or SettingsError("There are no models to run.", "Choose two.")
-            self._end_execution()
-            self._actions.show_error(error)
-        else:
-            self.changed.emit()
-
-    def _run(self, opened: OpenedBatch) -> None:
-        models, grader = self.batch_models, Grader()
-        parallel = opened.progress.parallel
-        runner = self._runner = Runner(self.store, opened.batch.id, models.pair, grader, parallel, self._groups[0])
+    def _begin(self) -> None:
+        execution = self.queue[0]
+        opened, control = execution.opened, execution.control
+        open_pair = partial(self._open_pair, execution, self.chosen_models())
 
         def run() -> Iterator[BatchEvent]:
-            with grader:
-                yield from runner.run()
+            return execute(self.store, opened.batch.id, open_pair, control, parallel=opened.progress.parallel)
 
         def take(events: list[BatchEvent]) -> None:
-            self.hashed = events[-1].share if isinstance(events[-1], ModelsHashed) else 1.0
             self.rows_changed.emit(opened, opened.take(events))
             if any(isinstance(event, JobEnded | JobRetried) for event in events):
                 self._report_soon(opened)
 
-        def done(error: BatonError | None) -> None:
-            models.end_writing(self)
-            self._demo.unload()
-            self._runner = None
-            if error or not self._groups[1:]:
-                self._end_execution()
-            else:
-                del self._groups[0]
-                self._run_when_loaded(opened)
+        task = StreamTask(self, "batch", run, cancel=control.stop)
+        opened.error = None
+        task.items(take).done(partial(self._ended, execution)).start()
 
-        models.begin_writing(self)
-        task = StreamTask(self, "batch", run, cancel=runner.stop)
-        task.items(take).failure(self._actions.show_error).done(done).start()
+    @contextmanager
+    def _open_pair(self, execution: Execution, chosen: ModelChoice, wanted: WantedPair) -> Iterator[Pair]:
+        """Load the pair of some arms, with room for one answer in the chat; called in the thread of the batch."""
+        choice = choice_of(wanted._replace(parallel=wanted.parallel + 1), chosen, self.models)
+        execution.models = self._demo if choice.is_demo else self.models
+        with execution.models.lent(choice, execution.control.stopping) as pair:  # without what only the chat needs
+            yield Pair(pair.small if wanted.small else None, pair.large if wanted.large else None)
+
+    def _ended(self, execution: Execution, error: BatonError | None) -> None:
+        """Begin the batch that is next. An error stays with its batch."""
+        self.queue.remove(execution)
+        execution.opened.progress.is_open, execution.opened.error = False, error
+        self._demo.unload()
+        if self.queue:
+            self._begin()
         self.changed.emit()
-
-    def _stop(self, at_once: bool) -> None:
-        """Begin no other answer; with `at_once`, stop those under way at their next token."""
-        if self._runner:
-            del self._groups[1:]
-            (self._runner.stop if at_once else self._runner.finish)()
-            self.changed.emit()
-        else:
-            self._end_execution()
-
-    def _end_execution(self) -> None:
-        """Give the chat the models that were chosen for it, if the batch had others in their place."""
-        executed, self.executed = self.executed, None
-        if any(self._groups[0]):
-            self.models.load(self._choice())
-        self.changed.emit()
-        if self.viewed is executed:
+        if self.viewed is execution.opened:
             self.report()
 
+    def _models_changed(self) -> None:
+        """Stop for other models that were chosen for the chat."""
+        if not self.queue:
+            return
+        first = self.queue[0]
+        is_in_the_way = self.models.state is LoadState.WAITING and self.models.is_lent
+        if is_in_the_way and first.models is self.models and not first.control.ending:
+            del self.queue[1:]
+            first.control.stop()
+            self._actions.say("The batch was stopped, since other models were chosen. Resuming it loads its own.")
+        self.changed.emit()
+
     def _report_soon(self, opened: OpenedBatch) -> None:
-        """Report on the batch that runs from time to time; on a large one less often, a tenth of the time at most."""
+        """Report on the batch that runs from time to time."""
         if opened is self.viewed and not self._report_timer.isActive():
-            self._report_timer.start(
-                0 if self._reports_at_once else max(REPORT_EVERY_MS, int(10_000 * self._report_seconds))
-            )
-            self._reports_at_once = False
+            self._report_timer.start(self._next_report_ms)
+            self._next_report_ms = self._next_report_ms or REPORT_EVERY_MS
 
     def _do(self, name: str, function: Callable[[], object], success: Callable[[], object]) -> None:
         """Read or change the store in the background: another program may hold it for seconds."""

@@ -23,7 +23,9 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.batch.running.arms import arm_title
+from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import day_and_time
@@ -108,20 +110,21 @@ class BatchRow(QWidget):
         policies = arm_title(arms[0].name) if len(arms) == 1 else counted(len(arms), "policy", "policies")
         self._created = day_and_time(batch.created)
         self._text = f"{counted(batch.problems, 'problem')} · {policies}"
+        self.models = ElidedLabel(models_of(batch), Role.MUTED)
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)
         self._choose.clicked.connect(lambda: session.open(batch.id))
         self.state = label("", Role.MUTED)
-        self.setLayout(
-            hbox(
-                self._choose,
-                (ElidedLabel(self._text, Role.MUTED), 1),
-                self.state,
-                label(self._created, Role.MUTED),
-                IconButton("trash", f"Delete the batch “{batch.name}”", partial(session.delete, batch)),
-                margins=0,
-            )
+        row = hbox(
+            self._choose,
+            (ElidedLabel(self._text, Role.MUTED), 1),
+            self.state,
+            label(self._created, Role.MUTED),
+            IconButton("trash", f"Delete the batch “{batch.name}”", partial(session.delete, batch)),
+            margins=0,
+            spacing=8,
         )
+        self.setLayout(vbox(row, hbox(12, (self.models, 1), margins=0), margins=0, spacing=0))
         session.changed.connect(self.show_progress)
         self.show_progress()
 
@@ -132,6 +135,15 @@ class BatchRow(QWidget):
         done = executed.progress.total.done if executed and runs else self.batch.done
         state = "done" if done == jobs else f"{done:,} of {jobs:,}"
         self.state.setText(f"running, {state}" if runs else state)
-        name = f"Open the batch “{self.batch.name}” of {self._created}: {self._text}, {self.state.text()}"
+        facts = ", ".join(filter(None, (self._text, self.models.text(), self.state.text())))
+        name = f"Open the batch “{self.batch.name}” of {self._created}: {facts}"
         self._choose.setAccessibleName(name)
         self._choose.setToolTip(plain_tip(name))
+
+
+def models_of(batch: Batch) -> str:
+    """Name the models of a batch; "" for one of another version, whose settings cannot be read."""
+    try:
+        return BatchSettings.of(batch).models_in_words
+    except SettingsError:
+        return ""

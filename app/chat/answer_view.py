@@ -17,9 +17,11 @@ from baton_reasoning.app.document.row_writer import utf16_length
 from baton_reasoning.app.document.steps_view import left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
+from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.inspector.token_card import TokenView
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, expected_answer
+from baton_reasoning.app.session.reviews import answer_of
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
@@ -27,7 +29,6 @@ from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.opinion import several_models_error
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.plain_text import answer_text
 from baton_reasoning.core.words.speed import did_not_pay, time_saved
@@ -139,23 +140,18 @@ class AnswerView(AnswerPane):
         """How long it took, and the large model alone would have taken; if nothing was gained, what to change."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
-        self.review = AnswerReview(self, session.reviews, partial(session.fork, author=Author.LARGE))
+        examination = Examination(session.reviews, answer_of)
+        self.review = AnswerReview(self, examination, partial(session.fork, author=Author.LARGE))
         self.token_view = TokenView(self, session.tokens, actions.take_token)
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [
             IconButton(picture, with_key(name, key), self._asker(action)) for action, picture, name, key in ICONS
         ]
         set_role(self._icons[0], Role.EDGE)
-        opinion = with_key("The large model reads it, and says where it disagrees", "Ctrl+Shift+S")
-        values = with_key("What each step was worth, by what follows from it", "Ctrl+Shift+V")
-        self._reviews = (
-            button("Second opinion", lambda: self.review.opinion.carry_out(), Role.FLAT, opinion),
-            button("Values", lambda: self.review.values.toggle(), Role.FLAT, values),
-        )
         self._remedies: list[Remedy] = []
         self._remedy_buttons: list[QPushButton] = []
         self._foot = FlowLayout(2)
-        for press in (*self._icons, *self._reviews, self._continue):
+        for press in (*self._icons, self.review.examine, self._continue):
             self._foot.addWidget(press)
         self.end_parts.addWidget(holder(self._foot))
 
@@ -179,8 +175,6 @@ class AnswerView(AnswerPane):
         self.time.setVisible(bool(gained) and self.scoreboard.isHidden())
         for press in self._icons:
             press.setVisible(self.is_over)
-        for review in self._reviews:
-            review.setVisible(self.is_over and several_models_error(trace) is None)
 
     def show_board(self, board: Board) -> None:
         """Show the scoreboard, in place of the time that the large model alone would have taken."""

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QSignalBlocker
-from PySide6.QtWidgets import QListWidget, QListWidgetItem
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QPushButton
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.steps_view import TextMark
-from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
+from baton_reasoning.app.inspector.review_section import Examination, ReviewSection, ReviewState
 from baton_reasoning.app.inspector.step_page import chance, quoted
 from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.session.reviews import ReviewKind
 from baton_reasoning.app.toolkit.background import LatestTask
-from baton_reasoning.app.toolkit.controls import button, plain_tip
+from baton_reasoning.app.toolkit.controls import button, key_text, plain_tip
 from baton_reasoning.app.toolkit.layout import in_row
-from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import OpinionGiven
-from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, SecondOpinion, opinion_error
+from baton_reasoning.core.thinking.opinion import (
+    Disagreement,
+    Opinion,
+    OpinionProgress,
+    opinion_error,
+    own_text_error,
+    several_models_error,
+    text_error,
+)
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import NOT_HANDED_OVER, opinion_counts
 
 if TYPE_CHECKING:
     from baton_reasoning.app.inspector.values_section import ValuesSection
+    from baton_reasoning.core.grading.grader import Grader
+    from baton_reasoning.core.reviews import Review
 
 Fork = Callable[[Exchange, int], object]
 """Lets the large model go on from a place of an answer, in characters of its text."""
@@ -38,10 +48,10 @@ LIST_ROWS = 5
 
 
 class OpinionSection(ReviewSection):
-    title, kind = "Second opinion", SecondOpinion
+    kind = ReviewKind.OPINION
 
-    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Fork | None) -> None:
-        super().__init__(pane, reviews)
+    def __init__(self, pane: AnswerPane, examination: Examination | None, fork: Fork | None) -> None:
+        super().__init__(pane, examination)
         self._given: OpinionGiven | None = None
         self._evaluation = LatestTask(self, "evaluate the second opinion")
         self._fork_at = fork
@@ -59,18 +69,15 @@ class OpinionSection(ReviewSection):
             name="Fork here with the large model",
         )
         current_theme().changed.connect(self._fit_list)
+        self.column.addWidget(in_row(self.start))
         self.column.addWidget(self.list)
         self.column.addWidget(in_row(self.fork))
 
-    def carry_out(self) -> None:
-        """Let the large model read the answer; if it has, show or hide what it found."""
-        trace = self.pane.exchange.trace
-        is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
-        asks, was_open = not is_whole and not self.is_running, self.is_open
-        if asks and self.reviews and not self.unavailable_reason():
-            self.reviews.ask_opinion(self.pane.exchange)
-        if not (asks and was_open):
-            self.toggle()
+    @property
+    def review(self) -> Callable[[Grader], Review]:
+        from baton_reasoning.core.reviews import Opinions  # would delay the start of a window
+
+        return lambda _: Opinions()
 
     def show_findings(self, trace: Trace, is_other: bool) -> None:
         if is_other or trace.opinion is not self._given:
@@ -80,8 +87,9 @@ class OpinionSection(ReviewSection):
                 self._evaluation.run(lambda: Opinion.of(trace), self._take_opinion)
             else:
                 self._evaluation.cancel()
-        if not (trace.opinion or self.is_running or self.unavailable_reason()):
-            self.is_open = False  # with nothing to show
+        is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
+        self.start.setVisible(self.reviewer is not None and not (is_whole or self.is_running))
+        self.start.setEnabled(not self.unavailable_reason())
         self.list.setVisible(bool(self.places))
         self.fork.setVisible(bool(self.places) and self._fork_at is not None)
         self.fork.setEnabled(not self.unavailable_reason())
@@ -89,20 +97,24 @@ class OpinionSection(ReviewSection):
 
     def describe(self) -> ReviewState:
         if self.is_running:
-            found = self.reviews.progress if self.reviews else None
-            if found is None:
+            found = self.reviewer.progress.latest if self.reviewer and self.reviewer.progress else None
+            if not isinstance(found, OpinionProgress):
                 return ReviewState("The large model reads the answer")
             done = f"{found.tokens:,} of {counted(found.total, 'token')}"
             return ReviewState(f"The large model has read {done}", done=found.tokens, total=found.total)
         if self.opinion:
             return ReviewState(opinion_counts(self.opinion), "" if self.opinion.is_whole else PARTLY_READ)
-        return ReviewState(remark=self.unavailable_reason())
+        if not (self.is_open and self.reviewer):
+            return ReviewState()
+        return ReviewState(remark=self.unavailable_reason() or self.price)
 
     def unavailable_reason(self) -> str:
-        if not self.reviews:
+        if not self.reviewer:
             return ""
-        error = opinion_error(self.reviews.pair.large, self.pane.exchange.trace)
-        return super().unavailable_reason() or str(error or "")
+        trace, large = self.pane.exchange.trace, self.reviewer.pair.large
+        if reason := super().unavailable_reason() or str(text_error(trace) or ""):
+            return reason
+        return "" if large is None or self.reviewer.others(trace) else str(opinion_error(large, trace) or "")
 
     def _take_opinion(self, opinion: Opinion | None) -> None:
         self._show_opinion(opinion)
@@ -164,19 +176,26 @@ def in_words(place: Disagreement) -> str:
 class AnswerReview(QObject):
     """Puts what is found below the ribbon of a pane, whose page calls `follow` when the pane does."""
 
-    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None, fork: Fork | None = None) -> None:
-        """`reviews`: what reviews answers; without it, only what was found before is shown. `fork`: None where answers
-        are only read."""
+    def __init__(self, pane: AnswerPane, examination: Examination | None, fork: Fork | None = None) -> None:
+        """`examination`: without it, only what was found before is shown. `fork`: None where answers are only read."""
         super().__init__(pane)
-        self._pane, self._reviews, self._fork = pane, reviews, fork
-        if reviews:
-            reviews.changed.connect(self.follow)
+        self._pane, self._examination, self._fork = pane, examination, fork
+        self.examine = QPushButton("Examine", pane)
+        """Offers what can be found out about the answer, with what it takes."""
+        set_role(self.examine, Role.FLAT)
+        menu = QMenu(self.examine)
+        self.examine.setMenu(menu)
+        keys = {ReviewKind.OPINION: "Ctrl+Shift+S", ReviewKind.VALUES: "Ctrl+Shift+V"}
+        self.offers = {kind: menu.addAction("", partial(self.open, kind)) for kind in keys}
+        menu.aboutToShow.connect(lambda: self._offer(keys))
+        if examination:
+            examination.reviewer.changed.connect(self.follow)
         self.follow()
 
     @cached_property
     def opinion(self) -> OpinionSection:
         """The large model's disagreements; made when they are asked for, or there."""
-        section = OpinionSection(self._pane, self._reviews, self._fork)
+        section = OpinionSection(self._pane, self._examination, self._fork)
         self._pane.below_ribbon.insertWidget(0, section)
         return section
 
@@ -185,9 +204,13 @@ class AnswerReview(QObject):
         """What each step was worth; made when that is asked for, or known."""
         from baton_reasoning.app.inspector.values_section import ValuesSection  # would delay the start of a window
 
-        section = ValuesSection(self._pane, self._reviews)
+        section = ValuesSection(self._pane, self._examination)
         self._pane.below_ribbon.addWidget(section)
         return section
+
+    def open(self, kind: ReviewKind) -> None:
+        """Show or hide what is found, or what it takes to find it."""
+        (self.opinion if kind is ReviewKind.OPINION else self.values).toggle()
 
     def follow(self) -> None:
         """Update to the pane's answer."""
@@ -196,3 +219,13 @@ class AnswerReview(QObject):
             self.opinion.follow()
         if trace.values or "values" in self.__dict__:
             self.values.follow()
+        is_one = bool(trace.pieces) and trace.ended is not None and several_models_error(trace) is None
+        self.examine.setVisible(self._examination is not None and is_one)
+
+    def _offer(self, keys: Mapping[ReviewKind, str]) -> None:
+        """Name what it takes; leave out what can say nothing of this answer."""
+        trace = self._pane.exchange.trace
+        for kind, action in self.offers.items():
+            section = self.opinion if kind is ReviewKind.OPINION else self.values
+            action.setText(f"{kind.value}: {section.price}\t{key_text(keys[kind])}")
+        self.offers[ReviewKind.OPINION].setVisible(own_text_error(trace) is None)

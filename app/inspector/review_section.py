@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.reviews import Reviewer, ReviewKind
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, progress_bar
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace import Trace
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.step_values.estimator import ValueEstimator
+    from baton_reasoning.core.grading.grader import Grader
+    from baton_reasoning.core.reviews import Answer, Review
+
+
+class Examination(NamedTuple):
+    """What reviews the answer that is shown, and what it is to the store."""
+
+    reviewer: Reviewer
+    answer_of: Callable[[Exchange], Answer]
 
 
 class ReviewState(NamedTuple):
@@ -32,19 +42,19 @@ class ReviewState(NamedTuple):
 class ReviewSection(QWidget):
     """Hidden until it is asked for, runs, or has found something. Subclasses fill the body and describe it."""
 
-    title: str
-    kind: type[SecondOpinion | ValueEstimator]
+    kind: ReviewKind
 
-    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None) -> None:
-        """`reviews`: what reviews answers; without it, only what was found before is shown."""
+    def __init__(self, pane: AnswerPane, examination: Examination | None) -> None:
+        """`examination`: without it, only what was found before is shown."""
         super().__init__()
-        self.pane, self.reviews = pane, reviews
+        self.pane, self.examination = pane, examination
+        self.start = button("Start", self.begin, Role.PRIMARY, name=f"Start: {self.kind.value}")
         self.is_open = False
         self._trace: Trace | None = None
         self.head, self.line = button("", self.toggle, Role.FLAT), ElidedLabel("", Role.MUTED)
         self.line.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         self.stop = button("Stop", self._stop, tip="What was found until now is kept")
-        self.bar = progress_bar(f"Progress: {self.title}")
+        self.bar = progress_bar(f"Progress: {self.kind.value}")
         self.note = label("", Role.MUTED, wrap=True, selectable=True)
         self.body = QWidget()
         self.column = QVBoxLayout(self.body)
@@ -56,7 +66,39 @@ class ReviewSection(QWidget):
     @property
     def is_running(self) -> bool:
         """Whether the pane's answer is being reviewed in this way."""
-        return self.reviews is not None and self.reviews.is_running(self.pane.exchange, self.kind)
+        return self.reviewer is not None and self.reviewer.is_running(self.pane.exchange, self.kind)
+
+    @property
+    def reviewer(self) -> Reviewer | None:
+        return self.examination.reviewer if self.examination else None
+
+    @property
+    def price(self) -> str:
+        """What it takes, and which models are loaded for it, a sentence each."""
+        from baton_reasoning.core.grading.grader import Grader  # would delay the start of a window
+
+        trace = self.pane.exchange.trace
+        others = self.reviewer.others(trace) if self.reviewer else ""
+        return f"{self.review(Grader()).price(trace)}. {others}".strip()
+
+    @property
+    def review(self) -> Callable[[Grader], Review]:
+        """Makes the review as a person chose it."""
+        raise NotImplementedError
+
+    @property
+    def expected_answer(self) -> str | None:
+        """The expected answer that a person named; None if the review needs none."""
+        return None
+
+    def begin(self) -> None:
+        """Begin the review, or go on with it."""
+        if self.examination and not self.unavailable_reason():
+            exchange = self.pane.exchange
+            answer = self.examination.answer_of(exchange)
+            if self.expected_answer is not None:
+                answer = replace(answer, expected=self.expected_answer)
+            self.examination.reviewer.review(exchange, self.kind, self.review, lambda: [answer])
 
     def toggle(self) -> None:
         """Open it, or close it to one line."""
@@ -73,8 +115,8 @@ class ReviewSection(QWidget):
         self.show_findings(self._trace, is_other=before is not self._trace)
         state, runs = self.describe(), self.is_running
         self.setVisible(self.is_open or runs or bool(state.line))
-        self.head.setText(f"{'▾' if self.is_open else '▸'} {self.title}")
-        self.head.setAccessibleName(f"{'Hide' if self.is_open else 'Show'}: {self.title}")
+        self.head.setText(f"{'▾' if self.is_open else '▸'} {self.kind.value}")
+        self.head.setAccessibleName(f"{'Hide' if self.is_open else 'Show'}: {self.kind.value}")
         self.line.setText(state.line)
         self.bar.setRange(0, state.total)
         self.bar.setValue(state.done)
@@ -93,11 +135,11 @@ class ReviewSection(QWidget):
 
     def unavailable_reason(self) -> str:
         """Return why no review can begin now, in a sentence; "" if one can."""
-        return self.reviews.unavailable_reason(self.pane.exchange) if self.reviews else ""
+        return self.reviewer.unavailable_reason(self.pane.exchange) if self.reviewer else ""
 
     def _stop(self) -> None:
-        if self.reviews:
-            self.reviews.stop()
+        if self.reviewer:
+            self.reviewer.stop()
 
     def reveal(self) -> None:
         """Scroll to it."""

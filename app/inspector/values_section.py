@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import QSignalBlocker
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.inspector.review_section import ReviewSection, ReviewState
-from baton_reasoning.app.session.conversation import expected_answer
-from baton_reasoning.app.session.reviews import AnswerReviews
+from baton_reasoning.app.inspector.review_section import Examination, ReviewSection, ReviewState
+from baton_reasoning.app.session.reviews import ReviewKind
 from baton_reasoning.app.toolkit.chart_picture import ChartPicture, ChartPoint
-from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit
+from baton_reasoning.app.toolkit.controls import combo_box, label, line_edit
 from baton_reasoning.app.toolkit.layout import flowing, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.value_curve import draw_values
-from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, ValuesProgress
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.reviews import Review, Values
+from baton_reasoning.core.step_values.estimator import ValueOptions, ValuesProgress, is_valued
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
@@ -31,14 +33,12 @@ OWN_ANSWER = "empty: this answer’s own"
 
 
 class ValuesSection(ReviewSection):
-    title, kind = "Values", ValueEstimator
+    kind = ReviewKind.VALUES
 
-    def __init__(self, pane: AnswerPane, reviews: AnswerReviews | None) -> None:
-        super().__init__(pane, reviews)
+    def __init__(self, pane: AnswerPane, examination: Examination | None) -> None:
+        super().__init__(pane, examination)
         self._drawn: ValuesEstimated | None = None
         """What the curve shows."""
-        self._error = ""
-        """Why the values that were asked for cannot be estimated."""
         self.values: StepValues | None = None
         self.places: list[ValuedPlace] = []
         """The points of the curve."""
@@ -46,7 +46,6 @@ class ValuesSection(ReviewSection):
         for name, words in WRITER_WORDS.items():
             self.writer.addItem(words, name)
         self.expected = line_edit("Expected answer", OWN_ANSWER)
-        self.start = button("Start", self._start, Role.PRIMARY, name="Value the steps")
         self.form = flowing(label("Continued by"), self.writer, label("Right answer"), self.expected, self.start)
         self.curve = ChartPicture("Value by step")
         self.place = label(CHOOSE, Role.MUTED, wrap=True, selectable=True)
@@ -55,23 +54,23 @@ class ValuesSection(ReviewSection):
         self.result = holder(vbox(self.curve, self.place, self.words, self.source, margins=0, spacing=6))
         self.column.addWidget(self.form)
         self.column.addWidget(self.result)
-        self.writer.activated.connect(lambda _: self._show_error(""))
-        self.expected.textChanged.connect(lambda _: self._show_error(""))
+        self.writer.activated.connect(lambda _: self.follow())
+        self.expected.textChanged.connect(lambda _: self.follow())
         self.expected.returnPressed.connect(self.start.click)
         self.curve.chosen.connect(self._pick)
         self.curve.pointed.connect(lambda text: self.place.setText(text or CHOOSE))
 
     def show_findings(self, trace: Trace, is_other: bool) -> None:
         if is_other:
-            self._error = ""
             latest = next(reversed(trace.values.values()), None)
-            expected = latest.target if latest and latest.is_expected else expected_answer(self.pane.exchange.problem)
+            named = self.examination.answer_of(self.pane.exchange).expected if self.examination else ""
+            expected = latest.target if latest and latest.is_expected else named
             self.writer.setCurrentIndex(max(0, self.writer.findData(latest.writer if latest else "")))
             with QSignalBlocker(self.expected):
                 self.expected.setText(expected)
         running, known = self._progress(), self._known
         self._draw(trace, running.estimated if running else known)
-        self.form.setVisible(self.reviews is not None and not self.is_running)
+        self.form.setVisible(self.reviewer is not None and not self.is_running)
         self.start.setText("Go on" if known and not known.is_whole else "Start")
         self.start.setEnabled(not self.unavailable_reason())
         self.result.setVisible(self.values is not None)
@@ -83,7 +82,11 @@ class ValuesSection(ReviewSection):
         line = self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
         if self.form.isHidden():
             return ReviewState(line)
-        return ReviewState(line, self.unavailable_reason() or self._error or ("" if self._known else ABOUT))
+        if not self.is_open:
+            return ReviewState(line)
+        known = self._known
+        about = self.price if known else f"{ABOUT}\n{self.price}"
+        return ReviewState(line, self.unavailable_reason() or ("" if known and known.is_whole else about))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -93,7 +96,8 @@ class ValuesSection(ReviewSection):
         return self.pane.exchange.trace.values.get(self.writer.currentData())
 
     def _progress(self) -> ValuesProgress | None:
-        found = self.reviews.progress if self.reviews and self.is_running else None
+        progress = self.reviewer.progress if self.reviewer and self.is_running else None
+        found = progress.latest if progress else None
         return found if isinstance(found, ValuesProgress) else None
 
     def _draw(self, trace: Trace, estimated: ValuesEstimated | None) -> None:
@@ -117,17 +121,22 @@ class ValuesSection(ReviewSection):
 
         self.curve.show_points(draw, " ".join(sentences))
 
-    def _start(self) -> None:
-        options = ValueOptions(writer=self.writer.currentData())
-        try:
-            if self.reviews:
-                self.reviews.value_steps(self.pane.exchange, self.expected.text(), options)
-        except SettingsError as error:
-            self._show_error(str(error))
+    @property
+    def expected_answer(self) -> str:
+        return self.expected.text().strip()
 
-    def _show_error(self, error: str) -> None:
-        self._error = error
-        self.follow()
+    @property
+    def review(self) -> Callable[[Grader], Review]:
+        return partial(Values, ValueOptions(writer=self.writer.currentData()))
+
+    def unavailable_reason(self) -> str:
+        if (reason := super().unavailable_reason()) or not self.is_open:
+            return reason
+        try:
+            is_valued(self.pane.exchange.trace, self.expected_answer, ValueOptions(self.writer.currentData()))
+        except SettingsError as error:
+            return str(error)
+        return ""
 
     def _pick(self, index: int) -> None:
         assert self.values

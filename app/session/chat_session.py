@@ -12,7 +12,7 @@ from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
-from baton_reasoning.app.session.reviews import AnswerReviews, Finding
+from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
 from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
@@ -52,12 +52,12 @@ class ChatSession(QObject):
         self._repository: ConversationRepository | None = None
         self.is_opening = False
         """Whether the history is still being opened. The models are loaded after it, so that it gets every answer."""
-        self.runs = RunList(models, self)
+        self.runs = RunList(models, lambda: preferences.value.models, self)
         self.runs.view(self.conversation)
         self.runs.changed.connect(self.activity_changed)
         self.runs.progressed.connect(self._progressed)
         self.runs.ended.connect(self._ended)
-        self.reviews = AnswerReviews(models, lambda: self.runs.is_idle, self)
+        self.reviews = Reviewer(models, lambda: preferences.value.models, lambda: self.runs.is_idle, self)
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
         self.tokens = TokenReadings(models, self)
@@ -101,6 +101,8 @@ class ChatSession(QObject):
             return "Another Baton is writing this answer."
         if not self.runs.waits(exchange):
             return ""
+        if self.runs.waits_for_loan:
+            return "Waiting for the end of a batch or a review, which has other models loaded…"
         if self.models.state is not LoadState.READY:
             return "Waiting for the models…"
         return "Waiting for its turn…"
@@ -426,7 +428,7 @@ class ChatSession(QObject):
         if error:
             self.failed.emit(error)
 
-    def _keep_finding(self, exchange: Exchange, finding: Finding) -> None:
+    def _keep_finding(self, exchange: Exchange, finding: Event) -> None:
         if self._repository:
             self._repository.append(exchange, [finding])
         self.progressed.emit(exchange)

@@ -3,7 +3,10 @@ thread."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -12,7 +15,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks, LatestTask, StreamTask
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback
-from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.errors import BatonError, Busy, Cancelled, SettingsError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 
@@ -31,6 +34,8 @@ Loading = Generator[str | Remark | Pair, None, None]
 """Yields the status while it loads, remarks, and at the end the pair."""
 COALESCE_MS = 100
 """A server's status changes many times a second; the window shows it at most this often."""
+RETURN_MS = 200
+"""After a loan, before the chat's pair is loaded again: another one may follow."""
 CHECK_MS = 15_000
 """Between requests, servers are asked this often whether they are there."""
 
@@ -65,6 +70,14 @@ class LoadState(Enum):
     FAILED = auto()
 
 
+@dataclass(eq=False)
+class Loan:
+    """A pair that work in another thread asked for, and keeps until it is over."""
+
+    choice: ModelChoice
+    pair: Future[Pair] = field(default_factory=Future)
+
+
 class LoadedModels(QObject):
     changed = Signal()
     """The state, its text or the pair has changed."""
@@ -75,6 +88,7 @@ class LoadedModels(QObject):
     servers_changed = Signal()
     """The status of a server has changed."""
     _status_changed = Signal()
+    _loan_wanted, _loan_over = Signal(object), Signal(object)
 
     def __init__(self, loader: Loader, costs: ModelCosts, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -85,6 +99,15 @@ class LoadedModels(QObject):
         self._coalescing.timeout.connect(self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
+        self._loan_wanted.connect(self._lend, Qt.ConnectionType.QueuedConnection)
+        self._loan_over.connect(self._take_back, Qt.ConnectionType.QueuedConnection)
+        self._waiting: list[Loan] = []
+        self._own: ModelChoice | None = None
+        """What was chosen, which is loaded again after the loans."""
+        self._returning = QTimer(self, singleShot=True, interval=RETURN_MS)
+        self._returning.timeout.connect(self._return_to_own)
+        self._is_unwanted = False
+        """Whether the pair that is being loaded is to be closed."""
         self._pings = LatestTask(self, "check servers")
         self._checking = QTimer(self, interval=CHECK_MS)
         self._checking.timeout.connect(self.check_servers)
@@ -114,15 +137,50 @@ class LoadedModels(QObject):
         if self._wanted is not None and not self._writers and self._task is None:
             self._load_wanted()
 
+    @contextmanager
+    def lent(
+        self, choice: ModelChoice, stopping: Callable[[Callable[[], object]], AbstractContextManager[None]]
+    ) -> Iterator[Pair]:
+        """Load a pair for work in another thread, which blocks meanwhile, and keep it during the block.
+
+        `stopping`: calls a function if the work is stopped while it waits. Raises Cancelled then, else the error with
+        which the pair could not be loaded, and Busy if another was chosen meanwhile.
+        """
+        loan = Loan(choice)
+        try:
+            with stopping(loan.pair.cancel):
+                self._loan_wanted.emit(loan)
+                pair = loan.pair.result()
+            yield pair
+        except CancelledError as error:
+            raise Cancelled from error
+        finally:
+            self._loan_over.emit(loan)
+
     @property
     def is_writing(self) -> bool:
         return bool(self._writers)
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether work in another thread has the pair."""
+        return any(isinstance(writer, Loan) for writer in self._writers)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether work in another thread has the pair, or waits for it."""
+        return self.is_lent or bool(self._waiting)
+
     def load(self, choice: ModelChoice) -> None:
         """Load another pair. The loaded one is closed first, since both rarely fit; while a run uses it, the new pair
         waits for that run to end, so that no text is lost. A pair that is still being loaded is given up."""
+        self._own = choice
+        self._load(choice)
+
+    def _load(self, choice: ModelChoice) -> None:
         if BackgroundTasks.of(self).closed:
             return
+        self._is_unwanted = False
         if self._task is not None:
             self._wanted = choice
             self._task.stop()
@@ -142,9 +200,13 @@ class LoadedModels(QObject):
         self._task = StreamTask(self, "load models", load).items(self._take).done(self._ended).start()
 
     def unload(self) -> None:
-        """Close the models, off the main thread. Does nothing without any, while some are being loaded, and once the
-        window closes."""
-        if self.pair == Pair() or self._task is not None or BackgroundTasks.of(self).closed:
+        """Close the models, off the main thread; those that are being loaded are given up. Does nothing without any,
+        and once the window closes."""
+        if self._task is not None:
+            self._is_unwanted, self._wanted = True, None
+            self._task.stop()
+            return
+        if self.pair == Pair() or BackgroundTasks.of(self).closed:
             return
         pair, self.pair = self.pair, Pair()
         BackgroundTask(self, "close models", lambda: close_pair(pair)).start()
@@ -178,8 +240,8 @@ class LoadedModels(QObject):
         """Close the models, once the background tasks have ended: the window is closing."""
         close_pair(self.pair)
         self.pair = Pair()
-        self._coalescing.stop()
-        self._checking.stop()
+        for timer in (self._coalescing, self._checking, self._returning):
+            timer.stop()
 
     def _coalesce(self) -> None:
         if not self._coalescing.isActive():
@@ -198,6 +260,9 @@ class LoadedModels(QObject):
         self._task = None
         if self._wanted is not None:
             self._load_wanted()
+        elif self._is_unwanted:
+            self.unload()
+            self._set_state(LoadState.NONE, "No models yet")
         elif error:
             self.error = error
             self._set_state(LoadState.FAILED, error.message)
@@ -210,11 +275,59 @@ class LoadedModels(QObject):
     def _load_wanted(self) -> None:
         assert self._wanted is not None
         choice, self._wanted = self._wanted, None
-        self.load(choice)
+        self._load(choice)
 
     def _set_state(self, state: LoadState, status: str) -> None:
         self.state, self.status = state, status
+        if state in (LoadState.READY, LoadState.FAILED, LoadState.NONE):
+            self._answer_loans()
         self.changed.emit()
+
+    def _lend(self, loan: Loan) -> None:
+        self._waiting.append(loan)
+        if self.state is LoadState.READY and self._fits(loan.choice):
+            self._answer_loans()
+        else:
+            self._load(loan.choice)
+
+    def _answer_loans(self) -> None:
+        """Give the pair to whoever waits for it, or tell them why there is none."""
+        loans, self._waiting = self._waiting, []
+        for loan in loans:
+            if not loan.pair.set_running_or_notify_cancel():
+                continue
+            if self.state is LoadState.READY and self._fits(loan.choice):
+                self.begin_writing(loan)
+                loan.pair.set_result(self.pair)
+            elif self.state is LoadState.READY:
+                loan.pair.set_exception(Busy("Other models were chosen meanwhile.", "Begin again to load its own."))
+            else:
+                missing = SettingsError("There are no models to run.", "Choose two.")
+                loan.pair.set_exception(self.error or missing)
+
+    def _take_back(self, loan: Loan) -> None:
+        if loan in self._waiting:
+            self._waiting.remove(loan)
+        self.end_writing(loan)
+        if not BackgroundTasks.of(self).closed:
+            self._returning.start()
+
+    def _return_to_own(self) -> None:
+        """Load what was chosen again, once nothing else is lent."""
+        if self._own and not (self.is_wanted or self._has(self._own)):
+            self._load(self._own)
+
+    def _has(self, choice: ModelChoice) -> bool:
+        """Whether this pair was loaded last, with room for however many texts."""
+        return self.choice is not None and self.choice.model_copy(update={"parallel": choice.parallel}) == choice
+
+    def _fits(self, wanted: ModelChoice) -> bool:
+        """Whether the loaded pair serves for these, with room for as many texts and as many tokens."""
+        has = self.choice
+        if has is None or (has.small, has.large) != (wanted.small, wanted.large) or has.parallel < wanted.parallel:
+            return False
+        held = max((card.context for card in self.pair.cards.values() if card.path), default=wanted.context)
+        return wanted.context in (has.context, held)
 
 
 def close_pair(pair: Pair) -> None:

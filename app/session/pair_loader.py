@@ -49,11 +49,14 @@ class PairLoader:
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
         from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
-        from baton_reasoning.core.engines.open import EngineFactory, share_vocabulary, tiny_demo
+        from baton_reasoning.core.engines.open import EngineFactory, not_downloaded, share_vocabulary, tiny_demo
+        from baton_reasoning.core.models.hub import downloaded
 
         preferences = load_preferences(self._paths.model_preferences)
         demo = DemoFiles(self._paths.demo_pair)
+        folder = preferences.folder or self._paths.models
         factory = EngineFactory(
+            hub_file=lambda source: downloaded(source, folder) or not_downloaded(source),
             demo=demo.path if self._costly_demo else tiny_demo,
             local=lambda path: preferences.choices_for(path, choice.load_options),
             server=self.servers.server,

@@ -20,6 +20,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_models
+from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
 from baton_reasoning.core.thinking.interruptions import Control, Wish
 
@@ -77,9 +78,10 @@ class RunList(QObject):
     ended = Signal(object, object)
     """A ListedRun, and the BatonError that kept it from being written, or None."""
 
-    def __init__(self, models: LoadedModels, parent: QObject | None = None) -> None:
+    def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
+        """`choice`: returns the models that are chosen for answers; a batch or a review may have others loaded."""
         super().__init__(parent)
-        self._models = models
+        self._models, self._choice = models, choice
         self._runs: list[ListedRun] = []
         self._viewed: Conversation | None = None
         self._unread: dict[str, Conversation] = {}
@@ -88,6 +90,13 @@ class RunList(QObject):
     @property
     def is_idle(self) -> bool:
         return not self._runs
+
+    @property
+    def waits_for_loan(self) -> bool:
+        """Whether a batch or a review has other models loaded than those that are chosen, which no answer may have."""
+        loaded, chosen = self._models.choice, self._choice()
+        is_other = loaded is not None and (loaded.small, loaded.large) != (chosen.small, chosen.large)
+        return self._models.is_lent and is_other
 
     def activity(self, conversation: Conversation) -> Activity:
         runs = self._of(conversation)
@@ -185,7 +194,11 @@ class RunList(QObject):
 
     def _may_start(self, run: ListedRun) -> bool:
         running = [each for each in self._runs if each.is_begun]
-        if self._models.state is not LoadState.READY or len(running) >= texts_at_once(self._models.pair):
+        if (
+            self.waits_for_loan
+            or self._models.state is not LoadState.READY
+            or len(running) >= texts_at_once(self._models.pair)
+        ):
             return False
         return not running or not any(each.is_compared for each in (run, *running))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -14,7 +16,7 @@ from baton_reasoning.app.terminal import output
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
-from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.pair import open_pair, remark_on_choice
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     exit_code_of_signal,
@@ -29,18 +31,18 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
 from baton_reasoning.core.batch.running import batch, progress
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
-from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
+from baton_reasoning.core.batch.running.control import BatchControl
+from baton_reasoning.core.batch.running.execution import WantedPair, execute, pairs_to_open
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import FULL_DISK, private_folder
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import DemoModel, local_path
+from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.damage import is_foreign
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted, shell_command
@@ -105,6 +107,14 @@ class BatchFolder:
                     raise self._taken() from error
                 self._link_file.unlink(missing_ok=True)
                 raise _refused(self._link_file, error) from error
+
+    def discard(self) -> None:
+        """Delete the batch if no answer was written, as if it had not been created."""
+        with self.opened() as (store, batch):
+            if batch.done:
+                return
+            store.batches.delete(batch.id)
+        self._link_file.unlink(missing_ok=True)
 
     @contextmanager
     def opened(self, to_read: bool = False) -> Iterator[tuple[Store, Batch]]:
@@ -179,36 +189,30 @@ class BatchRun:
     ) -> int:
         """Create a batch in the folder and run it."""
 
-        def create() -> None:
-            command = [Path(sys.argv[0]).name, *sys.argv[1:]]
-            provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
-            settings = (seeds, self.parallel, how, provenance)
-            self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
-
+        command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+        provenance = batch.Provenance.of_this_machine(command, *self.models.texts, origin)
+        settings = (seeds, self.parallel, how, provenance)
         self.place.prepare()
         distinct = batch.without_duplicates(arms)
         for note in distinct.notes:
             remark(note)
-        return self._run_arms(distinct.arms, create)
+        if not self.models.are_given:
+            remark_on_choice(self.models, self.models.sources(small=True, large=True))
+        self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
+        try:
+            return self._execute()
+        except StoreError:
+            raise
+        except BaseException:  # a model is missing, say, or Ctrl+C came while it was loaded
+            self.place.discard()
+            raise
 
     def go_on(self) -> int:
         """Resume the batch in the folder, and retry its errors.
 
         Models, context and problems at once are those of the batch, unless others are given.
         """
-        with self.place.opened() as (store, stored):
-            settings = batch.BatchSettings.of(stored)
-            done = progress.BatchProgress(store.batches.totals(stored.id), 1)
-        small, large = (model.source if model else "" for model in (settings.small, settings.large))
-        context = batch.local_context(settings.small, settings.large)
-        run = replace(
-            self,
-            models=replace(self.models, small=self.models.small or small, large=self.models.large or large),
-            loading=replace(self.loading, context=self.loading.context or context or None),
-            parallel=self.parallel or settings.parallel,
-        )
-        arms = [Arm.of(arm) for arm in stored.arms if done.to_run(arm.name)]
-        return run._run_arms(arms) if arms else run.conclude()
+        return self._execute()
 
     @contextmanager
     def results(self) -> Iterator[Results]:
@@ -233,26 +237,30 @@ class BatchRun:
         report(f"{counted(failed, 'error')}. The report has the reasons. To try again: {self.to_continue}")
         return ExitCode.FAILED
 
-    def _run_arms(self, arms: Sequence[Arm], create: Callable[[], None] | None = None) -> int:
-        """Run the arms, one pair of models after the other. A new batch is created once the first pair is loaded."""
-        groups = by_models(arms)
-        for names in groups:  # a missing file is reported before the first pair runs
-            for text, demo in ((names.small, DemoModel.SMALL), (names.large, DemoModel.LARGE)):
-                if text and (path := local_path(source_of(text, demo))):
-                    read_header(path)
-        for names, group in groups.items():
-            models = self.models.with_others(names)
-            with open_pair(models, self.loading, needs(group), parallel=self.parallel) as pair:
-                if create:
-                    create()
-                    create = None
-                try:
-                    is_ended = self._run_with(pair, names)
-                except StoreError as error:
-                    again = f"To continue, and to write again what is lost: {self.to_continue}"
-                    raise StoreError(error.message, f"{error.advice} {again}".strip()) from error
-            if is_ended:
-                return self._stopped()
+    def _execute(self) -> int:
+        """Run the jobs of the batch that wait or failed, then write results and report; returns the exit code."""
+        control, moved = BatchControl(), OtherModels(self.models.small, self.models.large)
+        with self.place.opened() as (store, stored):
+            pairs = list(pairs_to_open(store, stored.id, self.parallel, moved).values())
+            for text in filter(None, chain.from_iterable((pair.small, pair.large) for pair in pairs)):
+                if path := local_path(source_of(text)):
+                    read_header(path)  # a missing file is reported before the first pair runs
+            counts = progress.BatchProgress(
+                store.batches.totals(stored.id), max((each.parallel for each in pairs), default=1)
+            )
+            opened = partial(self._opened, control)
+            try:
+                self._draw(
+                    store,
+                    stored,
+                    counts,
+                    execute(store, stored.id, opened, control, parallel=self.parallel, moved=moved),
+                )
+            except StoreError as error:
+                again = f"To continue, and to write again what is lost: {self.to_continue}"
+                raise StoreError(error.message, f"{error.advice} {again}".strip()) from error
+        if control.ending:
+            return self._stopped()
         code = self.conclude()
         with self.place.opened() as (_, stored):
             left = stored.jobs - stored.done
@@ -262,27 +270,45 @@ class BatchRun:
         report(f"Another program is writing {counted(left, 'answer')}. When it is done: {command}")
         return ExitCode.FAILED
 
-    def _run_with(self, pair: Pair, names: OtherModels) -> bool:
-        """Run all arms of these models; return whether a signal ended the run."""
-        with self.place.opened() as (store, stored), Grader() as grader:
-            runner = Runner(store, stored.id, pair, grader, self.parallel, names)
-            done = progress.BatchProgress(store.batches.totals(stored.id), self.parallel)
-            problems = list(store.batches.problems(stored.id)) if self.json else []
-            with (
-                stops_on_interrupt(runner.stop, runner.finish),
-                output.progress("Batch", self.json) as line,
-                closing(runner.run()) as events,
-            ):
-                for row in _ended(events, done, line):
-                    if self.json:
+    @contextmanager
+    def _opened(self, control: BatchControl, wanted: WantedPair) -> Iterator[Pair]:
+        """Load a pair, and let signals end the batch while it writes."""
+        models = ModelOptions(wanted.small, wanted.large, self.models.yes)
+        loading = replace(self.loading, context=self.loading.context or wanted.context or None)
+        with open_pair(models, loading, wanted.needs, parallel=wanted.parallel) as pair:
+            with stops_on_interrupt(control.stop, control.finish):
+                yield pair
+            if control.ending:  # to sum up 100,000 answers takes seconds
+                remark("Stopping. Summing up what is done.")
+            for bill in bills_of(pair):
+                (remark if self.json else output.write)(bill)
+
+    def _draw(
+        self, store: Store, stored: Batch, counts: progress.BatchProgress, events: Generator[progress.BatchEvent]
+    ) -> None:
+        """Show how far the batch is and, for a program, each answer as it is done."""
+        problems = list(store.batches.problems(stored.id)) if self.json else []
+        arm, line, shown = "", None, ExitStack()
+        with shown, closing(events):
+            for event in events:
+                counts.take(event)
+                match event:
+                    case progress.Opening():  # which has a line of its own
+                        shown.close()
+                    case progress.Opened():
+                        line = shown.enter_context(output.progress("Batch", self.json))
+                    case progress.Calibrated(name, chance, share) if line:
+                        line.remark(f"{name}: p = {chance:.3f} for a large share of {share:.1%}")
+                    case progress.Finishing(answers) if line:
+                        line.report(f"Finishing {counted(answers, 'answer')}. Press Ctrl+C again to stop now.")
+                    case progress.JobStarted(job):
+                        arm = job.arm
+                    case progress.JobEnded(row) if self.json:
                         trace = store.runs.read(row.run).noticed
                         result = ExportedResult.of(stored.id, problems[row.position], row, trace)
                         write_json(result.model_dump(mode="json", by_alias=True))
-        if runner.ending:  # to sum up 100,000 answers takes seconds
-            remark("Stopping. Summing up what is done.")
-        for bill in bills_of(pair):
-            (remark if self.json else output.write)(bill)
-        return runner.ending
+                if line:
+                    _show(line, arm, counts)
 
     def _stopped(self) -> int:
         """Report how far a stopped batch came, and say how to resume it."""
@@ -308,30 +334,10 @@ class BatchRun:
         return shell_command(["baton", "batch", verb, str(self.folder)])
 
 
-def _ended(
-    events: Iterator[progress.BatchEvent], done: progress.BatchProgress, line: output.ProgressLine
-) -> Iterator[ResultRow]:
-    """Yield each row as it is done, and show progress."""
-    arm = ""
-    for event in events:
-        match event:
-            case progress.ModelsHashed(share):
-                line.show(share, "Reading the files of the models")
-                continue
-            case progress.Calibrated(name, chance, share):
-                line.remark(f"{name}: p = {chance:.3f} for a large share of {share:.1%}")
-            case progress.Finishing(answers):
-                line.report(f"Finishing {counted(answers, 'answer')}. Press Ctrl+C again to stop now.")
-            case progress.JobStarted(job):
-                arm = job.arm
-            case progress.JobRetried(row):
-                done.retried(row)
-            case progress.JobEnded(row):
-                done.ended(row)
-                yield row
-        total = done.total
-        line.show(
-            total.done / max(1, total.jobs),
-            f"{arm} · {total.done:,} of {total.jobs:,} · {total.correct:,} ✓ {total.wrong:,} ✗ {total.unscored:,} – · "
-            f"{counted(total.failed, 'error')} · {progress.time_left(done.seconds_left())}",
-        )
+def _show(line: output.ProgressLine, arm: str, counts: progress.BatchProgress) -> None:
+    total = counts.total
+    line.show(
+        total.done / max(1, total.jobs),
+        f"{arm} · {total.done:,} of {total.jobs:,} · {total.correct:,} ✓ {total.wrong:,} ✗ {total.unscored:,} – · "
+        f"{counted(total.failed, 'error')} · {counts.status}",
+    )

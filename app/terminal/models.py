@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import click
 from baton_reasoning.app.terminal.command_line import as_json, command_group, option
 from baton_reasoning.app.terminal.output import Field, listing, progress, write
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
-from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
+from baton_reasoning.core.engines import sources
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models import library
-from baton_reasoning.core.models.catalog import USUAL_CONTEXT, catalog_models
+from baton_reasoning.core.models.catalog import USUAL_CONTEXT
 from baton_reasoning.core.models.devices import disk_free, find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
 from baton_reasoning.core.models.fit import in_gib
@@ -25,41 +25,18 @@ from baton_reasoning.core.models.options import (
     DemoModel,
     HubAccess,
     HubFile,
-    LocalFile,
     ModelSource,
     load_preferences,
     local_path,
-    parse_source,
 )
 from baton_reasoning.core.pairs import JudgedPair, judge_pairs
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.numbers import duration, parameter_count, short_path
 
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
-_HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")
-
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """Return the model that a text names: a file, an address, or a name of a server, the catalogue or Ollama's store.
-
-    Raises SettingsError, ModelFileError.
-    """
-    if address := KnownServers(Paths.of_user().servers).address_of(text.strip()):
-        return parse_source(address)
-    if page := _HUB_URL.fullmatch(text.strip()):
-        raise SettingsError(f"{text} is a file on the Hub, not a server.", f"Write hf:{page[1]}:QUANT.")
-    source = library.source_named(text, demo)
-    if not isinstance(source, LocalFile) or source.path.exists():
-        return source
-    if model := catalog_models().get(text.strip().lower()):
-        return model.hub_file
-    if _REPOSITORY.fullmatch(text) and not text.lower().endswith(".gguf"):
-        raise SettingsError(f"There is no file {text}.", f"For a repository on the Hub, write hf:{text}.")
-    if NAME.fullmatch(text):
-        raise SettingsError(
-            f"There is no file, model or server called {text}.", "See baton models pairs and baton servers list."
-        )
-    return source
+    """Return the model that a text names. Raises SettingsError, ModelFileError."""
+    return sources.source_of(text, KnownServers(Paths.of_user().servers), demo)
 
 
 def hub_access() -> HubAccess:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.app.terminal.command_line import METHOD, MODELS, gathered, option
 from baton_reasoning.app.terminal.models import source_of
-from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
@@ -148,11 +147,6 @@ class ModelOptions:
         """The small and the large model, as a person would name them: if none is given, those of the window."""
         chosen = self if self.are_given else SettingsFile(Paths.of_user().settings).load().models
         return str(chosen.small), str(chosen.large)
-
-    def with_others(self, names: OtherModels) -> ModelOptions:
-        """Return these options with the other models that an arm names."""
-        small, large = self.texts
-        return replace(self, small=names.small or small, large=names.large or large) if any(names) else self
 
     def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
         """Return the models that are needed. Raises SettingsError if only one of two is given."""

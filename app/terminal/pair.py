@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import cache, partial
@@ -110,8 +110,7 @@ def open_pair(
     small = needs.small or (needs.drafts and bool(models.texts[0]))
     sources = [_on_disk(source, models.yes) if source else None for source in models.sources(small, needs.large)]
     if not models.are_given:
-        names = " and ".join(text_of(source) for source in sources if source)
-        remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
+        remark_on_choice(models, sources)
     files = [path for source in sources if source and (path := local_path(source))]
     is_costly = costly_demo and any(isinstance(source, DemoModel) for source in sources)
     demo = _costly_demo() if is_costly else tiny_demo
@@ -125,6 +124,12 @@ def open_pair(
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair
+
+
+def remark_on_choice(models: ModelOptions, sources: Iterable[ModelSource | None]) -> None:
+    """Say which models run where none are named."""
+    names = " and ".join(text_of(source) for source in sources if source)
+    remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
 
 
 def _costly_demo() -> Callable[[DemoModel], Path]:

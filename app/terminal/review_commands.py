@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
@@ -36,32 +37,34 @@ from baton_reasoning.app.terminal.streams import (
 )
 from baton_reasoning.core.batch.reporting import failures as analysed
 from baton_reasoning.core.batch.reporting.figures import estimated, signed
-from baton_reasoning.core.batch.reporting.reviews import (
+from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
+from baton_reasoning.core.batch.running.arms import OtherModels
+from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.execution import WantedPair
+from baton_reasoning.core.batch.running.regrading import expected_of
+from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.files import read_text
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.reviews import (
     USUAL_SAMPLE,
     Answer,
     Opinions,
     Review,
     Reviews,
+    ReviewsProgress,
     Values,
     answers_of,
     sample_answers,
     wrong_answers,
 )
-from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
-from baton_reasoning.core.batch.running.arms import by_models, known_arms
-from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.batch.running.regrading import expected_of
-from baton_reasoning.core.demo_pair import DemoProblem
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.files import read_text
-from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, several_models_error
+from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
 from baton_reasoning.core.thinking.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
@@ -108,7 +111,7 @@ def opinion(trace: str, limit: int, models: ModelOptions, loading: LoadingOption
     kept already.
     """
     with recorded_answer(trace) as answer:
-        code = review_answer(Opinions(), answer, models, loading, json)
+        code = review_answers(Opinions(), [answer], models, loading, json)
         read = answer.read()
     found = Opinion.of(read)
     if found is None:
@@ -156,7 +159,8 @@ def value(
     """
     with recorded_answer(recorded) as answer, Grader() as grader:
         answer = replace(answer, expected=expected or answer.expected)
-        code = review_answer(Values(ValueOptions(writer, k, every_step), grader), answer, models, loading, json)
+        review = Values(ValueOptions(writer, k, every_step), grader)
+        code = review_answers(review, [answer], models, loading, json)
         trace = answer.read()
     values = StepValues.of(trace, writer)
     if values is None:
@@ -191,7 +195,7 @@ def failures(
         if opinion:
             wrong = wrong_answers(store, batch, [arm] if arm else None)
             answers = answers_of(store, batch, wrong)
-            code = review_batch(Opinions(), batch, answers, models, loading, json)
+            code = review_answers(Opinions(), answers, models, loading, json)
         found = analysed.analyse(store, batch.id, arm)
     if json:
         write_json_lines(_analysis_in_json(found))
@@ -228,7 +232,7 @@ def batch_value(
     with opened_batch(name, arm) as (store, batch), Grader() as grader:
         rows = sample_answers(store, batch, [arm] if arm else None, sample)
         review = Values(ValueOptions(writer, k, only_takeovers=True), grader)
-        code = review_batch(review, batch, answers_of(store, batch, rows), models, loading, json)
+        code = review_answers(review, answers_of(store, batch, rows), models, loading, json)
         found = worth_of(store, rows, writer)
     if json:
         write_json_lines(_worth_in_json(found))
@@ -333,68 +337,33 @@ def _worth_in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
 # Reviewing ------------------------------------------------------------------------------------------------------------
 
 
-def review_answer(review: Review, answer: Answer, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
-    """Review an answer with the models that were named, else with those of its run unless it is reviewed already.
+def review_answers(
+    review: Review, answers: Sequence[Answer], models: ModelOptions, loading: LoadingOptions, json: bool
+) -> int:
+    """Review answers with the models that were named; without any, what is missing with those that wrote it.
 
     Returns the exit code of the command.
     """
-    trace = answer.read()
-    if error := several_models_error(trace):
-        raise error
-    cards = trace.started.cards if trace.started else {}
-    by_author = (cards.get(author) for author in (Author.SMALL, Author.LARGE))
-    small, large = (str(card.source) if card and card.source else "" for card in by_author)
-    missing = review.missing([answer])
-    wanted = [answer] if models.are_given else missing
-    return _review(review, [(_models_or(small, large, review, models), wanted)], loading, json)
+    given = OtherModels(*models.texts) if models.are_given else None
+    run = Reviews(review, answers, partial(_opened, models, loading), given=given)
+    with progress(review.title, json) as line, stops_on_interrupt(run.stop), closing(run.run()) as items:
+        for item in items:
+            if isinstance(item, ReviewsProgress):
+                line.show(item.share, f"{item.done:,} of {counted(item.total, 'answer')}")
+    for sentence in run.remarks:
+        remark(sentence)
+    if run.is_whole:
+        return ExitCode.ANSWERED
+    remark("Not everything was reviewed. Repeat the command to continue.")
+    return exit_code_of_signal()
 
 
-def review_batch(
-    review: Review, batch: Batch, answers: Sequence[Answer], models: ModelOptions, loading: LoadingOptions, json: bool
-) -> int:
-    """Review answers with the models that were named; those not yet reviewed with the models of their arms otherwise.
-
-    Returns the exit code of the command.
-    """
-    settings = BatchSettings.of(batch)
-    small, large = (model.source if model else "" for model in (settings.small, settings.large))
-    chosen, work = _models_or(small, large, review, models), []
-    missing = review.missing(answers)
-    wanted = answers if models.are_given else missing
-    names = {answer.row.arm for answer in wanted if answer.row}
-    for others, arms in by_models([arm for arm in known_arms(batch.arms) if arm.name in names]).items():
-        written_by = {arm.name for arm in arms}
-        own = [answer for answer in wanted if answer.row and answer.row.arm in written_by]
-        work.append((chosen.with_others(others), own))
-    return _review(review, work, loading, json)
-
-
-def _models_or(small: str, large: str, review: Review, given: ModelOptions) -> ModelOptions:
-    """Return the models that were named, else these if they are known, else the pair chosen in the window."""
-    are_known = (small or not review.needs.small) and (large or not review.needs.large)
-    return given if given.are_given or not are_known else replace(given, small=small, large=large)
-
-
-def _review(
-    review: Review, work: Sequence[tuple[ModelOptions, Sequence[Answer]]], loading: LoadingOptions, json: bool
-) -> int:
-    """Load one pair of models after another, and let each review its answers until a signal stops it."""
-    for models, answers in work:
-        if not answers:
-            continue
-        if len(answers) > 1:
-            remark(f"{review.title}: {counted(len(answers), 'answer')}.")
-        with open_pair(models, loading, review.needs, parallel=review.parallel) as pair:
-            run = Reviews(review, pair, answers)
-            with progress(review.title, json) as line, stops_on_interrupt(run.stop), closing(run.run()) as items:
-                for item in items:
-                    line.show(item.share, f"{item.done:,} of {counted(item.total, 'answer')}")
-        for sentence in run.remarks:
-            remark(sentence)
-        if not run.is_whole:
-            remark("Not everything was reviewed. Repeat the command to continue.")
-            return exit_code_of_signal()
-    return ExitCode.ANSWERED
+def _opened(models: ModelOptions, loading: LoadingOptions, wanted: WantedPair) -> AbstractContextManager[Pair]:
+    """Load the pair that is wanted or, where a recording does not name it, the pair chosen in the window."""
+    are_known = (wanted.small or not wanted.needs.small) and (wanted.large or not wanted.needs.large)
+    named = ModelOptions(wanted.small, wanted.large, models.yes) if are_known else models
+    roomy = replace(loading, context=loading.context or wanted.context or None)
+    return open_pair(named, roomy, wanted.needs, parallel=wanted.parallel)
 
 
 # What was recorded ----------------------------------------------------------------------------------------------------

@@ -16,12 +16,12 @@ from shiboken6 import isValid
 from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.document.row_writer import warm_up
-from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
+from baton_reasoning.app.session.reviews import ReviewKind
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks
 from baton_reasoning.app.toolkit.controls import FileDrops, Hairline
 from baton_reasoning.app.toolkit.layout import holder, vbox
@@ -421,10 +421,10 @@ def commands_of(window: MainWindow) -> list[Command]:
         if session.current and (answer := chat.conversation.answer_of(session.current)):
             answer.toggle_fold()
 
-    def review(act: Callable[[AnswerReview], object]) -> Callable[[], None]:
+    def review(kind: ReviewKind) -> Callable[[], None]:
         def do(last: Exchange) -> None:
             if answer := chat.conversation.answer_of(last):
-                act(answer.review)
+                answer.review.open(kind)
 
         return on_last(do, writes=False)
 
@@ -455,8 +455,8 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("Previous step", "Ctrl+Up", lambda: chat.step_through(-1)),
             ("Edit the step, and go on from it", "F4", chat.edit_step),
             ("Show tokens, or no longer", "Ctrl+Shift+K", chat.toggle_tokens),
-            ("Second opinion on the answer", "Ctrl+Shift+S", review(lambda of: of.opinion.carry_out())),
-            ("Value of each step of the answer", "Ctrl+Shift+V", review(lambda of: of.values.toggle())),
+            ("Second opinion on the answer", "Ctrl+Shift+S", review(ReviewKind.OPINION)),
+            ("Value of each step of the answer", "Ctrl+Shift+V", review(ReviewKind.VALUES)),
             ("Copy the answer", "Ctrl+Shift+C", on_last(chat.copy_answer, writes=False)),
             ("Copy the step", "Ctrl+Alt+C", chat.copy_step),
         ),

@@ -178,9 +178,17 @@ class PageActions(QObject):
         self.use_models(self._preferences.value.models.model_copy(update=sources))
 
     def use_models(self, choice: ModelChoice) -> None:
-        """Load this pair, now and when the window is opened again."""
-        self._preferences.change(models=choice)
-        self._models.load(choice)
+        """Load this pair, now and when the window is opened again; if a batch or a review would end, ask first."""
+
+        def switch() -> None:
+            self._preferences.change(models=choice)
+            self._models.load(choice)
+
+        if self._models.is_wanted:
+            told = "The models in use write a batch or a review."
+            self.say(told, ("Stop it and switch", switch), ("Keep", lambda: None))
+        else:
+            switch()
 
     def use_context(self, tokens: int) -> None:
         """Load the pair in use again, with room for so many tokens."""
@@ -188,7 +196,7 @@ class PageActions(QObject):
 
     def reload_models(self) -> None:
         """Load the pair in use again: it failed, or choices about it have changed."""
-        self._models.load(self._preferences.value.models)
+        self.use_models(self._preferences.value.models)
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""

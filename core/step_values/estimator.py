@@ -140,7 +140,7 @@ class ValueEstimator:
         if error := _missing_writer(pair, settings, options.writer):
             raise error
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
-        self.model = " and ".join(card.name for card in writers_of(pair, options))
+        self.model = " and ".join(card.label for card in writers_of(pair, options))
         self._expected = expected.strip()
         self.target = self._expected or given_in(trace) or ""
         """The answer that counts as right."""

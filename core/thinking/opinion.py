@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ScoredToken
+from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ModelCard, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineRefused, SettingsError
 from baton_reasoning.core.thinking.events import OpinionGiven
@@ -36,13 +36,39 @@ class OpinionProgress(NamedTuple):
 
 
 def opinion_error(large: Engine | None, trace: Trace) -> BatonError | None:
-    """Return why there can be no second opinion: no model, one that gives no scores, or no text."""
+    """Return why there can be no second opinion: no model, one that gives no scores, or a text that allows none."""
+    return text_error(trace) or reader_error(large)
+
+
+def text_error(trace: Trace) -> SettingsError | None:
+    """Return why no model can give a second opinion of this text."""
     if not trace.pieces or trace.started is None:
         return SettingsError("There is no text to read.", "Ask something first.")
-    return several_models_error(trace) or reader_error(large)
+    return several_models_error(trace) or own_text_error(trace)
 
 
-def several_models_error(trace: Trace) -> BatonError | None:
+def own_text_error(trace: Trace) -> SettingsError | None:
+    """Return why a second opinion can say nothing: the large model wrote the whole text."""
+    if any(piece.author is not Author.LARGE for piece in trace.pieces if piece.text) or not trace.pieces:
+        return None
+    return SettingsError(
+        "The large model wrote this text itself, and has no second opinion of it.",
+        "Choose an answer in which the small model wrote.",
+    )
+
+
+def cards_of(trace: Trace) -> dict[Author, ModelCard]:
+    """Return the models of an answer: those that wrote it, else those that were there.
+
+    Raises SettingsError if several wrote in one place.
+    """
+    if error := several_models_error(trace):
+        raise error
+    there = trace.started.cards if trace.started else {}
+    return {**there, **{writer.author: writer.card for writer in trace.writers if writer.card}}
+
+
+def several_models_error(trace: Trace) -> SettingsError | None:
     """Return why a text cannot be reviewed: several models wrote as its small or its large one, so that what is found
     would be true of none of them."""
     for author in (Author.SMALL, Author.LARGE):
@@ -99,7 +125,7 @@ class SecondOpinion:
             return
         read = read._replace(seconds=time.monotonic() - began)
         at = self._trace.ended.at if self._trace.ended else 0.0
-        yield OpinionGiven(at, self._large.card.name, length, tuple(tokens), read)
+        yield OpinionGiven(at, self._large.card.label, length, tuple(tokens), read)
 
 
 def essential(token: ScoredToken) -> ScoredToken:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, values_in
+from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, by_one_model, values_in
 from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
@@ -22,7 +22,7 @@ from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.thinking.events import CUT_OFF, Finish
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import TakeoverWorth
+from baton_reasoning.core.thinking.values import StepValues
 
 VALUED_BY = "small"
 """The writer by whose values takeovers are judged."""
@@ -143,17 +143,18 @@ def analyse(store: Store, batch_id: str, arm: str | None = None) -> FailureAnaly
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
-    worths: list[tuple[int, TakeoverWorth]] = []
+    valued: list[tuple[int, StepValues]] = []
     for row in rows:
         may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
         trace = store.runs.read(row.run).trace if may_matter else None
         if trace and row.arm in taking_over and (values := values_in(trace).get(VALUED_BY)):
-            worths += [(row.position, worth) for worth in values.takeovers]
+            valued.append((row.position, values))
         if row.outcome is not Outcome.CORRECT:
             divergence = Divergence.of(trace) if trace else None
             failures.append(Failure(row, problems[row.position], kind_of(row, divergence), divergence))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
+    worths = [(at, worth) for at, values in by_one_model(valued) for worth in values.takeovers]
     takeovers = takeover_outcomes((row for row in rows if row.arm in taking_over), by_kind(worths))
     return FailureAnalysis(len(rows), tuple(failures), tuple(takeovers))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -89,10 +89,17 @@ def values_in(trace: Trace) -> dict[str, StepValues]:
     return {writer: StepValues(trace, found) for writer, found in trace.values.items() if found.is_expected}
 
 
+def by_one_model(valued: Iterable[tuple[int, StepValues]]) -> list[tuple[int, StepValues]]:
+    """Keep the values, each with the index of its problem, of the model that gave most: no figure is of two models."""
+    found = list(valued)
+    models = Counter(values.estimated.model for _, values in found)
+    return [each for each in found if each[1].estimated.model == models.most_common(1)[0][0]]
+
+
 def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWorth:
-    """Average the takeovers of answers by the values of this writer. Raises StoreError."""
+    """Average the takeovers of answers by the values of this writer, one model. Raises StoreError."""
     read = ((row.position, values_in(store.runs.trace(row.run))) for row in rows)
-    valued = [(problem, known[writer]) for problem, known in read if writer in known]
+    valued = by_one_model((problem, known[writer]) for problem, known in read if writer in known)
     starts = [(problem, start.value) for problem, values in valued if (start := values.at(TextPlace(0)))]
     found = [(problem, worth) for problem, values in valued for worth in values.takeovers]
     return SampleWorth(

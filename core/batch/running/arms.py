@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, thinks_always, unmet_need
 from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking import registry
@@ -55,6 +54,11 @@ class Arm(BaseModel):
     def is_pair(self) -> bool:
         """Whether both models write in it, and it is no control with the large share of another arm."""
         return self.needs.small and self.needs.large and not self.equal_share_of
+
+    @property
+    def pilot(self) -> str:
+        """What its answers in a pilot are saved under: a control has others at each chance."""
+        return f"{self.name} {self.settings.policy.model_dump_json()}"
 
     def with_chance(self, chance: float) -> Arm:
         """Return the arm with this chance of takeover, 0 to 1; its policy must be one of random takeovers."""
@@ -252,43 +256,3 @@ def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Seque
 
 def _short(model: str) -> str:
     return PurePath(model).name.removesuffix(".gguf")
-
-
-ROUNDS = 4
-CLOSE_ENOUGH = 0.005
-"""Difference of large shares; a pilot varies far more by chance."""
-PILOT_PROBLEMS = 24
-PILOT_SEED = 999_983
-"""No batch uses it, so that p is not fitted to the answers that count."""
-
-
-def chance_for_share(share: float, measure: Callable[[float], float]) -> float:
-    """Find the chance p (0 to 1) at which `measure(p)` is nearest to `share`.
-
-    Each of the `ROUNDS` tries the point where the line between the nearest measurements on both sides meets the share.
-    """
-    if share <= 0:
-        return 0.0
-    known = [(0.0, 0.0)]
-    chance = min(1.0, share)
-    for _ in range(ROUNDS):
-        known.append((chance, measure(chance)))
-        if abs(known[-1][1] - share) <= CLOSE_ENOUGH:
-            break
-        chance = _interpolated(share, known)
-    return min(known, key=lambda point: abs(point[1] - share))[0]
-
-
-def pilot_of(problems: Sequence[Problem]) -> Sequence[Problem]:
-    """Choose a few problems, spread evenly over the set."""
-    step = max(1, len(problems) // PILOT_PROBLEMS)
-    return problems[::step][:PILOT_PROBLEMS]
-
-
-def _interpolated(share: float, known: list[tuple[float, float]]) -> float:
-    below = max((point for point in known if point[1] <= share), key=lambda point: point[1])
-    above = min((point for point in known if point[1] > share), key=lambda point: point[1], default=None)
-    if above is None:
-        # No measurement is above yet: extrapolate from the highest one.
-        return min(1.0, below[0] * share / below[1]) if below[1] > 0 else min(1.0, 2 * max(p for p, _ in known))
-    return below[0] + (above[0] - below[0]) * (share - below[1]) / (above[1] - below[1])

@@ -24,7 +24,9 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.version import BINDING, installed_version, version
+from baton_reasoning.core.words.authors import SIGN
 
 
 class Provenance(BaseModel):
@@ -133,6 +135,11 @@ class ModelSummary(BaseModel):
     def title(self) -> str:
         return f"{self.name} in {self.quantisation}" if self.quantisation else self.name
 
+    @property
+    def label(self) -> str:
+        """The name and the quantisation in one line, as that of a `ModelCard`."""
+        return " ".join(f"{self.name} {self.quantisation}".split())
+
     def is_same(self, other: ModelSummary) -> bool:
         """Tell whether the weights are the same: by the hash if one has a file here, else by name and server.
 
@@ -174,6 +181,8 @@ class BatchSettings(BaseModel):
     """The chance of takeover that the pilot found for each arm of equal large share."""
     shares: dict[str, float] = {}
     """The large share, 0 to 1, at which each of these arms aims."""
+    pilots: dict[str, dict[int, tuple[int, int]]] = {}
+    """`PilotAnswers` of pilots that are not complete, by `Arm.pilot`."""
     provenance: Provenance = Provenance()
 
     @classmethod
@@ -207,6 +216,24 @@ class BatchSettings(BaseModel):
     def stored(self) -> dict[str, Any]:
         """Return JSON values."""
         return self.model_dump(mode="json")
+
+    def named(self, names: OtherModels) -> OtherModels:
+        """Return what opens the models of these names; where one is empty, the batch's own as it was opened last."""
+        small, large = self.small, self.large
+        return OtherModels(
+            names.small or (small and small.source) or self.provenance.small,
+            names.large or (large and large.source) or self.provenance.large,
+        )
+
+    @property
+    def models_in_words(self) -> str:
+        """Name the models of the batch: “● Qwen2.5 0.5B Q4_K_M · ◆ Qwen2.5 1.5B Q4_K_M · 1 other model”."""
+        named = zip(Author, (self.small, self.large), self.named(OtherModels()), strict=False)
+        names = [
+            f"{SIGN[each]} {known.label if known else shown_name(Path(text))}" for each, known, text in named if text
+        ]
+        others = len(self.other_smalls) + len(self.other_larges)
+        return " · ".join([*names, *([counted(others, "other model")] if others else [])])
 
     def models_of(self, names: OtherModels) -> dict[str, ModelSummary | None]:
         """Return the models of these names by "small" and "large"; without a name the batch's own."""

@@ -1,4 +1,4 @@
-"""Runs a batch: arms × problems × seeds, several at once, each saved while it is written and graded when it ends.
+"""Writes the answers of a batch with one pair of models: several at once, each saved meanwhile and graded at its end.
 
     store ──claim──► worker threads ──run, grade──► store, and an event for the caller
 
@@ -11,41 +11,42 @@ anew from its seed, so that it is what it would have been; a complete text is on
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from queue import SimpleQueue
+from functools import partial
+from itertools import count
+from threading import Lock
 
-from baton_reasoning.core.awake import kept_awake
 from baton_reasoning.core.batch.running import progress
-from baton_reasoning.core.batch.running.arms import (
-    PILOT_SEED,
-    Arm,
-    OtherModels,
-    chance_for_share,
-    needs,
-    pilot_of,
-    refuse_impossible,
-)
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
 from baton_reasoning.core.batch.running.batch import BatchSettings, change_settings
+from baton_reasoning.core.batch.running.calibration import (
+    PILOT_SEED,
+    ROUNDS,
+    PilotAnswers,
+    chance_for_share,
+    pilot_places,
+    share_of,
+)
+from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.regrading import grade_answer
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError, WrittenElsewhere
+from baton_reasoning.core.errors import BatonError, Cancelled, EngineError, SettingsError, StoreError, WrittenElsewhere
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job, ResultRow
-from baton_reasoning.core.store.run_cost import Cost, RunCost
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.waiting import completed, taken
+from baton_reasoning.core.waiting import taken
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ MOST_NOTICES = 5
 
 @dataclass(eq=False)
 class Runner:
-    """One pass over a batch. Call `run` once; `pause`, `resume`, `finish` and `stop` from any thread."""
+    """One pass over a batch with one pair of models. Call `run` once."""
 
     store: Store
     batch: str
@@ -69,34 +70,17 @@ class Runner:
     parallel: int = 1
     models: OtherModels = field(default_factory=OtherModels)
     """Only arms with these models run, which are loaded in `pair`; by default those with the batch's own."""
+    control: BatchControl = field(default_factory=BatchControl)
 
     def __post_init__(self) -> None:
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
-        self._may_begin = threading.Event()
-        self._may_begin.set()
-        self.ending = False
-        """Whether `finish` or `stop` was called: no other problem begins."""
-        self.under_way = 0
-        """Answers that are being written or graded."""
-        self._stopped = False
-        self._lock = threading.RLock()  # a signal may call `stop` while its thread holds it
-        self._controls: set[Control] = set()
-        self._events: SimpleQueue[progress.BatchEvent | None] = SimpleQueue()
 
     def run(self) -> Generator[progress.BatchEvent, None, None]:
-        """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
-
-        Jobs that ended in an error are tried again. A problem that fails is a result with an error. Raises StoreError
-        when results cannot be saved, and SettingsError if the batch was begun with other models.
-        """
-        with kept_awake():
-            yield from self._run()
-
-    def _run(self) -> Iterator[progress.BatchEvent]:
+        """Run until no job waits or it is told to end, and yield events; see `execute`."""
         hashes = yield from self._hash_models()
-        if self.ending:
+        if self.control.ending:
             return
         settings = self._take_settings(hashes)
         counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
@@ -106,38 +90,7 @@ class Runner:
         yield from map(progress.JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         self._warm_up(needs(arms))
         yield from self._calibrate(arms, settings)
-        yield from self._run_jobs()
-
-    def pause(self) -> None:
-        """Begin no other problem until `resume`; answers under way are completed."""
-        self._may_begin.clear()
-
-    def resume(self) -> None:
-        self._may_begin.set()
-
-    @property
-    def paused(self) -> bool:
-        return not self._may_begin.is_set()
-
-    def finish(self) -> None:
-        """Complete the answers under way, then end; stop if there is none."""
-        with self._lock:
-            self.ending = True
-            answers = self.under_way
-        if not answers:
-            self.stop()
-            return
-        self._events.put(progress.Finishing(answers))
-        self._may_begin.set()
-
-    def stop(self) -> None:
-        """Stop every text at its next token. A resume writes these answers anew."""
-        with self._lock:
-            self.ending = self._stopped = True
-            controls = list(self._controls)
-        for control in controls:
-            control.stop()
-        self._may_begin.set()
+        yield from self._in_threads(self._work)
 
     def _hash_models(self) -> Generator[progress.ModelsHashed, None, dict[Author, str]]:
         """Return the SHA-256 of each model with a file on this machine, of all its files.
@@ -156,7 +109,7 @@ class Runner:
             for read in self.store.file_hashes.sha256(file):
                 if isinstance(read, str):
                     hashes[author].append(read)
-                elif not self.ending:
+                elif not self.control.ending:
                     done += read
                     yield progress.ModelsHashed(done / sum(sizes))
                 else:
@@ -194,59 +147,120 @@ class Runner:
                     pass
 
     def _calibrate(self, arms: Sequence[Arm], settings: BatchSettings) -> Iterator[progress.BatchEvent]:
-        """Find the chance of takeover for each arm that copies the large share of another.
+        """Find the chance of takeover for each arm that copies the large share of another, and save it.
 
-        Both are measured on the same few problems with a seed that the batch does not use, before any job runs, so that
-        all arms can take turns. The chance is stored with the batch.
+        Before any job runs, so that all arms can take turns.
         """
         for arm in arms:
             name = arm.name
-            if self.ending or not arm.equal_share_of:
+            if self.control.ending or not arm.equal_share_of:
                 continue
             chance, share = settings.chances.get(name), settings.shares.get(name)
             if chance is None or share is None:
                 try:
-                    chance, share = self._measured_chance(arm)
+                    chance, share = yield from self._measured_chance(arm)
+                except Cancelled:
+                    return
                 except BatonError as error:
                     self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
                     continue
-                if self.ending:
-                    return
-                self._save_chance(name, chance, share)
             self._arms[name] = arm.with_chance(chance)
             yield progress.Calibrated(name, chance, share)
 
-    def _save_chance(self, arm: str, chance: float, share: float) -> None:
-        def add(now: BatchSettings) -> BatchSettings:
-            return now.model_copy(update={"chances": now.chances | {arm: chance}, "shares": now.shares | {arm: share}})
-
-        change_settings(self.store, self.batch, add)
-
-    def _measured_chance(self, arm: Arm) -> tuple[float, float]:
+    def _measured_chance(self, arm: Arm) -> Generator[progress.BatchEvent, None, tuple[float, float]]:
         """Measure the chance of takeover that gives the arm the large share of another, and that share, 0 to 1.
 
-        Raises EngineError, and SettingsError if the batch, from an older version, lacks the other arm.
+        Raises Cancelled, EngineError, and SettingsError if the batch, from an older version, lacks the other arm.
         """
-        if arm.equal_share_of not in self._arms:
+        copied, rounds = self._arms.get(arm.equal_share_of), count(1)
+        if copied is None:
             raise SettingsError(
                 f"This batch has no arm “{arm.equal_share_of}”.", "Start a new batch with this version."
             )
-        problems = pilot_of(list(self.store.batches.problems(self.batch)))
-        share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
-        chance = chance_for_share(share, lambda p: self._pilot_share(arm.with_chance(p).settings, problems))
+        share = yield from self._pilot_share(copied, arm.name, next(rounds))
+        chance = yield from chance_for_share(
+            share, lambda p: self._pilot_share(arm.with_chance(p), arm.name, next(rounds))
+        )
+        self._save_chance(arm, chance, share)
         return chance, share
 
-    def _run_jobs(self) -> Iterator[progress.BatchEvent]:
+    def _save_chance(self, arm: Arm, chance: float, share: float) -> None:
+        def add(now: BatchSettings) -> BatchSettings:
+            kept = {key: found for key, found in now.pilots.items() if not key.startswith(f"{arm.name} ")}
+            changes = {"chances": now.chances | {arm.name: chance}, "shares": now.shares | {arm.name: share}}
+            return now.model_copy(update=changes | {"pilots": kept})
+
+        change_settings(self.store, self.batch, add)
+
+    def _pilot_share(self, arm: Arm, control: str, number: int) -> Generator[progress.BatchEvent, None, float]:
+        """Measure the large share of an arm in one round of a pilot, and save each answer.
+
+        `control`: the arm for which it is measured. Raises Cancelled if the batch is ended, EngineError if an answer
+        fails.
+        """
+        problems = list(self.store.batches.problems(self.batch))
+        places = pilot_places(len(problems))
+        known = self._current_settings().pilots.get(arm.pilot)
+        if known is None:  # what the arm has answered by now serves; a pilot that has begun goes on as it began
+            rows = self.store.batches.results(self.batch, arm.name) if not arm.equal_share_of else ()
+            answered = (row for row in rows if row.has_answer and row.position in places)
+            known = {row.position: (row.cost.tokens, row.cost.large_tokens) for row in answered}
+            self._save_pilot(arm, known)
+        missing = iter([place for place in places if place not in known])
+        event, counting = partial(progress.Calibrating, control, number, ROUNDS), Lock()
+        yield event(len(known), len(places))
+
+        def work() -> None:
+            while True:
+                with self.control.answering() as may_begin:
+                    if not may_begin or (place := next(missing, None)) is None:
+                        return
+                    try:
+                        trace = self._pilot_answer(arm, problems[place], place)
+                    except BaseException:
+                        list(missing)  # no other answer begins
+                        raise
+                    if trace.finish is Finish.STOPPED:
+                        return
+                    cost = RunCost.of(trace)
+                    tokens = cost.tokens, cost.large_tokens
+                    self._save_pilot(arm, {place: tokens})
+                    with counting:
+                        known[place] = tokens
+                        self.control.events.put(event(len(known), len(places), max(cost.seconds, 1e-6)))
+
+        yield from self._in_threads(work)
+        if len(known) < len(places):
+            raise Cancelled
+        return share_of(known)
+
+    def _pilot_answer(self, arm: Arm, problem: Problem, position: int) -> Trace:
+        """Write an answer that is no result of the batch. Raises EngineError if it fails."""
+        trace = Trace.of(self._events_of(problem, _with_own_seed(arm.settings, PILOT_SEED, position)))
+        if trace.finish is Finish.FAILED:
+            raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
+        return trace
+
+    def _save_pilot(self, arm: Arm, answers: PilotAnswers) -> None:
+        def add(now: BatchSettings) -> BatchSettings:
+            found = now.pilots.get(arm.pilot, {}) | dict(answers)
+            return now.model_copy(update={"pilots": now.pilots | {arm.pilot: found}})
+
+        change_settings(self.store, self.batch, add)
+
+    def _in_threads(self, work: Callable[[], None]) -> Iterator[progress.BatchEvent]:
+        """Work in as many threads as texts are written at once; yields what they report, and raises their error."""
+        events = self.control.events
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="batch") as pool:
-            workers = [pool.submit(self._work) for _ in range(self.parallel)]
+            workers = [pool.submit(work) for _ in range(self.parallel)]
             for worker in workers:
-                worker.add_done_callback(lambda _: self._events.put(None))
+                worker.add_done_callback(lambda _: events.put(None))
             try:
                 for _ in workers:  # each ends with one None
-                    while (event := taken(self._events)) is not None:
+                    while (event := taken(events)) is not None:
                         yield event
             except GeneratorExit:
-                self.stop()
+                self.control.stop()
                 raise
         for worker in workers:
             worker.result()
@@ -254,37 +268,25 @@ class Runner:
     def _work(self) -> None:
         """Claim and carry out jobs until none waits; the work of one thread."""
         while True:
-            self._may_begin.wait()
-            with self._counted():
-                if self.ending or not (job := self.store.batches.claim(self.batch, list(self._arms))):
+            with self.control.answering() as may_begin:
+                if not (may_begin and (job := self.store.batches.claim(self.batch, list(self._arms)))):
                     return
                 try:
                     self._carry_out(job)
                 except BaseException:
                     # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
                     self.store.batches.give_back(job)
-                    self.stop()
+                    self.control.stop()
                     raise
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count an answer as under way."""
-        with self._lock:
-            self.under_way += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.under_way -= 1
 
     def _carry_out(self, job: Job) -> None:
         """Run and grade one job. If another program has claimed it since, which took this one for dead, it has it."""
-        self._events.put(progress.JobStarted(job))
+        self.control.events.put(progress.JobStarted(job))
         try:
             row = self._result_of(job)
         except WrittenElsewhere:
             row = None
-        self._events.put(progress.JobEnded(row) if row else progress.JobStopped(job.id))
+        self.control.events.put(progress.JobEnded(row) if row else progress.JobStopped(job.id))
 
     def _result_of(self, job: Job) -> ResultRow | None:
         """Run, grade and save one job; None if it was stopped. Any error but StoreError is its result."""
@@ -333,35 +335,11 @@ class Runner:
             recorder.finish().result()
         return trace
 
-    def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:
-        """Measure the large share over a few problems, without recording them. Raises EngineError if one fails."""
-
-        def solved(numbered: tuple[int, Problem]) -> Trace:
-            position, problem = numbered
-            return Trace.of(self._events_of(problem, _with_own_seed(settings, PILOT_SEED, position)))
-
-        with (
-            ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool,
-            closing(completed([pool.submit(solved, each) for each in enumerate(problems)])) as solving,
-        ):
-            traces = [future.result() for future in solving]
-        for trace in traces:
-            if trace.finish is Finish.FAILED:
-                raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
-        return Cost.total(map(RunCost.of, traces)).large_share
-
     def _events_of(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
-        """Run one problem, and yield its events, until `stop`."""
+        """Run one problem, and yield its events, until the batch is stopped."""
         control = Control()
-        with self._lock:
-            self._controls.add(control)
-            if self._stopped:
-                control.stop()
-        try:
+        with self.control.stopping(control.stop):
             yield from run(self.pair, ask(problem.text, settings), settings, control=control)
-        finally:
-            with self._lock:
-                self._controls.discard(control)
 
 
 def _with_own_seed(settings: RunSettings, seed: int, position: int) -> RunSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -87,9 +88,14 @@ class RecordedActions(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.show_error = self.failed.emit
-        self.say = self.said.emit
+        self.offers: dict[str, Callable[[], object]] = {}
+        """What the last sentence offers to do."""
         self.show_saved = self.saved.emit
         self.show_deleted = self.deleted.emit
+
+    def say(self, text, *actions):
+        self.offers = dict(actions)
+        self.said.emit(text)
 
 
 @pytest.fixture

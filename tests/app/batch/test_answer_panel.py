@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -11,11 +12,13 @@ from PySide6.QtCore import Qt
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn
 from baton_reasoning.app.batch.results_view import WITH_INSPECTOR
-from baton_reasoning.core.batch.reporting.reviews import wrong_answers
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.reviews import wrong_answers
 from tests.app.batch.conftest import run, wait_until_done
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
@@ -140,6 +143,12 @@ def test_the_inspector_opens_on_demand_or_with_a_step_and_follows(view, page, qt
     assert not answer.inspector.isVisible(), "until a step is clicked"
 
 
+def examine(view, actions, what):
+    """Choose it in the menu, and agree to its price."""
+    getattr(view.examine.menu(), what).trigger()
+    actions.offers["Start"]()
+
+
 def sceptic():
     """A large model that would have ended every text of the small one otherwise."""
     engine = large_engine()
@@ -147,47 +156,66 @@ def sceptic():
     return engine
 
 
-def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(page, qtbot, problem_file, monkeypatch):
+def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(
+    page, actions, qtbot, problem_file, monkeypatch
+):
     gate = threading.Event()
 
     def choose_slowly(*arguments):
         gate.wait(PATIENCE)
         return wrong_answers(*arguments)
 
-    monkeypatch.setattr("baton_reasoning.app.batch.reviews.wrong_answers", choose_slowly)
+    monkeypatch.setattr("baton_reasoning.app.batch.examine.wrong_answers", choose_slowly)
     monkeypatch.setattr("tests.app.batch.conftest.large_engine", sceptic)
     page.show()
     run(page, qtbot, problem_file, "small")
     view = page.view
-    view.opinions.trigger()
+    with qtbot.waitSignal(actions.said) as price:
+        view.examine.menu().opinions.trigger()
+    assert "Second opinions on 3 wrong answers: " in price.args[0]
+    actions.offers["Start"]()
     assert view.status.text() == "reading what is to be reviewed"
     view.stop.click()
     gate.set()
-    qtbot.waitUntil(lambda: not view.reviews.running)
+    qtbot.waitUntil(lambda: not view.reviewer.kind)
     assert not any(trace.opinion for trace in all_traces(page)), "it was stopped at once"
     view.step(1)
     wait_for_text(view.answer, qtbot)
-    view.answer.opinion.click()
+    view.answer.review.opinion.begin()
     assert view.stop.isVisible()
-    assert not view.answer.opinion.isEnabled()
+    assert not view.answer.review.opinion.start.isEnabled()
     qtbot.waitUntil(view.answer.place.isVisible)
     assert "First strong disagreement" in view.answer.detail.text()
     assert "instead of" in view.answer.detail.text()
     qtbot.waitUntil(lambda: view.answer.pane.steps.selected is not None)
     assert view.stop.isHidden()
     assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True, False, False, False, False]
-    with qtbot.waitSignal(view.reviews.ended):
-        view.opinions.trigger()
+    with qtbot.waitSignal(view.reviewer.ended):
+        examine(view, actions, "opinions")
     assert [bool(trace.opinion) for trace in all_traces(page)] == [False, True] * 3
     assert not any(trace.values for trace in all_traces(page))
-    with qtbot.waitSignal(view.reviews.ended):
-        view.answer.values.click()
+    with qtbot.waitSignal(view.reviewer.ended):
+        view.answer.review.values.begin()
     assert [bool(trace.values) for trace in all_traces(page)] == [False, True, False, False, False, False]
-    assert view.answer.values.isEnabled()
     right = Verdict(Outcome.CORRECT, How.EXACT, "The same text.")
     monkeypatch.setattr(Grader, "grade", lambda *_: right)
     page.session.regrade(How.EXACT)
     qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")
+
+
+def test_answers_of_a_batch_are_valued_by_its_own_pair_whichever_is_loaded(page, actions, qtbot, problem_file, loader):
+    page.show()
+    run(page, qtbot, problem_file, "small", "every-step")
+    other = OWN_MODELS.model_copy(update={"small": LocalFile(Path("other.gguf"))})
+    page._preferences.change(models=other)
+    page.session.models.load(other)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
+    before = len(loader.choices)
+    with qtbot.waitSignal(page.view.reviewer.ended):
+        examine(page.view, actions, "values")
+    assert any(trace.values for trace in all_traces(page))
+    qtbot.waitUntil(lambda: len(loader.choices) == before + 2 and page.session.models.state is LoadState.READY)
+    assert [str(choice.small) for choice in loader.choices[before:]] == ["small.gguf", "other.gguf"]
 
 
 def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_probabilities(
@@ -197,21 +225,20 @@ def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_pro
     run(page, qtbot, problem_file, "small", "large")
     view, pair = page.view, page.session.models.pair
     with qtbot.waitSignal(actions.failed) as refused:
-        view.values.trigger()
+        examine(view, actions, "values")
     assert "contains a takeover" in str(refused.args[0])
     page._add_arm("every-step")
     wait_until_done(page, qtbot)
     view.folded.heads[Fold.WORTH].click()
     qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))
-    with qtbot.waitSignal(view.reviews.ended):
-        view.values.trigger()
+    with qtbot.waitSignal(view.reviewer.ended):
+        examine(view, actions, "values")
     qtbot.waitUntil(lambda: "worth" in view.folded.takeovers.shown[0].headings)
     written = pair.small.written
-    with qtbot.waitSignal(view.reviews.ended):
-        view.values.trigger()
+    with qtbot.waitSignal(view.reviewer.ended):
+        examine(view, actions, "values")
     assert pair.small.written == written
     pair.large.with_ability(Ability.SCORES, False)
-    page.session.changed.emit()
-    assert not view.answer.opinion.isEnabled()
-    assert not view.opinions.isEnabled()
-    assert "no log-probabilities" in view.answer.reason.text()
+    with qtbot.waitSignal(actions.failed) as refused:
+        examine(view, actions, "opinions")
+    assert "no log-probabilities" in str(refused.args[0])

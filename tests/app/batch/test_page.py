@@ -26,8 +26,10 @@ from baton_reasoning.core.batch.running.regrading import regrade
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.settings import ColourScheme
-from tests.app.batch.conftest import preview, run, wait_until_done, wait_until_read
+from tests.app.batch.conftest import counting_file, preview, run, wait_until_done, wait_until_read
+from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import NOTES, noted_report
 from tests.fakes.scripted import Fault
 from tests.patience import PATIENCE
@@ -63,6 +65,7 @@ def test_files_and_folders_are_chosen_in_dialogs_previewed_and_a_wrong_guess_cor
         assert page.currentWidget() is shown
         assert shown.title.text() == title
         assert shown.table.texts()[5] == ["p5", "Count to 5.", "5"]
+        assert shown.left.isHidden()
     combos = (shown.problem, shown.answer, shown.identity)
     assert [combo.currentText() for combo in combos] == ["question", "answer", "id"]
     assert shown.count.text() == "Read 6 problems, with an answer each."
@@ -95,6 +98,23 @@ def test_a_correction_keeps_what_was_typed_and_another_file_does_not(page, qtbot
             assert (shown.system.text(), shown.larges) == ("Be brief.", ["/models/Big.gguf"])
             assert shown.ungraded.isChecked()
             assert shown.larges_text.text() == "Big.gguf"
+
+
+def test_how_long_a_batch_takes_is_said_where_its_models_were_measured(page, qtbot, problem_file, monkeypatch):
+    page._preferences.change(models=OWN_MODELS)
+    page.session.models.load(OWN_MODELS)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
+    preview(page, qtbot, problem_file, "small", "large")
+    assert page.preview.amount.text() == "6 problems × 2 policies = 12 answers"
+    costs = {"small": ModelCost(decode=0.1, further=0, prefill=0), "large": ModelCost(decode=0.5, further=0, prefill=0)}
+    monkeypatch.setattr(page.session.models.costs, "of", lambda card: costs[card.name])
+    page.preview.limit.setValue(2)
+    assert page.preview.amount.text() == ("2 problems × 2 policies = 4 answers, at most 10 min at 500 tokens each")
+
+
+def test_what_the_table_has_no_room_for_is_counted(page, qtbot, tmp_path):
+    preview(page, qtbot, counting_file(tmp_path, 12))
+    assert (len(page.preview.table.texts()), page.preview.left.text()) == (8, "4 more")
 
 
 def test_an_encoding_is_asked_for_where_it_is_unknown_and_a_guess_can_be_corrected(page, qtbot, problem_file, tmp_path):
@@ -170,6 +190,14 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     shown.arms["large"].setChecked(False)
     shown.show_larges(["/models/Big.gguf"])
     assert shown.amount.text() == "2 problems × 3 policies × 2 seeds = 12 answers"
+    shown.arms["random"].setChecked(True)
+    shown.arms["baton"].setChecked(False)
+    made = page._arms(shown.chosen_arms, shown.larges, "")
+    assert len(made) == 5, "what a control copies runs as well, and each with the other model"
+    assert shown.amount.text() == "2 problems × 5 policies × 2 seeds = 20 answers"
+    shown.show_larges(["/a/Big.gguf", "/b/Big.gguf"])
+    assert "Two models make an arm called" in shown.reason.text()
+    assert not shown.start.isEnabled()
     assert len(shown.chosen_problems().problems) == 2
     shown.show_larges([])
     for box in shown.arms.values():
@@ -220,7 +248,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     unusable = [each for each in (view.run, view.stop, view.bar, view.status) if each.isVisible()]
     assert not unusable, "a finished batch has no dead buttons"
     assert view.sentence.text() == "Small alone: 3 of 6 right; large alone 6 of 6."
-    assert view.summary.text().startswith("6 problems, 2 policies, done in ")
+    assert view.summary.text().startswith("6 problems · ● small · ◆ large · done in ")
     assert view.summary.toolTip().startswith("counting: 6 problems, 1 seed, 8 at once;")
     assert "Small only 50% of 6 at 0" in view.share.accessibleDescription()
     folded, (*times, tests) = view.folded, more_tables(report)
@@ -348,14 +376,15 @@ def test_other_large_models_run_one_after_another_and_where_one_is_missing_the_c
     page, actions, qtbot, problem_file, loader
 ):
     smaller, loader.missing = (str(Path("/models", f"Big-{size}.gguf")) for size in ("14B", "32B"))
-    larges = ["", smaller, loader.missing, ""]
+    larges = ["", "", smaller, loader.missing, ""]
+    page.session.models.load(page._preferences.value.models)
+    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     preview(page, qtbot, problem_file, "small")
     page.preview.show_larges([smaller, loader.missing])
-    with qtbot.waitSignal(actions.failed) as failure:
-        page.preview.start.click()
-    assert "Big-32B.gguf is not there" in str(failure.args[0])
-    qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
-    assert loader.larges == larges, "at last the chat's own again"
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.view.error.isVisibleTo(page.view))
+    assert "✗ Big-32B.gguf is not there" in page.view.error.text()
+    qtbot.waitUntil(lambda: loader.larges == larges)  # at last the chat's own again
     assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
     assert page.session.progress.to_run("chosen, Big-32B") == 6
     loader.missing = ""
@@ -371,15 +400,16 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     run(page, qtbot, problem_file, "small")
     page.session.progress.parallel += 1  # so that the models are loaded again
     loader.missing = "demo:large"
-    with qtbot.waitSignal(actions.failed) as failure:
-        page.view.run.click()
-    assert "demo:large is not there." in str(failure.args[0])
+    page.view.run.click()
+    qtbot.waitUntil(lambda: page.view.error.isVisibleTo(page.view))
+    assert "demo:large is not there." in page.view.error.text()
     assert (marks(page).count("error"), page.view.run.text()) == (1, "Retry 1 error")
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]
     loader.faults, loader.missing = [], ""
     page.view.run.click()
     wait_until_done(page, qtbot)
+    assert page.view.error.isHidden()
     assert marks(page) == ["✓", "✗"] * 3
     assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
 

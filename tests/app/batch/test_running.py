@@ -17,18 +17,21 @@ from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
-from baton_reasoning.core.models.options import DemoModel
-from baton_reasoning.core.run import Pair
+from baton_reasoning.core.engines.remote.known_servers import KnownServer
+from baton_reasoning.core.models.options import DemoModel, ServerUrls
+from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import RunStarted
 from tests.app.batch.conftest import begin, counting_file, preview, run, wait_until_done
-from tests.app.conftest import OWN_MODELS, ScriptedLoader
+from tests.app.conftest import OWN_MODELS, ScriptedLoader, last_exchange, press
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
+OTHER_MODELS = ModelChoice(small="another.gguf", large="large.gguf")
 HELLO = "Hello to you, too.</think>\n\nGood day."
 BATCH, CHAT = "First we count.", "Hello to you"
 
@@ -84,8 +87,8 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_models_with_more
     qtbot.waitUntil(lambda: window.session.current and window.session.current.trace.text.startswith("Hello"))
     page = window.findChild(BatchPage)
     begin(page, qtbot, problem_file, "small")
-    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING)
-    assert "when the answer is written" in page.view.status.text()
+    qtbot.waitUntil(lambda: "when the answer is written" in page.view.status.text())
+    assert page.session.activity is BatchActivity.LOADING
     assert len(loader.choices) == 1
     loader.let_go.set()
     qtbot.waitUntil(lambda: window.session.ready)
@@ -119,6 +122,7 @@ def test_a_batch_says_how_far_it_has_read_the_files_of_its_models(
 def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothing_lost(
     make_window, qtbot, problem_file, held
 ):
+    """It resumes with its own, though others are chosen; then the chat has those again."""
     window = make_window(held, models=OWN_MODELS)
     page = window.findChild(BatchPage)
     begin(page, qtbot, problem_file, "small")
@@ -130,7 +134,12 @@ def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothi
     assert page.session.running
     window.show_page("chat")
     assert badge(window) == ("Batch ▶", "Batch, running")
-    window.models.load(ModelChoice(small="another.gguf"))
+    for answer in ("Keep", "Stop it and switch"):
+        assert window.preferences.value.models == OWN_MODELS
+        window.page_actions.use_models(OTHER_MODELS)
+        assert window.notice.text == "The models in use write a batch or a review."
+        assert page.session.activity is BatchActivity.RUNNING
+        press(window.notice, answer)
     qtbot.waitUntil(lambda: "The batch was stopped" in window.notice.text)
     held.let_go.set()
     wait_until_done(page, qtbot)
@@ -138,10 +147,66 @@ def test_the_chat_answers_while_a_batch_runs_and_other_models_stop_it_with_nothi
     assert page.session.progress.total.failed == 0
     assert page.session.progress.total.done < 4
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    assert str(held.choices[-1].small) == "another.gguf"
-    page.session.start()
+    assert window.models.choice == OTHER_MODELS
+    assert page.view.summary.text().startswith("4 problems · ● small")
+    assert page.view.summary.text().endswith(" of 4, stopped") or page.session.progress.total.done == 0
+    assert page.view.run.text().startswith("Load these and ")
+    page.view.run.click()
     wait_until_done(page, qtbot)
     assert page.session.progress.total.correct == 4
+
+    def loaded():
+        return [str(choice.small) for choice in held.choices]
+
+    qtbot.waitUntil(lambda: loaded()[-3:] == ["another.gguf", "small.gguf", "another.gguf"])
+    assert window.models.choice == OTHER_MODELS
+
+
+def test_no_answer_of_the_chat_is_written_by_the_other_models_of_a_batch(make_window, qtbot, problem_file, held):
+    """It waits for its own, which are loaded when the batch is done."""
+    window = make_window(held, models=OWN_MODELS)
+    page = window.findChild(BatchPage)
+    held.let_go.set()
+    run(page, qtbot, problem_file, "small")
+    held.let_go.clear()
+    window.page_actions.use_models(OTHER_MODELS)
+    qtbot.waitUntil(lambda: window.models.choice == OTHER_MODELS and window.models.state is LoadState.READY)
+    page.session.add_arms(arms_of(["baton"], RunSettings()))
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING and page.session.under_way == 4)
+    window.session.ask("Hello?")
+    exchange = last_exchange(window)
+    assert window.session.waiting_text(exchange).startswith("Waiting for the end of a batch")
+    held.let_go.set()
+    qtbot.waitUntil(lambda: window.session.ready and exchange.trace.text == HELLO)
+    assert window.models.choice == OTHER_MODELS
+    assert page.session.progress.total.done == 8
+
+
+def test_an_arm_of_a_model_that_a_server_is_known_by_runs_in_the_window(make_window, qtbot, tmp_path, problem_file):
+    loader = HeldLoader("nothing")
+    window = make_window(loader, models=OWN_MODELS)
+    page = window.findChild(BatchPage)
+    window.models.servers.keep({"http://office:8080": KnownServer(name="office")})
+    run(page, qtbot, problem_file, "small")
+    page.session.store.batches.add_arm(
+        page.session.batch.id, arms_of([], RunSettings(), larges=["office"])[0].stored(), [0]
+    )
+    with qtbot.waitSignal(page.session.opened):
+        page.session.open(page.session.batch.id)
+    page.session.start()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.total.done == 8
+    assert ServerUrls(("http://office:8080",)) in [choice.large for choice in loader.choices]
+
+
+def test_a_pilot_of_a_control_says_how_far_it_is(page, qtbot, tmp_path, held):
+    """No answer of the batch is begun before, so nothing else shows that it runs."""
+    begin(page, qtbot, counting_file(tmp_path), "baton", "random")
+    qtbot.waitUntil(lambda: "calibrating random as baton, round 1 of 5: 0 of 4" in page.view.status.text())
+    assert page.view.run.text() == "Pause"
+    held.let_go.set()
+    wait_until_done(page, qtbot)
+    assert (page.session.progress.total.done, page.session.progress.total.failed) == (8, 0)
 
 
 # One batch runs while others are read: what is in view is not what runs.
@@ -173,10 +238,11 @@ def two(make_window, qtbot, tmp_path, held):
     return page
 
 
-def test_while_one_batch_runs_another_is_read_and_none_is_begun_resumed_or_deleted_in_its_place(two, qtbot, held):
+def test_while_one_batch_runs_another_is_read_and_waits_for_it_and_neither_is_changed(two, qtbot, held):
     page, notice, opened = two, two.view.window().notice, list[str]()
     busy = "“second” is running. Stop it first, or wait until it is done."
-    assert (page.preview.start.isEnabled(), page.preview.reason.text()) == (False, "“second” is running.")
+    after = "“second” is running; this batch begins after it."
+    assert (page.preview.start.isEnabled(), page.preview.reason.text()) == (True, after)
     for act in (lambda: page._add_arm("large"), lambda: page.session.delete(page.session.batch)):
         act()
         assert notice.text == busy
@@ -186,15 +252,20 @@ def test_while_one_batch_runs_another_is_read_and_none_is_begun_resumed_or_delet
     page.session.open("not there")
     qtbot.waitUntil(lambda: "is not in the store" in notice.text)
     open_first(page, qtbot)
+    assert row(page, "first").models.text() == "● small · ◆ large"
     assert row(page, "second").state.text() == "running, 0 of 4"
     qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)  # while it is being read
     qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
     assert opened == ["first"]
     assert (page.view.title.text(), page.view.status.text()) == ("first", "4 / 4")
-    assert page.session.activity is BatchActivity.IDLE
+    assert not page.session.running
     assert not page.view.stop.isVisible()
+    page._add_arm("large")
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.WAITING)
+    assert (notice.text, page.view.status.text()) == (after, "4 / 8 · waits for “second”")
+    page.view.stop.click()
+    assert not page.session.running
     page.session.start()
-    assert notice.text == busy
     page.view.table.activated.emit(page.view.model.index(0, FIRST_ARM))
     assert page.view.answer.isVisible()
     qtbot.keyClick(page.view.table, Qt.Key.Key_Escape)
@@ -205,6 +276,7 @@ def test_while_one_batch_runs_another_is_read_and_none_is_begun_resumed_or_delet
     held.let_go.set()
     qtbot.waitUntil(lambda: row(page, "second").state.text() == "done")
     assert (page.view.title.text(), page.view.status.text()) == ("second", "4 / 4"), "with all that happened meanwhile"
+    qtbot.waitUntil(lambda: row(page, "first").state.text() == "done" and not page.session.queue)
     qtbot.waitUntil(lambda: [page.view.model.index(at, FIRST_ARM).data() for at in range(4)] == ["✓"] * 4)
     assert page.preview.start.isEnabled()
 
@@ -298,7 +370,7 @@ def under_way(make_window, qtbot, problem_file, held):
     preview(page, qtbot, problem_file, "small")
     page.preview.parallel.setValue(2)
     page.preview.start.click()
-    qtbot.waitUntil(lambda: len(held.small.sessions) == 2)
+    qtbot.waitUntil(lambda: len(held.small.sessions) == 2 and page.session.activity is BatchActivity.RUNNING)
     return page
 
 
@@ -408,7 +480,7 @@ def test_other_models_for_the_chat_do_not_stop_it_and_each_time_it_goes_on_it_op
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(held.choices))
     assert page.view.status.text().startswith("0 / 4 · ")
     page.session.stop()
-    assert not page.session.executed
+    qtbot.waitUntil(lambda: not page.session.executed)
     held.gate.set()
     qtbot.waitUntil(lambda: own_models(page).state is LoadState.NONE)
     wait_until_done(page, qtbot)

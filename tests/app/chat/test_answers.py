@@ -328,7 +328,7 @@ QUESTION = "● SmolLM2 wrote this answer. ● gemma and ◆ large would go on w
 def test_other_models_go_on_after_a_question_and_each_keeps_what_it_wrote(begun, qtbot):
     window, _ = begun
     exchange, answer = last_exchange(window), last_answer(window)
-    assert {"Second opinion", "Values"} <= pressable(answer)
+    assert "Examine" in pressable(answer)
     press(answer, "Continue up to 16 tokens")
     assert window.notice.text == QUESTION
     assert window.session.ready, "nothing is written"
@@ -342,8 +342,8 @@ def test_other_models_go_on_after_a_question_and_each_keeps_what_it_wrote(begun,
     press(answer, "Continue up to 32 tokens")
     qtbot.waitUntil(lambda: window.session.ready and exchange.trace.finish is Finish.END_OF_TEXT)
     assert exchange.trace.text == PLAIN, "whom they agreed to goes on without another question"
-    assert not {"Second opinion", "Values"} & pressable(answer), "which of the two would they be about?"
-    answer.review.opinion.carry_out()
+    assert "Examine" not in pressable(answer), "which of the two would they be about?"
+    answer.review.opinion.toggle()
     assert "Several models wrote as the small model (SmolLM2, gemma)" in answer.review.opinion.note.text()
 
 

@@ -11,15 +11,17 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import PARTLY_READ, AnswerReview
 from baton_reasoning.app.inspector.values_section import ABOUT, CHOOSE
 from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.theme import LIGHT
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven
 from baton_reasoning.core.thinking.opinion import SecondOpinion
-from baton_reasoning.core.thinking.policies.alone import Never
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
+from baton_reasoning.core.thinking.policies.alone import Always, Never
+from tests.app.conftest import OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.core.thinking.running import run
 from tests.fakes.held import Gate
 from tests.fakes.scripted import ABLE, Fault, ScriptedEngine
@@ -89,7 +91,9 @@ def asked(make_window, qtbot):
         last_answer(window).keep_open()
         window.activateWindow()
         QTest.keyClick(window, Qt.Key.Key_S, CONTROL_SHIFT)
-        return window, last_answer(window).review.opinion
+        section = last_answer(window).review.opinion
+        section.start.click()
+        return window, section
 
     return asked
 
@@ -168,11 +172,12 @@ def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot
     assert section.bar.isVisible()
     window.session.ask("And 3 + 3?")
     gate.set()
-    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.exchange is None)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.kind is None)
     assert window.session.conversation.path[0].trace.opinion is None
     gate.clear()
     section = last_answer(window).review.opinion
-    section.carry_out()
+    section.toggle()
+    section.start.click()
     qtbot.waitUntil(section.stop.isVisible)
     qtbot.mouseClick(section.stop, Qt.MouseButton.LeftButton)
     gate.set()
@@ -184,7 +189,7 @@ def test_an_answer_goes_before_an_opinion_which_can_also_be_stopped(asked, qtbot
     assert "serve it with vLLM" in section.note.text()
 
 
-def test_it_closes_where_there_is_nothing_to_show_any_longer(asked, qtbot):
+def test_it_can_be_begun_as_soon_as_there_is_a_text(asked, qtbot):
     loader = opinion_loader()
     loader.small = ScriptedEngine(SLIP, faults=[Fault(0, EngineRefused("The key is wrong.", "Enter another one."))])
     window, section = asked(loader)
@@ -192,8 +197,8 @@ def test_it_closes_where_there_is_nothing_to_show_any_longer(asked, qtbot):
     assert "There is no text to read." in section.note.text()
     window.session.go_on(last_exchange(window))
     qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.finish is Finish.END_OF_TEXT)
-    assert not section.isVisible()
-    section.carry_out()
+    assert section.note.text() == "27 tokens to read."
+    press(section, "Start")
     qtbot.waitUntil(lambda: section.opinion is not None)
     assert section.body.isVisible()
 
@@ -206,9 +211,54 @@ def test_an_opinion_on_the_beginning_says_so_and_an_earlier_answer_is_asked_abou
     qtbot.waitUntil(lambda: section.note.text() == PARTLY_READ)
     answer_to(window, qtbot, "And again?")
     earlier = window.chat.conversation.answer_of(exchange)
-    press(earlier, "Second opinion")
+    earlier.review.opinion.begin()
     qtbot.waitUntil(lambda: section.opinion is not None and section.opinion.is_whole)
     assert last_exchange(window).trace.opinion is None
+
+
+class TwoPairs(ScriptedLoader):
+    """The pair of `opinion_loader`, or another one of the same names for each other choice."""
+
+    def __call__(self, choice, watcher):
+        self.choices.append(choice)
+        slips = opinion_loader()
+        yield Pair(slips.small.with_card(source=choice.small), slips.large.with_card(source=choice.large))
+
+
+def test_the_pair_that_wrote_is_loaded_for_it_and_then_the_chats_again(make_window, qtbot):
+    loader = TwoPairs()
+    window = make_window(loader, models=OWN_MODELS)
+    window.preferences.change_run(policy=Never.Settings())
+    answer_to(window, qtbot, "2 + 2?")
+    window.page_actions.use_models(ModelChoice(small="other.gguf", large="large.gguf"))
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY and len(loader.choices) == 2)
+    section = last_answer(window).review.opinion
+    section.toggle()
+    assert section.note.text() == "27 tokens to read. ● small wrote this, and will be loaded first."
+    section.start.click()
+    qtbot.waitUntil(lambda: section.opinion is not None and window.models.state is LoadState.READY)
+    qtbot.waitUntil(lambda: len(loader.choices) == 4 and window.models.state is LoadState.READY)
+    smalls = [str(choice.small) for choice in loader.choices]
+    assert smalls == ["small.gguf", "other.gguf", "small.gguf", "other.gguf"]
+
+
+def test_the_menu_says_what_it_takes_and_offers_nothing_that_can_say_nothing(make_window, qtbot):
+    window = make_window(opinion_loader())
+    window.preferences.change_run(policy=Never.Settings())
+    answer_to(window, qtbot, "2 + 2?")
+    review = last_answer(window).review
+
+    def offered():
+        review.examine.menu().aboutToShow.emit()
+        return [action.text().split("\t")[0] for action in review.offers.values() if action.isVisible()]
+
+    assert offered()[0] == "Second opinion: 27 tokens to read."
+    assert offered()[1].startswith("Values: ")
+    assert " continuations" in offered()[1]
+    window.preferences.change_run(policy=Always.Settings())
+    answer_to(window, qtbot, "And 3 + 3?")
+    review = last_answer(window).review
+    assert [text.split(":")[0] for text in offered()] == ["Values"], "the large model wrote it itself"
 
 
 # Values
@@ -259,7 +309,7 @@ def shown_values(section):
 
 def test_a_wrong_answer_is_lost_at_its_slip(opened, qtbot):
     window, section, _ = opened()
-    assert section.note.text() == ABOUT
+    assert section.note.text().startswith(ABOUT)
     assert not section.curve.isVisible()
     assert not section.source.isVisible()
     value(section, qtbot)
@@ -356,7 +406,7 @@ def test_stopped_it_keeps_what_is_finished_and_goes_on_and_an_answer_goes_before
     qtbot.waitUntil(section.stop.isVisible)
     window.session.ask("And 3 + 3?")
     gate.set()
-    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.exchange is None)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.kind is None)
     assert len(window.session.conversation.path) == 2, "an answer goes before values"
     assert section.values.estimated.target == "4", "what was known is kept"
 
@@ -378,7 +428,7 @@ def test_what_keeps_values_from_being_estimated_is_said_until_another_answer_is_
     section.start.click()
     assert "Give the expected answer" in section.note.text()
     qtbot.keyClicks(section.expected, "4")
-    assert section.note.text() == ABOUT
+    assert section.note.text().startswith(ABOUT)
 
 
 def test_where_nothing_can_be_asked_for_what_was_found_is_shown_and_not_with_another_answer(qtbot):
@@ -388,7 +438,7 @@ def test_where_nothing_can_be_asked_for_what_was_found_is_shown_and_not_with_ano
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
     pane, review = pane_of(qtbot, exchange)
-    review.opinion.carry_out()
+    review.opinion.toggle()
     qtbot.waitUntil(review.opinion.list.isVisible)
     assert not review.opinion.fork.isVisible()
     assert len(rows(review.opinion)) == 3

@@ -120,7 +120,7 @@ def test_the_demo_pair_is_made_at_the_first_start_or_opened_tiny_with_a_remark(t
 def test_what_is_stopped_out_of_view_is_no_news_and_what_waits_for_models_that_fail_goes(qtbot, tmp_path, no_leaks):
     held = HeldAnswers()
     models = models_of(held, tmp_path)
-    runs = RunList(models)
+    runs = RunList(models, ModelChoice)
     models.load(CHOICE)
     qtbot.waitUntil(lambda: models.state is LoadState.READY)
     stopped, waiting = ((Conversation(), Exchange(problem, PLAIN)) for problem in ("one", "two"))

@@ -17,7 +17,7 @@ import pytest
 from baton_reasoning.app.terminal import review_commands
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.solve import recorded
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
@@ -268,14 +268,18 @@ def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far
     assert all(line["divergence"]["expected"] for line in diverged)
 
 
-def test_a_batch_of_the_large_model_alone_is_read_by_that_model(baton, say, tmp_path):
+def test_a_batch_is_read_by_its_own_large_model_with_its_context_but_for_what_that_wrote(baton, say, tmp_path):
     results, file = str(tmp_path / "results"), tmp_path / "wrong.jsonl"
     file.write_text(json.dumps({"problem": READY, "answer": "never"}), encoding="utf-8")
-    large = ("--small", "demo", "--large", str(SMALL_MODEL))
-    say("batch", "run", str(file), "--arm", "large", *large, "--context", "1024", "--out", results)
-    said = baton("batch", "failures", results, "--opinion", "--context", "1024")
-    assert "Baton demo small: 1,024 tokens of context" in said.stderr
+    swapped = ("--small", str(LARGE_MODEL), "--large", str(SMALL_MODEL), "--context", "1024")
+    say("batch", "run", str(file), "--arm", "large", "--arm", "small", *swapped, "--out", results)
+    said = baton("batch", "failures", results, "--opinion")
+    assert (said.returncode, "Baton demo small: 1,024 tokens of context" in said.stderr) == (0, True)
     assert "No models are named" not in said.stderr
+    with open_history() as store:
+        (batch,) = store.batches.all()
+        read = {row.arm: store.runs.trace(row.run).opinion is not None for row in store.batches.results(batch.id)}
+    assert read == {"large": False, "small": True}
 
 
 def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(say, monkeypatch):

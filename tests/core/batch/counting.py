@@ -16,7 +16,7 @@ from baton_reasoning.core.batch.reporting.exports import html_report
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
-from baton_reasoning.core.batch.running.arms import Arm, arms_of
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineRefused
@@ -41,10 +41,10 @@ def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (
     return create_batch(store, "counting", problems(count), arms_of(recipes or ("small",), RunSettings()), seeds)
 
 
-def run_batch(store, batch, pair=None, parallel=2, **choices):
-    """The events of the batch until it ends."""
+def run_batch(store, batch, pair=None, parallel=2, models=OtherModels()):  # noqa: B008 - immutable
+    """The events of one pass with this pair, until it ends."""
     with Grader(PATIENCE) as grader:
-        return list(Runner(store, batch, pair or counting_pair(), grader, parallel, **choices).run())
+        return list(Runner(store, batch, pair or counting_pair(), grader, parallel, models).run())
 
 
 def solved(store, *recipes, pair=None, found=None, name="counting", seeds=(0,), how=How.AUTO) -> str:

@@ -1,4 +1,4 @@
-"""Recipes make arms, which a batch runs once each; a pilot finds the chance that gives a share."""
+"""Recipes make arms, which a batch runs once each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from baton_reasoning.core.batch.running.arms import (
     OtherModels,
     arms_of,
     by_models,
-    chance_for_share,
     needs,
-    pilot_of,
     refuse_impossible,
 )
 from baton_reasoning.core.batch.running.batch import add_arms, create_batch, without_duplicates
@@ -116,24 +114,6 @@ def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason():
     with pytest.raises(SettingsError, match=r"“small” cannot run: .*small always thinks"):
         refuse_impossible(silently, Pair(thinks, ScriptedEngine()))
     refuse_impossible(silently, Pair(thinks.with_ability(Ability.THINKING_SWITCH), thinks))
-
-
-def test_a_chance_is_found_whose_share_is_the_one_wanted_or_the_nearest():
-    def long_takeovers(p):
-        return 3 * p / (3 * p + 1 - p)
-
-    for reachable in (0.05, 0.2, 0.35, 0.6):
-        assert long_takeovers(chance_for_share(reachable, long_takeovers)) == pytest.approx(reachable, abs=0.02)
-    assert chance_for_share(0.9, lambda p: 0.3 * p) == 1.0
-    assert chance_for_share(0.4, lambda _: 0.0) == 0.0
-    assert chance_for_share(0.0, lambda _: pytest.fail("measured")) == 0.0
-    measured = iter([0.5])
-    assert chance_for_share(0.5, lambda _: next(measured)) == 0.5, "each try is a pilot run"
-
-
-def test_pilots_come_from_all_over_the_set():
-    assert list(pilot_of(problems(245))) == problems(245)[:240:10]
-    assert list(pilot_of(problems(2))) == problems(2)
 
 
 # Arms of a batch: with equal settings they run once

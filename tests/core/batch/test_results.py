@@ -7,8 +7,10 @@ import hashlib
 import json
 import os
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, html_report, safe_cell
@@ -23,18 +25,9 @@ from baton_reasoning.core.batch.reporting.failures import (
 )
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
-from baton_reasoning.core.batch.reporting.reviews import (
-    Answer,
-    Opinions,
-    Reviews,
-    Values,
-    answers_of,
-    sample_answers,
-    wrong_answers,
-)
 from baton_reasoning.core.batch.reporting.tables import main_tables
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, worth_of
-from baton_reasoning.core.batch.running.arms import Arm, arms_of
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import Provenance, create_batch
 from baton_reasoning.core.engines.abilities import USUAL
 from baton_reasoning.core.engines.base import Alternative, ScoredToken
@@ -44,6 +37,16 @@ from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.reviews import (
+    Answer,
+    Opinions,
+    Reviews,
+    ReviewsProgress,
+    Values,
+    answers_of,
+    sample_answers,
+    wrong_answers,
+)
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.store.runs import DAMAGED
@@ -234,11 +237,23 @@ def batch(store):
     return batch
 
 
+NAMED = OtherModels("other.gguf", "other.gguf")
+
+
 def opinions(store, batch, by):
     """The second opinions that are missing of answers of the small model."""
     opened = store.batches.open(batch)
     wrong = answers_of(store, opened, wrong_answers(store, opened, ["small"]))
-    return Reviews(Opinions(), by, Opinions().missing(wrong))
+    return Reviews(Opinions(), Opinions().missing(wrong), opens(by))
+
+
+def opens(pair):
+    """Opens this pair, whichever is wanted."""
+    return lambda _: nullcontext(pair)
+
+
+def progress_in(reviews):
+    return [item for item in reviews.run() if isinstance(item, ReviewsProgress)]
 
 
 def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
@@ -360,14 +375,50 @@ def test_answers_are_read_once_by_each_model(store, batch):
     first = opinions(store, batch, pair())
     list(first.run())
     again = opinions(store, batch, pair())
-    assert (again.answers, [(item.done, item.total) for item in again.run()], again.is_whole) == ([], [(0, 0)], True)
-    stopped = Reviews(Opinions(), pair(name="other"), first.answers)
+    assert (again.answers, [(item.done, item.total) for item in progress_in(again)], again.is_whole) == (
+        [],
+        [(0, 0)],
+        True,
+    )
+    stopped = Reviews(Opinions(), first.answers, opens(pair(name="other")), given=NAMED)
     stopped.stop()
-    assert ([item.done for item in stopped.run()], stopped.is_whole) == ([0], False)
+    assert ([item.done for item in progress_in(stopped)], stopped.is_whole) == ([0], False)
     for name, reads_again in (("large", False), ("other", True)):
         named = pair(name=name)
-        list(Reviews(Opinions(), named, first.answers).run())
+        list(Reviews(Opinions(), first.answers, opens(named), given=NAMED).run())
         assert bool(named.large.sessions) is reads_again
+
+
+def test_no_other_pair_reviews_an_answer_than_that_which_wrote_it_unless_it_is_named(store, batch):
+    told = r"The large model of this answer is large, not other\. Load that one, so that no other model is taken for it"
+    other = pair(name="other")
+    with pytest.raises(SettingsError, match=told):
+        list(opinions(store, batch, other).run())
+    assert not other.large.sessions
+    assert not any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
+
+
+def test_each_answer_is_reviewed_by_the_pair_of_its_arm(store):
+    arms = arms_of(["small"], RunSettings(), larges=["big.gguf"], smalls=["tiny.gguf"])
+    batch = create_batch(store, "two", problems(2), arms, provenance=Provenance(small="a.gguf", large="b.gguf"))
+    for models in (
+        OtherModels(),
+        OtherModels("tiny.gguf"),
+        OtherModels(large="big.gguf"),
+        OtherModels("tiny.gguf", "big.gguf"),
+    ):
+        run_batch(store, batch, models=models)
+    asked = list[tuple[str, str]]()
+
+    def opened(wanted):
+        asked.append((wanted.small, wanted.large))
+        return nullcontext(pair())
+
+    rows = [row for row in store.batches.results(batch) if row.position == 1]
+    list(Reviews(Opinions(), answers_of(store, store.batches.open(batch), rows), opened).run())
+    assert sorted(set(asked)) == sorted(asked), "each pair is opened once"
+    assert ("a.gguf", "b.gguf") in asked
+    assert ("tiny.gguf", "b.gguf") in asked
 
 
 def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_what_was_read(store, batch):
@@ -389,14 +440,14 @@ def test_a_large_model_that_cannot_score_is_refused_and_one_that_dies_leaves_wha
 
 def test_an_answer_that_does_not_fit_or_has_no_text_is_left_out_and_the_others_are_read(store, batch):
     reading = opinions(store, batch, pair(context=100))
-    *_, last = reading.run()
+    *_, last = progress_in(reading)
     assert last.done == last.total
     (too_long,) = (each.row for each in reading.too_long if each.row)
     assert too_long.position == 5
     assert reading.remarks == ["1 answer did not fit into the context. Load the models with a larger one."]
     with pytest.raises(ContextFull):  # an answer that is read by itself
-        list(Reviews(Opinions(), pair(context=100), [Answer.stored(store, too_long.run)]).run())
-    reading = Reviews(Opinions(), pair(), [Answer(Trace, Trace().apply, row=too_long)])
+        list(Reviews(Opinions(), [Answer.stored(store, too_long.run)], opens(pair(context=100))).run())
+    reading = Reviews(Opinions(), [Answer(Trace, Trace().apply, row=too_long)], opens(pair()))
     list(reading.run())
     assert reading.is_whole
 
@@ -413,7 +464,7 @@ def valued(store, grader):
 
 
 def values(store, batch, grader, rows, by):
-    return Reviews(Values(OPTIONS, grader), by, answers_of(store, store.batches.open(batch), rows))
+    return Reviews(Values(OPTIONS, grader), answers_of(store, store.batches.open(batch), rows), opens(by))
 
 
 def missing(store, batch, grader, sample):
@@ -426,9 +477,10 @@ def missing(store, batch, grader, sample):
 @pytest.mark.slow
 def test_the_worth_of_each_cue_is_the_known_difference(store, valued, grader):
     rows = missing(store, valued, grader, 50)
-    steps = list(values(store, valued, grader, rows, known_pair()).run())
+    steps = progress_in(values(store, valued, grader, rows, known_pair()))
     assert (steps[-1].done, steps[0].share, steps[-1].share) == (24, 0.0, 1.0)
-    assert steps == sorted(steps, key=lambda step: step.share)
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares)
     worth = worth_of(store, rows, "small")
     assert worth.start
     assert worth.start.low <= START <= worth.start.high
@@ -459,7 +511,7 @@ def test_what_was_stopped_goes_on_and_nothing_is_valued_twice(store, valued, gra
     rows = missing(store, valued, grader, 3)
     reading = values(store, valued, grader, rows, known_pair())
     for step in reading.run():
-        if 1 / 3 < step.share < 2 / 3:
+        if isinstance(step, ReviewsProgress) and 1 / 3 < step.share < 2 / 3:
             reading.stop()
     kept = [store.runs.trace(row.run).values for row in rows]
     assert [[each.is_whole for each in values.values()] for values in kept] == [[True], [False], []]
@@ -482,6 +534,16 @@ def test_the_same_answers_with_takeovers_are_drawn_again(store, valued, grader):
         sample_answers(store, opened, ["small"])
     with pytest.raises(SettingsError, match="No graded answer"):
         sample_answers(store, store.batches.open(known_batch(store, grader, answers=2, expected=None)))
+
+
+def test_values_of_two_models_are_never_averaged(store, valued, grader):
+    rows = missing(store, valued, grader, 3)
+    list(values(store, valued, grader, rows, known_pair()).run())
+    of_one = worth_of(store, rows[:2], "small")
+    run = store.runs.read(rows[2].run)
+    other = msgspec.structs.replace(run.trace.values["small"], model="another")
+    store.runs.append(rows[2].run, [other], run.attempt).result()
+    assert worth_of(store, rows, "small") == of_one
 
 
 def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(store, valued, grader):

@@ -6,7 +6,7 @@ import ctypes
 import hashlib
 import threading
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,9 +28,12 @@ from baton_reasoning.core.batch.running.batch import (
     change_settings,
     create_batch,
 )
+from baton_reasoning.core.batch.running.control import BatchControl
+from baton_reasoning.core.batch.running.execution import execute
 from baton_reasoning.core.batch.running.progress import (
     BatchProgress,
     Calibrated,
+    Calibrating,
     Finishing,
     JobEnded,
     JobRetried,
@@ -149,7 +152,7 @@ def test_the_random_arm_gets_the_large_share_of_the_other_and_keeps_its_chance_f
     for event in (runner := Runner(store, batch, Pair(small, large), grader, parallel=1)).run():
         if isinstance(event, Calibrated):
             chance = event.chance
-            runner.stop()
+            runner.control.stop()
     assert 0 < chance <= 1
     events = run_batch(store, batch, Pair(small, large))
     (again,) = [event for event in events if isinstance(event, Calibrated)]
@@ -200,14 +203,14 @@ def test_paused_it_begins_no_other_problem_and_whoever_stops_watching_stops_it(s
 
     def pause_at_once(body):
         if not body:
-            runner.pause()
+            runner.control.pause()
 
     runner = Runner(store, batch, Pair(small_engine(before_token=pause_at_once)), grader, parallel=1)
     with closing(runner.run()) as events:
         next(each for each in events if isinstance(each, JobEnded))
-        assert runner.paused
+        assert runner.control.paused
         assert Counter(row.state for row in rows_of(store, batch)) == {JobState.DONE: 1, JobState.WAITING: 49}
-        runner.resume()
+        runner.control.resume()
         next(each for each in events if isinstance(each, JobStarted))
     assert {row.state for row in rows_of(store, batch)} == {JobState.DONE, JobState.WAITING}
 
@@ -217,10 +220,13 @@ def test_the_machine_is_awake_from_the_first_event_to_the_last_and_until_nobody_
     windows = SimpleNamespace(kernel32=SimpleNamespace(SetThreadExecutionState=asked.append))
     monkeypatch.setattr(ctypes, "windll", windows, raising=False)
     monkeypatch.setattr(awake, "sys", SimpleNamespace(platform="win32"))
-    runner = Runner(store, batch_of(store, 2), Pair(small_engine()), grader)
-    assert [asked.copy() for _ in runner.run()] == [[HELD]] * 4  # two answers begin and end
+
+    def run(batch):
+        return execute(store, batch, lambda _: nullcontext(Pair(small_engine())), grader=grader)
+
+    assert [asked.copy() for _ in run(batch_of(store, 2))] == [[HELD]] * 6  # loading and two answers begin and end
     assert asked == [HELD, CONTINUOUS]
-    with closing(Runner(store, batch_of(store, 2), Pair(small_engine()), grader).run()) as events:
+    with closing(run(batch_of(store, 2))) as events:
         next(events)
     assert asked[2:] == [HELD, CONTINUOUS]
 
@@ -266,7 +272,7 @@ def test_all_files_of_a_model_are_read_and_a_stop_meanwhile_runs_nothing(store, 
     stopped = Runner(store, batch, Pair(engine), grader)
     events = stopped.run()
     assert next(events) == ModelsHashed(1 / 6)
-    stopped.stop()
+    stopped.control.stop()
     assert list(events) == []
     assert engine.sessions == []
     run_batch(store, batch, Pair(engine))
@@ -375,11 +381,11 @@ OTHERS = st.builds(
 def disturb(runner, kind):
     match kind:
         case "stop":
-            runner.stop()
+            runner.control.stop()
         case "finish":
-            runner.finish()
-        case "pause" if runner.under_way:  # the end of this answer resumes it
-            runner.pause()
+            runner.control.finish()
+        case "pause" if runner.control.under_way:  # the end of this answer resumes it
+            runner.control.pause()
         case "fail":
             raise EngineLost("The model's process ended.", "Open it again.")
 
@@ -424,13 +430,15 @@ class DisturbedBatch:
                 match event:
                     case JobEnded(row):
                         ended[row.job] += 1
-                        counts.ended(row)
-                        runner.resume()
+                        counts.take(event)
+                        runner.control.resume()
                     case JobRetried(row):
                         ended[row.job] -= 1
-                        counts.retried(row)
+                        counts.take(event)
                     case JobStarted(job):
                         assert not ended[job.id], "it has a result"
+                    case Calibrating():
+                        runner.control.resume()
                 if disturbance == ("close", number):
                     return
         assert +ended == self._results_of_jobs(), "one of each"
@@ -564,7 +572,8 @@ def test_a_text_that_was_complete_is_only_graded(store):
 
 
 @pytest.mark.parametrize(
-    ("calls", "ended", "stopped"), [((Runner.pause, Runner.finish), 2, 0), ((Runner.finish, Runner.stop), 0, 2)]
+    ("calls", "ended", "stopped"),
+    [((BatchControl.pause, BatchControl.finish), 2, 0), ((BatchControl.finish, BatchControl.stop), 0, 2)],
 )
 def test_told_to_finish_it_completes_what_is_under_way_unless_it_is_stopped(store, grader, calls, ended, stopped):
     """Nine answers, two at once, each pair of which meets at its second token."""
@@ -572,7 +581,7 @@ def test_told_to_finish_it_completes_what_is_under_way_unless_it_is_stopped(stor
 
     def act():
         for call in calls:
-            call(runner)
+            call(runner.control)
 
     meeting = threading.Barrier(2, act, PATIENCE)
 
@@ -587,15 +596,15 @@ def test_told_to_finish_it_completes_what_is_under_way_unless_it_is_stopped(stor
     assert (kinds[JobEnded], kinds[JobStopped]) == (ended, stopped)
     states = [row.state for row in rows_of(store, batch)]
     assert states == [JobState.DONE] * ended + [JobState.WAITING] * (9 - ended)
-    assert (runner.ending, runner.under_way) == (True, 0)
+    assert (runner.control.ending, runner.control.under_way) == (True, 0)
 
 
 def test_told_to_finish_where_nothing_is_under_way_it_stops(store, grader):
     runner = Runner(store, batch_of(store, 2, "baton", "random"), counting_pair(), grader)
-    happenings = runner.run()
-    assert isinstance(next(happenings), Calibrated)
-    runner.finish()
-    assert list(happenings) == []
+    events = runner.run()
+    next(each for each in events if isinstance(each, Calibrated))
+    runner.control.finish()
+    assert list(events) == []
 
 
 # Grading again runs nothing and writes nothing anew
