@@ -90,10 +90,11 @@ def measure(engine: LocalEngine, passing: Passing, length: int, rounds: int) -> 
 def one_round(session: LocalSession, text: list[Part], ways: tuple[list[Part], list[Part]]) -> Work:
     own, models = list[float](), list[float]()
     for way in islice(cycle(ways), READS):
+        body = [*text, *way]
         began = time.perf_counter()
-        handoff = session.read((*text, *way))
+        handoff = session.read(tuple(body))
         around = time.perf_counter() - began - handoff.seconds
-        search = session.read((*text, *way)).seconds
+        search = session.read(tuple(body)).seconds
         own.append(1000 * (around + search))
         models.append(1000 * (handoff.seconds - search))
     return Work(statistics.median(own), statistics.median(models))
