@@ -68,7 +68,7 @@ def unreachable(host: str, reason: str) -> DownloadError:
         reason = "its name is not found, so this machine may be offline"
     return DownloadError(
         f"{host} cannot be reached: {reason}.",
-        f"Check the connection; if the Hub is blocked here, choose a mirror {MIRROR_IS_SET}.",
+        f"Check the connection; if the Hub is blocked here, give the address of a mirror {MIRROR_IS_SET}.",
     )
 
 

@@ -381,7 +381,7 @@ def test_the_dialog_estimates_a_pair_from_its_sizes_until_it_was_measured(window
     assert speed(pair).startswith("Estimated from their sizes: the pair takes about ")
     window.models.costs.keep(loader.small.card, COST_OF_SMALL)
     window.models.costs.keep(loader.large.card, COST_OF_LARGE)
-    assert speed(pair).startswith(f"{SPEED} So small")
+    assert speed(pair).startswith(f"{SPEED} The small model may be too weak")
     assert speed(pair.replaced(LARGE, ServerUrls(("http://office:8080",)))) == ""
     assert speed(ModelChoice()) == ""
 
