@@ -127,6 +127,21 @@ class RowWriter(QObject):
                 at += self._length(run)
         return at
 
+    def extent_of(self, index: int, start: int, end: int) -> tuple[int, int]:
+        """Return where in the document a part of the text begins and ends, as far as it is in the row at `index`; of a
+        formula, which is shown as a whole, the whole. What is not shown has no extent."""
+        at, begin = self.first_block(index).position(), -1
+        for block, runs in self._blocks(index):
+            at = self._document.findBlockByNumber(block).position()
+            for run in runs:
+                if begin < 0 and start < run.end:
+                    begin = at + (utf16_length(run.text[: max(0, start - run.start)]) if run.is_exact else 0)
+                if end <= run.end:
+                    shown = run.text[: max(0, end - run.start)] if run.is_exact else self._shown(run)
+                    return begin, at + (utf16_length(shown) if end > run.start else 0)
+                at += self._length(run)
+        return (at if begin < 0 else begin), at
+
     def places(self, runs: Sequence[Run], start: int, end: int) -> Iterator[tuple[int, int]]:
         """Iterate over the parts of the text that stand between two offsets of a block with these runs."""
         at = 0

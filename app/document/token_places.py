@@ -31,7 +31,7 @@ class TokenPlaces:
     def rect_of(self, placed: PlacedToken) -> QRectF:
         """Return where the letters of a token stand in the widget; the first line of it, without the blanks before.
 
-        It is empty for what is not shown: the marks of Markdown, line ends, a letter of a formula.
+        It is empty for what is not shown: the marks of Markdown, line ends. Within a formula it is the whole formula.
         """
         if placed.start not in self._rects:
             self._rects[placed.start] = self._find(placed)
@@ -52,14 +52,20 @@ class TokenPlaces:
     def paint(
         self, painter: QPainter, pieces: Iterable[Piece], area: QRectF, pointed: PlacedToken | None, colours: Colours
     ) -> None:
-        """Paint the shades of some pieces in an area, and a frame around the token that is pointed at."""
+        """Paint the shades of some pieces in an area, and a frame around the token that is pointed at. A formula has
+        the shade of the token in it that was least sure."""
         for piece in pieces:
-            ink = QColor(ink_of(piece.author, colours))
+            shades: dict[tuple[float, ...], tuple[QRectF, float, bool]] = {}
             for placed in placed_tokens(piece):
                 if not (place := self.rect_of(placed)).intersects(area):
                     continue
-                is_pointed = pointed is not None and pointed.start == placed.start
-                ink.setAlphaF(DARKEST * unsureness(placed))
+                key = place.x(), place.y(), place.width()
+                _, before, was_pointed = shades.get(key, (place, 0.0, False))
+                is_pointed = was_pointed or (pointed is not None and pointed.start == placed.start)
+                shades[key] = place, max(before, unsureness(placed)), is_pointed
+            ink = QColor(ink_of(piece.author, colours))
+            for place, shade, is_pointed in shades.values():
+                ink.setAlphaF(DARKEST * shade)
                 painter.setBrush(ink)
                 painter.setPen(QPen(QColor(ink_of(piece.author, colours)), 1.2) if is_pointed else Qt.PenStyle.NoPen)
                 painter.drawRoundedRect(place.adjusted(0.5, 1.5, -0.5, -1.5), 2, 2)
@@ -70,8 +76,7 @@ class TokenPlaces:
         start = placed.start - self._steps.start + (blanks if placed.token.text.strip() else 0)
         if not rows:
             return QRectF()
-        index = row_at(rows, start)
-        first, last = (self._writer.position_of(index, each) for each in (start, placed.end - self._steps.start))
+        first, last = self._writer.extent_of(row_at(rows, start), start, placed.end - self._steps.start)
         block = self._document.findBlock(first)
         line = block.layout().lineForTextPosition(first - block.position())
         if not line.isValid():

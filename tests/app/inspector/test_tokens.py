@@ -125,6 +125,19 @@ def test_the_marks_of_markdown_have_no_place_and_code_has(shown):
     assert view.tokens.rect_of(code).width() > 1
 
 
+def test_the_tokens_of_a_formula_stand_where_it_does(make_window, loader, qtbot):
+    loader.small = ScriptedEngine("So $x = a + b$ holds.", thinking=None, chances=lambda _: [0.5, 0.3, 0.2])
+    window = make_window(loader)
+    answer_to(window, qtbot, "x?")
+    window.chat.toggle_tokens()
+    view = last_answer(window).steps if last_answer(window).steps.isVisible() else last_answer(window).answer
+    qtbot.waitUntil(lambda: not view.writer.waits)
+    inside = [view.tokens.rect_of(token_of(view, text)) for text in (" =", " +")]
+    assert inside[0] == inside[1]
+    assert inside[0].width() > view.tokens.rect_of(token_of(view, "So")).width()
+    assert not inside[0].intersects(view.tokens.rect_of(token_of(view, " holds")))
+
+
 def test_the_card_goes_when_the_mouse_has_left_and_when_tokens_are_hidden(shown, qtbot):
     window, answer, view = shown
     point_at(view, " the")
