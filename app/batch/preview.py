@@ -26,7 +26,7 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reading.source import ENCODINGS
-from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm
+from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm, arm_title
 from baton_reasoning.core.batch.running.batch import without_duplicates
 from baton_reasoning.core.errors import SettingsError, UnknownEncoding
 from baton_reasoning.core.table import Column
@@ -80,7 +80,7 @@ class Preview(QWidget):
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
-        self.arms = {name: ElidedCheckBox(recipe.title, recipe.summary) for name, recipe in ARMS.items()}
+        self.arms = {name: ElidedCheckBox(arm_title(name), recipe.summary) for name, recipe in ARMS.items()}
         for name in USUAL:
             self.arms[name].setChecked(True)
         self.more = button("More…", self._show_more, Role.FLAT, "All other policies and their controls")

@@ -22,7 +22,6 @@ from baton_reasoning.app.toolkit.controls import (
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
-from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.errors import SettingsError
@@ -107,7 +106,7 @@ class BatchRow(QWidget):
         super().__init__()
         self.batch, self._session = batch, session
         arms = batch.arms
-        policies = arm_title(arms[0].name) if len(arms) == 1 else counted(len(arms), "policy", "policies")
+        policies = arms[0].name if len(arms) == 1 else counted(len(arms), "policy", "policies")
         self._created = day_and_time(batch.created)
         self._text = f"{counted(batch.problems, 'problem')} · {policies}"
         self.models = ElidedLabel(models_of(batch), Role.MUTED)

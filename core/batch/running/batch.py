@@ -13,7 +13,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.batch.reading.problems import ProblemOrigin
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arm_title
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
@@ -137,8 +137,9 @@ class ModelSummary(BaseModel):
 
     @property
     def label(self) -> str:
-        """The name and the quantisation in one line, as that of a `ModelCard`."""
-        return " ".join(f"{self.name} {self.quantisation}".split())
+        """Its file, on a server its name, and the quantisation where that does not say it: “Qwen3-1.7B-Q4_K_M”."""
+        name = self.name if self.is_demo or not self.file else self.file.removesuffix(".gguf")
+        return name if self.quantisation.lower() in name.lower() else f"{name} {self.quantisation}"
 
     def is_same(self, other: ModelSummary) -> bool:
         """Tell whether the weights are the same: by the hash if one has a file here, else by name and server.
@@ -323,8 +324,6 @@ def without_duplicates(arms: Iterable[Arm]) -> DistinctArms:
         first = different.setdefault(key, arm)
         runs_as[arm.name] = first.name
         if first is not arm:
-            notes.append(
-                f"“{arm_title(arm.name)}” has the same settings as “{arm_title(first.name)}”, which runs once."
-            )
+            notes.append(f"“{arm.name}” has the same settings as “{first.name}”, which runs once.")
     shared = ((arm, runs_as.get(arm.equal_share_of, arm.equal_share_of)) for arm in different.values())
     return DistinctArms(tuple(arm.model_copy(update={"equal_share_of": of}) for arm, of in shared), tuple(notes))

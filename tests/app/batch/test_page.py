@@ -217,7 +217,7 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_
     wait_until_done(page, qtbot)
     with qtbot.waitSignal(actions.said) as noticed:
         page._add_arm("n1")
-    assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
+    assert noticed.args == ["“n1 = 16” has the same settings as “chosen”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 48, "two arms at first, two more values of n1"
     assert page.view.model.arms == ["chosen", "small", "n1 = 8", "n1 = 32"]
@@ -250,7 +250,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     assert view.sentence.text() == "Small alone: 3 of 6 right; large alone 6 of 6."
     assert view.summary.text().startswith("6 problems · ● small · ◆ large · done in ")
     assert view.summary.toolTip().startswith("counting: 6 problems, 1 seed, 8 at once;")
-    assert "Small only 50% of 6 at 0" in view.share.accessibleDescription()
+    assert "small 50% of 6 at 0" in view.share.accessibleDescription()
     folded, (*times, tests) = view.folded, more_tables(report)
     assert not any(folded.is_open(fold) for fold in Fold)
     assert (folded.tests.shown, folded.times.shown) == ([*main_tables(report), tests], times)
@@ -260,7 +260,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
         assert folded.heads[Fold.TESTS].accessibleName() == f"{verb}: Paired tests and intervals"
     assert [each.text() for each in view.filters.values()] == [
         "all",
-        "what Small only got wrong (3)",
+        "what small got wrong (3)",
         "where policies differ (3)",
     ]
     view.filters[RowFilter.DIFFERENT].click()

@@ -133,7 +133,7 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert not out.exists()
     shown = say("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *TWO, "--out", str(out))
     assert shown[0] == "Large alone: no graded answer. Cut off at a limit: large alone 1 of 1."
-    assert "Not graded, and in no accuracy: Large only 1." in "\n".join(shown)
+    assert "Not graded, and in no accuracy: large 1." in "\n".join(shown)
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
     run = ("batch", "run", file, *columns, "--arm", "large", "-n", "4", *TWO, "--json")
@@ -241,9 +241,9 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
     line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", str(out))
     begun = baton(*line)
     assert begun.returncode == 0, begun.stderr
-    assert "random as baton: p = " in begun.stderr
-    table = begun.stdout[begun.stdout.index("\npolicy") :].splitlines()[2:6]
-    assert [row.split("  ")[0] for row in table] == ["Small only", "Large only", "Keywords", "Random as Keywords"]
+    assert "random: p = " in begun.stderr
+    table = begun.stdout[begun.stdout.index("\narm") :].splitlines()[2:6]
+    assert [row.split("  ")[0] for row in table] == ["small", "large", "baton · Keywords", "random"]
     other = refused("evidence", "--limit", "1", "--out", str(out))
     assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other
     user.cache.parent.mkdir(parents=True)
@@ -256,7 +256,7 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
     header, *rows = done[-6:]
     assert header.split("  ")[-1].strip() == "time / large alone"
     arms = [row.split("  ")[0] for row in rows]
-    assert sorted(arms) == sorted(["small", "large", "drafted", "baton", "random as baton"])
+    assert sorted(arms) == sorted(["small", "large", "drafted", "baton", "random"])
     assert {*arms[-2:]} == {*evidence.LAST}
     assert rows[arms.index("large")].endswith(" 1.00 (1.00–1.00)")
     files = [(folder / "results.jsonl").read_text("utf-8") for folder in (out / "cost-2", out)]
