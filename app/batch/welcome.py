@@ -106,9 +106,9 @@ class BatchRow(QWidget):
         super().__init__()
         self.batch, self._session = batch, session
         arms = batch.arms
-        policies = arms[0].name if len(arms) == 1 else counted(len(arms), "policy", "policies")
+        names = arms[0].name if len(arms) == 1 else counted(len(arms), "arm")
         self._created = day_and_time(batch.created)
-        self._text = f"{counted(batch.problems, 'problem')} · {policies}"
+        self._text = f"{counted(batch.problems, 'problem')} · {names}"
         self.models = ElidedLabel(models_of(batch), Role.MUTED)
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)

@@ -12,20 +12,24 @@ import click
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import OUTPUT, Function, as_json, command, gathered, option
-from baton_reasoning.app.terminal.models import hub_access
-from baton_reasoning.app.terminal.output import progress
-from baton_reasoning.app.terminal.streams import opened_input, remark
+from baton_reasoning.app.terminal.models import file_here, hub_access, source_of
+from baton_reasoning.app.terminal.output import progress, write
+from baton_reasoning.app.terminal.streams import ExitCode, opened_input, remark, write_json
 from baton_reasoning.core.batch.reading.columns import Corrections
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
 from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.batch import without_duplicates
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
+from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
 from baton_reasoning.core.errors import ProblemFileError, SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.paths import Paths
 
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
@@ -62,6 +66,7 @@ class RunChoices:
     ] = ()
     encoding: Annotated[str, option(metavar="NAME", help="Encoding of text that is not Unicode, such as GBK.")] = ""
     grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
+    dry_run: Annotated[bool, option(help="Run nothing; say how many answers, and how long.")] = False
 
     @property
     def is_graded(self) -> bool:
@@ -101,7 +106,6 @@ def run(
     loading: options.LoadingOptions,
 ) -> int:
     """Solve and grade the problems in FILE with one or several arms.
-
     FILE is JSON, CSV, text, Excel, Parquet, a folder, - for standard input, or a data set: hf:openai/gsm8k:main/test.
     Without models it runs the window's.
     """
@@ -117,6 +121,15 @@ def run(
             "No problem has an answer to compare with, so nothing can be graded.",
             f"Name the column with --column answer=NAME{columns}, or add --grade none to run them all the same.",
         )
+    if choices.dry_run:
+        work = Workload.of(len(found.problems), without_duplicates(arms).arms, choices.seeds, _costs(models.first))
+        if json:
+            write_json(work._asdict() | {"answers": work.answers})
+        else:
+            write(work.in_words)
+        if work.seconds is None and not models.first.is_demo:
+            remark("The time is not known yet: baton solve measures the models that it runs.")
+        return ExitCode.ANSWERED
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
     return batch.begin(found.name, found.problems, arms, seeds, how, found.origin)
@@ -176,6 +189,15 @@ def _read(file: Path, choices: RunChoices) -> ProblemSet:
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), *how)
     return read_data_set(name, Hub(hub_access()), *how)
+
+
+def _costs(models: options.ModelOptions) -> MeasuredPair:
+    """Return what these models cost where that was measured on this machine; nothing of the demo pair."""
+    if models.is_demo:
+        return MeasuredPair()
+    costs = ModelCosts(Paths.of_user().model_costs)
+    files = [text and file_here(source_of(text)) for text in models.texts]
+    return MeasuredPair(*(costs.of_file(file) if file else None for file in files))
 
 
 def _results_folder(file: Path) -> str:

@@ -105,11 +105,11 @@ def test_how_long_a_batch_takes_is_said_where_its_models_were_measured(page, qtb
     page.session.models.load(OWN_MODELS)
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     preview(page, qtbot, problem_file, "small", "large")
-    assert page.preview.amount.text() == "6 problems × 2 policies = 12 answers"
+    assert page.preview.amount.text() == "6 problems × 2 arms = 12 answers"
     costs = {"small": ModelCost(decode=0.1, further=0, prefill=0), "large": ModelCost(decode=0.5, further=0, prefill=0)}
     monkeypatch.setattr(page.session.models.costs, "of", lambda card: costs[card.name])
     page.preview.limit.setValue(2)
-    assert page.preview.amount.text() == ("2 problems × 2 policies = 4 answers, at most 10 min at 500 tokens each")
+    assert page.preview.amount.text() == ("2 problems × 2 arms = 4 answers, at most 10 min at 500 tokens each")
 
 
 def test_what_the_table_has_no_room_for_is_counted(page, qtbot, tmp_path):
@@ -184,17 +184,17 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     shown.more.click()
     assert offered() == list(ARMS)
     assert not set(ABLATIONS) & shown.arms.keys()
-    assert shown.amount.text() == "6 problems × 3 policies = 18 answers"
+    assert shown.amount.text() == "6 problems × 3 arms = 18 answers"
     shown.seeds.setValue(2)
     shown.limit.setValue(2)
     shown.arms["large"].setChecked(False)
     shown.show_larges(["/models/Big.gguf"])
-    assert shown.amount.text() == "2 problems × 3 policies × 2 seeds = 12 answers"
+    assert shown.amount.text() == "2 problems × 3 arms × 2 seeds = 12 answers"
     shown.arms["random"].setChecked(True)
     shown.arms["baton"].setChecked(False)
     made = page._arms(shown.chosen_arms, shown.larges, "")
     assert len(made) == 5, "what a control copies runs as well, and each with the other model"
-    assert shown.amount.text() == "2 problems × 5 policies × 2 seeds = 20 answers"
+    assert shown.amount.text() == "2 problems × 5 arms × 2 seeds = 20 answers"
     shown.show_larges(["/a/Big.gguf", "/b/Big.gguf"])
     assert "Two models make an arm called" in shown.reason.text()
     assert not shown.start.isEnabled()
@@ -202,7 +202,7 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     shown.show_larges([])
     for box in shown.arms.values():
         box.setChecked(False)
-    assert (shown.start.isEnabled(), shown.reason.text()) == (False, "Choose a policy to run.")
+    assert (shown.start.isEnabled(), shown.reason.text()) == (False, "Choose an arm to run.")
     page.resize(760, 700)
     assert shown.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
 

@@ -20,6 +20,7 @@ from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
@@ -141,6 +142,21 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert (result["id"], result["problem"], result["expected"]) == ("first", "2 + 2?", "4")
     result = json.loads(say(*run, "--grade", "none", "--out", str(tmp_path / "none"))[0])
     assert result["expected"] is None
+
+
+def test_a_dry_run_says_answers_and_time_and_runs_nothing(tmp_path, baton, say, monkeypatch):
+    out, small, large = (tmp_path / name for name in ("out", "s.gguf", "l.gguf"))
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "random", "--limit", "3", "--seeds", "2")
+    line = (*run, "--small", written(small, ""), "--large", written(large, ""), "--out", str(out), "--dry-run")
+    done = baton(*line)
+    assert done.stdout == "3 problems × 3 arms × 2 seeds = 18 answers\n"
+    assert "baton: The time is not known yet: baton solve measures the models that it runs." in done.stderr
+    decode = {small: 0.01, large: 1}
+    monkeypatch.setattr(ModelCosts, "of_file", lambda _, file: ModelCost(decode=decode[file], further=0, prefill=0))
+    assert say(*line) == ["3 problems × 3 arms × 2 seeds = 18 answers, at most 21 min at 500 tokens each"]
+    told = json.loads(*say(*line, "--json"))
+    assert (told["answers"], round(told["seconds"])) == (18, 1278)
+    assert not out.exists()
 
 
 def test_the_encoding_of_a_file_is_named_where_it_is_unknown(tmp_path, say, refused):

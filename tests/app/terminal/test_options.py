@@ -14,7 +14,7 @@ from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from tests.app.terminal.conftest import commands_of, program_of
 
-MOST_OPTIONS = 25
+MOST_OPTIONS = 26
 DELIBERATE = ("history rm", "models rm", "history export")
 """Commands whose options no variable may set: they delete or replace."""
 HEAVY = ("pydantic", "rich", "numpy", "msgspec", "httpx2", "baton_reasoning.core.run")
