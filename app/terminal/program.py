@@ -34,6 +34,8 @@ SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
 BATCH_COMMANDS = [
+    LazyCommand("list", "stored_batches:list_batches", "List the batches of the history."),
+    LazyCommand("show", "stored_batches:show", "Show the answers to a problem, with steps by author."),
     LazyCommand("run", "batch_commands:run", "Solve and grade a file of problems; compare methods."),
     LazyCommand("resume", "batch_commands:resume", "Continue a batch, and try its errors again."),
     LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),

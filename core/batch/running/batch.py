@@ -263,6 +263,14 @@ class BatchSettings(BaseModel):
         return self.model_copy(update=changes)
 
 
+def models_of(batch: Batch) -> str:
+    """Name the models of a batch; "" for one of another version, whose settings cannot be read."""
+    try:
+        return BatchSettings.of(batch).models_in_words
+    except SettingsError:
+        return ""
+
+
 def change_settings(store: Store, batch: str, change: Callable[[BatchSettings], BatchSettings]) -> BatchSettings:
     """Change the settings of a batch, all at once; returns the new ones. Raises StoreError, and as `change` does."""
     return BatchSettings.model_validate(store.batches.change_settings(batch, as_stored(change)))

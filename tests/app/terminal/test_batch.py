@@ -48,6 +48,25 @@ def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_
     assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [2, 2]
 
 
+def test_a_batch_is_listed_and_its_answers_to_a_problem_are_shown_with_steps_by_author(tmp_path, say, refused, paths):
+    out, arms = tmp_path / "out", ("--arm", "small", "--arm", "large")
+    say("batch", "run", str(BATCH_PROBLEMS), *arms, "--seeds", "2", *TWO, "--out", str(out))
+    (listed,) = map(json.loads, say("batch", "list", "--json"))
+    assert (listed["name"], listed["done"], listed["jobs"], listed["arms"]) == ("batch", 8, 8, ["small", "large"])
+    assert listed["models"] == "● Baton demo small F32 · ◆ Baton demo large F32"
+    results = [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+    first = [result for result in results if result["id"] == results[0]["id"]]
+    assert list(map(json.loads, say("batch", "show", str(out), results[0]["id"], "--json"))) == first
+    chosen = ("batch", "show", listed["id"], results[0]["id"], "--arm", "large", "--seed", "1")
+    (large,) = (result for result in first if (result["arm"], result["seed"]) == ("large", 1))
+    problem, _, heading, *steps = say(*chosen)
+    assert (problem, heading) == (large["problem"], f"large · seed 1 · correct · {large['answer']}")
+    assert steps[0] == f"◆ {large['text'].splitlines()[0]}"
+    assert f"◆ large {large['large_tokens']} tokens kept" in "\n".join(steps)
+    assert "The batch has no problem 99. Its problems are " in refused("batch", "show", str(out), "99")
+    assert "The batch has no seed 2. " in refused("batch", "show", str(out), results[0]["id"], "--seed", "2")
+
+
 def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(tmp_path, baton, say, refused):
     """Not with the demo pair, which would be the pair chosen in the window."""
     file, out = written(tmp_path / "p.jsonl", json.dumps({"problem": "7 + 8 " * 1000, "answer": "1"})), tmp_path / "out"
