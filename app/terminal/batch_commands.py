@@ -19,8 +19,8 @@ from baton_reasoning.core.batch.reading.columns import Corrections
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
-from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.batch.running.batch import without_duplicates
+from baton_reasoning.core.batch.running.arms import arms_of, known_arms, settings_of_all
+from baton_reasoning.core.batch.running.batch import add_arms, add_seeds, without_duplicates
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
 from baton_reasoning.core.errors import ProblemFileError, SettingsError
@@ -137,15 +137,29 @@ def run(
 
 @command("resume")
 @folder_argument
+@option("--arm", multiple=True, metavar="NAME", help="Run this arm, too, made from the batch's settings; repeatable.")
+@option("--seeds", type=options.AT_LEAST_ONE, help="Solve each problem with N seeds in all [as many as before].")
 @option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as many as before].")
 @json_results
 @options.model_options
 @options.loading_options
 def resume(
-    folder: Path, parallel: int | None, json: bool, models: options.ModelOptions, loading: options.LoadingOptions
+    folder: Path,
+    arm: tuple[str, ...],
+    seeds: int | None,
+    parallel: int | None,
+    json: bool,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
 ) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
-    return BatchRun(folder, models, loading, parallel or 0, json).go_on()
+    run = BatchRun(folder, models, loading, parallel or 0, json)
+    if arm or seeds:
+        with run.place.opened() as (store, batch):
+            for note in add_arms(store, batch.id, arms_of(arm, settings_of_all(known_arms(batch.arms)))):
+                remark(note)
+            add_seeds(store, batch.id, seeds or 1)
+    return run.go_on()
 
 
 @command("report")

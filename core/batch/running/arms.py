@@ -232,6 +232,21 @@ def arms_of(
     return tuple(arms.values())
 
 
+def settings_of_all(arms: Sequence[Arm]) -> RunSettings:
+    """Return the settings from which the arms of a batch were made: those of “chosen”, else as far as others show them.
+
+    Of a policy only the values that a person set, since each arm has its own others.
+    """
+    if chosen := next((arm for arm in arms if arm.name == "chosen"), None):
+        return chosen.settings
+    policy = RunSettings().policy
+    if pair := next((arm for arm in arms if arm.is_pair and arm.name in POLICY_ARMS), None):
+        own = registry.difference(pair.settings.policy, POLICY_ARMS[pair.name].settings)
+        policy = registry.with_values(type(pair.settings.policy)(), own)
+    others = arms[0].settings if arms else RunSettings()
+    return others.model_copy(update={"policy": policy})
+
+
 def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
     """Repeat the arms with each other model (a file or an address) that they need; pairs in every combination.
 

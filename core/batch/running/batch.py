@@ -316,6 +316,15 @@ def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> tuple[str, ...
     return found.notes
 
 
+def add_seeds(store: Store, batch_id: str, count: int) -> None:
+    """Add the jobs that are missing for `count` seeds of each problem, from the batch's first on. Raises StoreError."""
+    known = BatchSettings.of(store.batches.open(batch_id)).seed_numbers
+    new = [seed for seed in range(known[0], known[0] + count) if seed not in known]
+    change = as_stored(lambda now: now.model_copy(update={"seed_numbers": (*known, *new)}))
+    if new:
+        store.batches.add_seeds(batch_id, new, change)
+
+
 class DistinctArms(NamedTuple):
     arms: tuple[Arm, ...]
     notes: tuple[str, ...]

@@ -31,7 +31,9 @@ pytestmark = pytest.mark.slow
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
 
 
-def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(tmp_path, baton, say):
+def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(
+    tmp_path, baton, say, refused
+):
     out = tmp_path / "out"
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -43,9 +45,13 @@ def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
     report = json.loads(*say("batch", "resume", str(out), "--json"))["report"]
     assert [arm["done"] for arm in report["arms"]] == [2, 2]
+    added = ("batch", "resume", str(out), "--arm", "baton", "--seeds", "2", "--json")
+    report = json.loads(say(*added)[-1])["report"]
+    assert {arm["name"]: arm["done"] for arm in report["arms"]} == {"small": 4, "large": 4, "baton": 4}
+    assert "There is no arm called 'luck'" in refused("batch", "resume", str(out), "--arm", "luck")
     graded = baton("batch", "grade", str(out), "--grade", "regex:no such words", "--json")
-    assert "4 answers were graded again" in graded.stderr
-    assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [2, 2]
+    assert "12 answers were graded again" in graded.stderr
+    assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [4, 4, 4]
 
 
 def test_a_batch_is_listed_and_its_answers_to_a_problem_are_shown_with_steps_by_author(tmp_path, say, refused, paths):

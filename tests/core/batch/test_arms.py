@@ -16,8 +16,15 @@ from baton_reasoning.core.batch.running.arms import (
     by_models,
     needs,
     refuse_impossible,
+    settings_of_all,
 )
-from baton_reasoning.core.batch.running.batch import add_arms, create_batch, without_duplicates
+from baton_reasoning.core.batch.running.batch import (
+    BatchSettings,
+    add_arms,
+    add_seeds,
+    create_batch,
+    without_duplicates,
+)
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
@@ -142,6 +149,33 @@ def test_arms_that_differ_in_their_name_alone_are_one(store):
     assert [arm.name for arm in store.batches.open(batch).arms] == ["chosen", "small", "n1 = 10", "n1 = 40"]
     assert add_arms(store, batch, arms_of(["chosen"], RunSettings())) == ()
     assert store.batches.open(batch).jobs == 4 * 2
+
+
+def test_an_added_arm_has_the_settings_of_the_others_and_is_another_for_what_it_is():
+    def added(name, *before, base=BASE):
+        arm = arms_of([name], settings_of_all(arms_of(before, base)))[-1]
+        return arm.settings.temperature, arm.settings.policy.model_dump()
+
+    def made(name, base=BASE):
+        arm = arms_of([name], base)[-1]
+        return arm.settings.temperature, arm.settings.policy.model_dump()
+
+    for before in (["chosen"], ["small", "baton"], ["paper"]):
+        assert added("random", *before) == made("random"), "n1 = 12, which was set"
+    default = BASE.model_copy(update={"policy": Keywords.Settings()})
+    for before in (["small"], ["c"], ["stitch"]):
+        assert added("token-entropy", *before) == made("token-entropy", default)
+    assert settings_of_all([]) == RunSettings()
+
+
+def test_seeds_are_added_to_all_arms_once(store):
+    batch = create_batch(store, "counting", problems(2), arms_of(["small", "large"], BASE), seeds=(7,))
+    for count, jobs in ((3, 12), (3, 12), (2, 12), (4, 16)):
+        add_seeds(store, batch, count)
+        assert store.batches.open(batch).jobs == jobs
+    assert BatchSettings.of(store.batches.open(batch)).seed_numbers == (7, 8, 9, 10)
+    add_arms(store, batch, arms_of(["baton"], BASE))
+    assert store.batches.open(batch).jobs == 24
 
 
 def test_an_arm_without_a_policy_or_with_a_setting_that_left_is_left_out_and_hides_no_other(store):
