@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from baton_reasoning.core.batch.reading.columns import Corrections
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
-from baton_reasoning.core.batch.running.arms import arms_of, known_arms, settings_of_all
+from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms, settings_of_all
 from baton_reasoning.core.batch.running.batch import add_arms, add_seeds, without_duplicates
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
@@ -30,6 +30,7 @@ from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.policy import PolicySettings
 
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
@@ -88,7 +89,7 @@ class RunChoices:
 @click.argument("file", type=click.Path(path_type=Path))
 @gathered(RunChoices, "choices")
 @option("--parallel", type=options.AT_LEAST_ONE, default=8, help="Problems to solve at once [8].")
-@out_option("Folder for results and report [FILE-results].")
+@out_option("Folder for results and report [FILE-results; of - results].")
 @json_results
 @option("--no-history", is_flag=True, group=OUTPUT, help="Store the batch in DIR, not in the history.")
 @options.run_options
@@ -112,6 +113,8 @@ def run(
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     settings = options.run_settings(method, is_demo=models.first.is_demo)
     arms = arms_of(choices.arm or ["chosen"], settings, models.large[1:], models.small[1:])
+    for line in _what_set_reaches(method.set, settings.policy, arms):
+        remark(line)
     found = _read(file, choices)
     for line in found.summary():
         remark(line)
@@ -203,6 +206,15 @@ def _read(file: Path, choices: RunChoices) -> ProblemSet:
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), *how)
     return read_data_set(name, Hub(hub_access()), *how)
+
+
+def _what_set_reaches(assignments: Sequence[str], policy: PolicySettings, arms: Sequence[Arm]) -> Iterator[str]:
+    """Name the arms that have a parameter which --set changed: policies share names, such as n1 and tau."""
+    for name in (text.partition("=")[0] for text in assignments):
+        if name in options.settable(type(policy)):
+            value = getattr(policy, name)
+            reached = [arm.name for arm in arms if getattr(arm.settings.policy, name, None) == value]
+            yield f"--set {name} reaches the arms {', '.join(reached)}." if reached else f"--set {name} reaches no arm."
 
 
 def _costs(models: options.ModelOptions) -> MeasuredPair:

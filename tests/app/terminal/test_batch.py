@@ -169,6 +169,26 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert result["expected"] is None
 
 
+def test_a_batch_says_which_arms_a_parameter_of_several_policies_reaches(tmp_path, baton):
+    run = (
+        "batch",
+        "run",
+        str(BATCH_PROBLEMS),
+        "--policy",
+        "token-entropy",
+        "--set",
+        "tau=0.3",
+        "--set",
+        "max_tokens=9",
+    )
+    for arms, said in (
+        (("small", "token-entropy", "first-token-entropy"), "reaches the arms token-entropy, first-token-entropy."),
+        (("small", "baton"), "reaches no arm."),
+    ):
+        done = baton(*run, *(word for arm in arms for word in ("--arm", arm)), "--dry-run")
+        assert [line for line in done.stderr.splitlines() if "--set" in line] == [f"baton: --set tau {said}"]
+
+
 def test_a_dry_run_says_answers_and_time_and_runs_nothing(tmp_path, baton, say, monkeypatch):
     out, small, large = (tmp_path / name for name in ("out", "s.gguf", "l.gguf"))
     run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "random", "--limit", "3", "--seeds", "2")
