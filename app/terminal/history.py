@@ -129,7 +129,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 def export_one(id: str, file: Path, force: bool) -> None:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
-    Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .md, .json.
+    Answers: .json (which the window imports), .md, .html. Batches: .csv, .jsonl, .html, .md, .json.
     """
     target = expanded(file)
     if target.exists() and not force:
