@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QStackedWidget
 
-from baton_reasoning.app.batch.preview import USUAL_TOKENS, Preview
+from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.batch.welcome import BatchWelcome
 from baton_reasoning.app.session.actions import WindowActions
@@ -20,10 +20,10 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
+from baton_reasoning.core.batch.running.workload import MeasuredPair
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import UnknownEncoding
-from baton_reasoning.core.model_costs import USUAL_SHARE, pair_seconds
 from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.store.store import Store
@@ -47,7 +47,7 @@ class BatchPage(QStackedWidget):
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
-        self.welcome, self.preview = BatchWelcome(self.session), Preview(self._arms, self._seconds)
+        self.welcome, self.preview = BatchWelcome(self.session), Preview(self._arms, self._costs)
         self._reading = LatestTask(self, "read problems", actions.show_error)
         self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
@@ -131,15 +131,12 @@ class BatchPage(QStackedWidget):
         settings = self._settings().model_copy(update={"system": system.strip()})
         return arms_of(recipes, settings, larges)
 
-    def _seconds(self, arms: Sequence[Arm], answers: int) -> float | None:
-        """Estimate how long so many answers of each arm take one after another; None if models were not measured."""
+    def _costs(self) -> MeasuredPair:
+        """Return what the chosen models cost, once they are loaded; nothing of the demo pair."""
         models = self.session.models
-        small, large = (models.costs.of(card) if card else None for card in map(models.pair.cards.get, BOTH))
-        if not (small and large) or self._preferences.value.models.is_demo or models.choice is None:
-            return None
-        costs = {(True, False): small.decode, (False, True): large.decode}
-        both = pair_seconds(small, large, USUAL_SHARE)
-        return USUAL_TOKENS * answers * sum(costs.get((arm.needs.small, arm.needs.large), both) for arm in arms)
+        if self._preferences.value.models.is_demo or models.choice is None:
+            return MeasuredPair()
+        return MeasuredPair(*(models.costs.of(models.pair.cards.get(author)) for author in BOTH))
 
     def _settings(self) -> RunSettings:
         """Return the chosen settings without alternatives for every token; the demo pair has its own lengths."""

@@ -26,20 +26,18 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reading.source import ENCODINGS
-from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm
+from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm, arm_title
 from baton_reasoning.core.batch.running.batch import without_duplicates
+from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
 from baton_reasoning.core.errors import SettingsError, UnknownEncoding
 from baton_reasoning.core.table import Column
-from baton_reasoning.core.text import counted, one_line
-from baton_reasoning.core.words.numbers import rough_duration
+from baton_reasoning.core.text import one_line
 
 ROWS, LONGEST = 8, (24, 300, 24)
 """Problems that are shown, and characters of their cells."""
 SHOWN = tuple(Column(title, is_number=False) for title in ("Id", "Problem", "Expected answer"))
 NONE = "(none)"
 USUAL = ("small", "large", "baton")
-USUAL_TOKENS = 500
-"""Of an answer, of which nothing is known yet."""
 
 
 class Preview(QWidget):
@@ -53,12 +51,12 @@ class Preview(QWidget):
     def __init__(
         self,
         arms: Callable[[Sequence[str], Sequence[str], str], Sequence[Arm]],
-        seconds: Callable[[Sequence[Arm], int], float | None],
+        costs: Callable[[], MeasuredPair],
     ) -> None:
-        """`arms`: makes the arms of a batch from recipes, other large models and a system prompt. `seconds`: estimates
-        how long so many answers of each arm take one after another."""
+        """`arms`: makes the arms of a batch from recipes, other large models and a system prompt. `costs`: returns what
+        the chosen models cost."""
         super().__init__()
-        self._make_arms, self._seconds = arms, seconds
+        self._make_arms, self._costs = arms, costs
         self.found: ProblemSet | None = None
         self._waits_for = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
@@ -80,7 +78,7 @@ class Preview(QWidget):
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
-        self.arms = {name: ElidedCheckBox(recipe.title, recipe.summary) for name, recipe in ARMS.items()}
+        self.arms = {name: ElidedCheckBox(arm_title(name), recipe.summary) for name, recipe in ARMS.items()}
         for name in USUAL:
             self.arms[name].setChecked(True)
         self.more = button("More…", self._show_more, Role.FLAT, "All other policies and their controls")
@@ -167,7 +165,7 @@ class Preview(QWidget):
         self._count()
 
     def _count(self) -> None:
-        """Show “300 problems × 3 policies × 2 seeds = 1,800 answers”, and whether the batch can begin."""
+        """Show how many answers the batch would have, and whether it can begin."""
         if self.found is None:
             self.start.setEnabled(False)
             return
@@ -176,16 +174,10 @@ class Preview(QWidget):
             arms = without_duplicates(self._make_arms(self.chosen_arms, self.larges, self.system.text())).arms
         except SettingsError as error:
             reason = str(error)
-        seeds = self.seeds.value()
         problems = min(self.limit.value() or len(self.found.problems), len(self.found.problems))
-        factors = [counted(problems, "problem"), counted(len(arms), "policy", "policies")]
-        factors += [counted(seeds, "seed")] if seeds > 1 else []
-        amount = f"{' × '.join(factors)} = {counted(problems * len(arms) * seeds, 'answer')}"
-        if seconds := self._seconds(arms, problems * seeds):
-            amount += f", at most {rough_duration(seconds)} at {USUAL_TOKENS} tokens each"
-        self.amount.setText(amount)
+        self.amount.setText(Workload.of(problems, arms, self.seeds.value(), self._costs()).in_words)
         if not (arms or reason):
-            reason = "Choose a policy to run."
+            reason = "Choose an arm to run."
         elif not (reason or self.found.with_answer or self.ungraded.isChecked()):
             reason = "No problem has an answer: tick “Run all the same”, or choose another column."
         self.reason.setText(reason or self._waits_for)

@@ -84,8 +84,8 @@ def mark_of(row: ResultRow) -> Mark:
 
 
 def run_title(row: ResultRow) -> str:
-    """Return the policy of a row, and the seed if it is not the first: “Keywords · seed 2”."""
-    return f"{arm_title(row.arm)} · seed {row.seed}" if row.seed else arm_title(row.arm)
+    """Return the arm of a row, and the seed if it is not the first: “baton · seed 2”."""
+    return f"{row.arm} · seed {row.seed}" if row.seed else row.arm
 
 
 class ResultTable(QAbstractTableModel):

@@ -142,7 +142,7 @@ class ResultsView(QWidget):
             self._open(index)
         else:
             where = f" {'below' if by > 0 else 'above'} this one" if current.isValid() else ""
-            self._actions.say(f"No answer of “{arm_title(self.model.arm_of(current))}”{where} went wrong.")
+            self._actions.say(f"No answer of “{self.model.arm_of(current)}”{where} went wrong.")
 
     def close_answer(self) -> bool:
         """Close the answer beside the table; whether there was one."""
@@ -275,7 +275,7 @@ class ResultsView(QWidget):
         self._name_filters()
 
     def _name_filters(self) -> None:
-        main = arm_title(self.model.main)
+        main = self.model.main
         for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
             text = each.value.format(one_line(main, LONGEST_TITLE))
             self.filters[each].setText(f"{text} ({len(rows):,})")
@@ -323,7 +323,7 @@ class ResultsView(QWidget):
         menu = QMenu(self.more)
         arms = menu.addMenu("Compare with…")
         for name, recipe in ARMS.items():
-            text = "\t".join(filter(None, (recipe.title, recipe.summary)))
+            text = "\t".join(filter(None, (arm_title(name), recipe.summary)))
             arms.addAction(literal(text)).triggered.connect(partial(self.arm_wanted.emit, name))
         menu.addSeparator()
         self.regrade = menu.addMenu("Grade again")

@@ -22,10 +22,8 @@ from baton_reasoning.app.toolkit.controls import (
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
-from baton_reasoning.core.batch.running.arms import arm_title
-from baton_reasoning.core.batch.running.batch import BatchSettings
+from baton_reasoning.core.batch.running.batch import models_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
-from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import day_and_time
@@ -107,9 +105,9 @@ class BatchRow(QWidget):
         super().__init__()
         self.batch, self._session = batch, session
         arms = batch.arms
-        policies = arm_title(arms[0].name) if len(arms) == 1 else counted(len(arms), "policy", "policies")
+        names = arms[0].name if len(arms) == 1 else counted(len(arms), "arm")
         self._created = day_and_time(batch.created)
-        self._text = f"{counted(batch.problems, 'problem')} · {policies}"
+        self._text = f"{counted(batch.problems, 'problem')} · {names}"
         self.models = ElidedLabel(models_of(batch), Role.MUTED)
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)
@@ -139,11 +137,3 @@ class BatchRow(QWidget):
         name = f"Open the batch “{self.batch.name}” of {self._created}: {facts}"
         self._choose.setAccessibleName(name)
         self._choose.setToolTip(plain_tip(name))
-
-
-def models_of(batch: Batch) -> str:
-    """Name the models of a batch; "" for one of another version, whose settings cannot be read."""
-    try:
-        return BatchSettings.of(batch).models_in_words
-    except SettingsError:
-        return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,20 +12,25 @@ import click
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.batch_run import BatchRun
 from baton_reasoning.app.terminal.command_line import OUTPUT, Function, as_json, command, gathered, option
-from baton_reasoning.app.terminal.models import hub_access
-from baton_reasoning.app.terminal.output import progress
-from baton_reasoning.app.terminal.streams import opened_input, remark
+from baton_reasoning.app.terminal.models import file_here, hub_access, source_of
+from baton_reasoning.app.terminal.output import progress, write
+from baton_reasoning.app.terminal.streams import ExitCode, opened_input, remark, write_json
 from baton_reasoning.core.batch.reading.columns import Corrections
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from baton_reasoning.core.batch.reading.source import ProblemSource
-from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms, settings_of_all
+from baton_reasoning.core.batch.running.batch import add_arms, add_seeds, without_duplicates
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
+from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
 from baton_reasoning.core.errors import ProblemFileError, SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.policy import PolicySettings
 
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
@@ -62,6 +67,7 @@ class RunChoices:
     ] = ()
     encoding: Annotated[str, option(metavar="NAME", help="Encoding of text that is not Unicode, such as GBK.")] = ""
     grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
+    dry_run: Annotated[bool, option(help="Run nothing; say how many answers, and how long.")] = False
 
     @property
     def is_graded(self) -> bool:
@@ -83,7 +89,7 @@ class RunChoices:
 @click.argument("file", type=click.Path(path_type=Path))
 @gathered(RunChoices, "choices")
 @option("--parallel", type=options.AT_LEAST_ONE, default=8, help="Problems to solve at once [8].")
-@out_option("Folder for results and report [FILE-results].")
+@out_option("Folder for results and report [FILE-results; of - results].")
 @json_results
 @option("--no-history", is_flag=True, group=OUTPUT, help="Store the batch in DIR, not in the history.")
 @options.run_options
@@ -101,13 +107,14 @@ def run(
     loading: options.LoadingOptions,
 ) -> int:
     """Solve and grade the problems in FILE with one or several arms.
-
     FILE is JSON, CSV, text, Excel, Parquet, a folder, - for standard input, or a data set: hf:openai/gsm8k:main/test.
     Without models it runs the window's.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     settings = options.run_settings(method, is_demo=models.first.is_demo)
     arms = arms_of(choices.arm or ["chosen"], settings, models.large[1:], models.small[1:])
+    for line in _what_set_reaches(method.set, settings.policy, arms):
+        remark(line)
     found = _read(file, choices)
     for line in found.summary():
         remark(line)
@@ -117,6 +124,15 @@ def run(
             "No problem has an answer to compare with, so nothing can be graded.",
             f"Name the column with --column answer=NAME{columns}, or add --grade none to run them all the same.",
         )
+    if choices.dry_run:
+        work = Workload.of(len(found.problems), without_duplicates(arms).arms, choices.seeds, _costs(models.first))
+        if json:
+            write_json(work._asdict() | {"answers": work.answers})
+        else:
+            write(work.in_words)
+        if work.seconds is None and not models.first.is_demo:
+            remark("The time is not known yet: baton solve measures the models that it runs.")
+        return ExitCode.ANSWERED
     seeds = range(settings.seed, settings.seed + choices.seeds)
     batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
     return batch.begin(found.name, found.problems, arms, seeds, how, found.origin)
@@ -124,15 +140,29 @@ def run(
 
 @command("resume")
 @folder_argument
+@option("--arm", multiple=True, metavar="NAME", help="Run this arm, too, made from the batch's settings; repeatable.")
+@option("--seeds", type=options.AT_LEAST_ONE, help="Solve each problem with N seeds in all [as many as before].")
 @option("--parallel", type=options.AT_LEAST_ONE, help="Problems to solve at once [as many as before].")
 @json_results
 @options.model_options
 @options.loading_options
 def resume(
-    folder: Path, parallel: int | None, json: bool, models: options.ModelOptions, loading: options.LoadingOptions
+    folder: Path,
+    arm: tuple[str, ...],
+    seeds: int | None,
+    parallel: int | None,
+    json: bool,
+    models: options.ModelOptions,
+    loading: options.LoadingOptions,
 ) -> int:
     """Continue the batch in DIR with its own settings and models, and try its errors again."""
-    return BatchRun(folder, models, loading, parallel or 0, json).go_on()
+    run = BatchRun(folder, models, loading, parallel or 0, json)
+    if arm or seeds:
+        with run.place.opened() as (store, batch):
+            for note in add_arms(store, batch.id, arms_of(arm, settings_of_all(known_arms(batch.arms)))):
+                remark(note)
+            add_seeds(store, batch.id, seeds or 1)
+    return run.go_on()
 
 
 @command("report")
@@ -176,6 +206,24 @@ def _read(file: Path, choices: RunChoices) -> ProblemSet:
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), *how)
     return read_data_set(name, Hub(hub_access()), *how)
+
+
+def _what_set_reaches(assignments: Sequence[str], policy: PolicySettings, arms: Sequence[Arm]) -> Iterator[str]:
+    """Name the arms that have a parameter which --set changed: policies share names, such as n1 and tau."""
+    for name in (text.partition("=")[0] for text in assignments):
+        if name in options.settable(type(policy)):
+            value = getattr(policy, name)
+            reached = [arm.name for arm in arms if getattr(arm.settings.policy, name, None) == value]
+            yield f"--set {name} reaches the arms {', '.join(reached)}." if reached else f"--set {name} reaches no arm."
+
+
+def _costs(models: options.ModelOptions) -> MeasuredPair:
+    """Return what these models cost where that was measured on this machine; nothing of the demo pair."""
+    if models.is_demo:
+        return MeasuredPair()
+    costs = ModelCosts(Paths.of_user().model_costs)
+    files = [text and file_here(source_of(text)) for text in models.texts]
+    return MeasuredPair(*(costs.of_file(file) if file else None for file in files))
 
 
 def _results_folder(file: Path) -> str:

@@ -46,6 +46,8 @@ SHARED = (
     *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
 )
 """Options that the top of the file may set for all commands."""
+CONFIG_FILE = "baton.config_file"
+"""The key in click's context under which the path of the file is found."""
 CONFIG_FAULT = "baton.config_fault"
 """The key in click's context under which `baton doctor` finds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -54,8 +56,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class GroupedOption(click.Option):
     """An option that `--help` lists under a heading, and that BATON_OPTION can set."""
 
-    def __init__(self, *names: Any, group: str = GENERAL, expert: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *names: Any, group: str = GENERAL, expert: bool = False, once: bool = False, **options: Any
+    ) -> None:
         super().__init__(*names, **options)
+        self.is_given_once = once and not self.multiple
         self.metavar = self.metavar or METAVARS.get(type(self.type))
         self.type.name = self.type.name.removesuffix(" range")  # “'x' is not a valid integer range”
         self.group = group
@@ -108,8 +113,16 @@ class CommandWithGroups(click.Command):
         given |= {name: value for name, value in table.items() if name in options}
         defaults = {options[name].name or "": _as_typed(value, options[name].multiple) for name, value in given.items()}
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        check_table(table, options, (), f"in the table of {info_name}")
+        check_table(table, options, (), f"in the table of {info_name}", context.meta.get(CONFIG_FILE))
         return context
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse a second value where taking the last one in silence would mislead."""
+        given = self.make_parser(ctx).parse_args(list(args))[2]
+        for each in given:
+            if isinstance(each, GroupedOption) and each.is_given_once and given.count(each) > 1:
+                raise click.UsageError(f"{max(each.opts, key=len)} takes one value here.", ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of each group under its heading, and the names of those that only experts need."""
@@ -126,12 +139,14 @@ class CommandWithGroups(click.Command):
             formatter.write_text(f"More in baton settings: {names}.")
 
 
-def check_table(table: Mapping[str, Any], options: Collection[str], commands: Collection[str], place: str) -> None:
+def check_table(
+    table: Mapping[str, Any], options: Collection[str], commands: Collection[str], place: str, file: Path | None
+) -> None:
     """Raise SettingsError if a table of the configuration file has an unknown option, or one for an unknown command."""
     for name, value in table.items():
         kind, known = ("command", commands) if isinstance(value, dict) else ("option", options)
         if name not in known:
-            told = f"The configuration file names {name!r} {place}, which is no {kind} there."
+            told = f"The configuration file {file} names {name!r} {place}, which is no {kind} there."
             raise SettingsError(told, "Write options into the table of their command, such as [solve].")
 
 
@@ -175,7 +190,8 @@ class CommandGroup(click.Group):
     ) -> click.Context:
         """Check the group's table in the file. Raises SettingsError if it has anything but tables of its commands."""
         context = super().make_context(info_name, args, parent, **extra)
-        check_table(context.default_map or {}, (), self.commands, f"in the table of {info_name}")
+        place = f"in the table of {info_name}"
+        check_table(context.default_map or {}, (), self.commands, place, context.meta.get(CONFIG_FILE))
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -211,7 +227,8 @@ class DeclaredOption:
 
 
 def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption:
-    """Like `click.option`, under the heading `group`. `expert`: `--help` names it without describing it."""
+    """Like `click.option`, under the heading `group`. `expert`: `--help` names it without describing it. `once`: it is
+    refused if it is given twice, unless it is `multiple`."""
     return DeclaredOption(names, {"group": group, **settings})
 
 
@@ -275,5 +292,5 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
         content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config and BATON_CONFIG out."))
     except (ValueError, RecursionError) as error:  # of the syntax, a number of thousands of digits, or deep nesting
         raise SettingsError(f"{file} cannot be read: {error}.", "Write it as TOML (docs/terminal.md).") from error
-    check_table(content, SHARED, commands, "at its top")
+    check_table(content, SHARED, commands, "at its top", file)
     return content

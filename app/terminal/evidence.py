@@ -32,7 +32,7 @@ OTHER_ARMS = (
     *("reference", "every-step", "first-token-entropy", "token-entropy", "stitch"),
     *("step-score", "relay", "cascade"),
 )
-LAST = ("small", "random as baton")
+LAST = ("small", "random")
 """Below all others in the table, whatever their accuracy."""
 USUAL_SIZE, SIZE_OF_ALL = (400, 3, 10), (60, 1, 4)
 """Problems, seeds and timed problems of the few arms in README and of all: 20 minutes on two cores."""

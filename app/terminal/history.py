@@ -11,8 +11,8 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, option
-from baton_reasoning.app.terminal.output import Field, console, listing, write, write_parts
-from baton_reasoning.app.terminal.printer import print_run, summary
+from baton_reasoning.app.terminal.output import Field, listing, write, write_parts
+from baton_reasoning.app.terminal.printer import print_answer
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
@@ -27,7 +27,6 @@ from baton_reasoning.core.store.deleted import Deleted
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line
 from baton_reasoning.core.thinking.trace_json import trace_to_json
-from baton_reasoning.core.words.authors import own_names
 
 SHORT = 8
 """Characters of an id that are shown; any unique prefix names it."""
@@ -43,7 +42,7 @@ class Entry(NamedTuple):
     size: str
 
 
-def _short(id: str) -> str:
+def short_id(id: str) -> str:
     return id[:SHORT]
 
 
@@ -52,7 +51,7 @@ def _kind(deleted: Deleted) -> str:
 
 
 ENTRY_FIELDS: tuple[Field[Entry], ...] = (
-    Field("id", lambda entry: entry.id, "id", _short),
+    Field("id", lambda entry: entry.id, "id", short_id),
     Field("kind", lambda entry: entry.kind, "kind"),
     Field("", lambda entry: f"{entry.changed.astimezone():%Y-%m-%d %H:%M}", "changed"),
     Field("changed", lambda entry: entry.changed.isoformat()),
@@ -60,7 +59,7 @@ ENTRY_FIELDS: tuple[Field[Entry], ...] = (
     Field("name", lambda entry: entry.name, "name"),
 )
 FOUND_FIELDS: tuple[Field[Found], ...] = (
-    Field("id", lambda found: found.conversation.id, "id", _short),
+    Field("id", lambda found: found.conversation.id, "id", short_id),
     Field("name", lambda found: found.conversation.name, "name"),
     Field(
         "excerpt",
@@ -69,7 +68,7 @@ FOUND_FIELDS: tuple[Field[Found], ...] = (
     ),
 )
 DELETED_FIELDS: tuple[Field[Deleted], ...] = (
-    Field("id", lambda each: each.id, "id", _short),
+    Field("id", lambda each: each.id, "id", short_id),
     Field("kind", _kind, "kind"),
     Field("deleted", lambda each: each.deleted.isoformat()),
     Field("days_left", lambda each: each.days_left, "days left", is_number=True),
@@ -130,7 +129,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 def export_one(id: str, file: Path, force: bool) -> None:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
-    Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .md, .json.
+    Answers: .json (which the window imports), .md, .html. Batches: .csv, .jsonl, .html, .md, .json.
     """
     target = expanded(file)
     if target.exists() and not force:
@@ -162,7 +161,7 @@ def restore(ids: tuple[str, ...]) -> None:
         known = {each.id: each for each in store.deleted()}
         for id in dict.fromkeys(full_id(known, id, "deleted entries", "See baton history deleted.") for id in ids):
             store.restore(known[id])
-            remark(f"Restored: the {_kind(known[id])} {_short(id)} “{known[id].name}”.")
+            remark(f"Restored: the {_kind(known[id])} {short_id(id)} “{known[id].name}”.")
 
 
 @history.command("rm")
@@ -212,8 +211,7 @@ def _show_conversation(exported: Exported, json: bool) -> None:
             write_json({"problem": answered.exchange.problem, **trace_to_json(answered.trace)})
             continue
         write(answered.exchange.problem, "bold")
-        trace = answered.trace
-        write(f"\n{summary(print_run(trace.events, console(), name=own_names(trace)))}\n", "dim")
+        print_answer(answered.trace)
 
 
 @contextmanager

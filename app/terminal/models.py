@@ -50,6 +50,11 @@ def models_folder() -> Path:
     return load_preferences(paths.model_preferences).folder or paths.models
 
 
+def file_here(source: ModelSource) -> Path | None:
+    """Return the file of a model on this machine; None for a server, and for what is not downloaded."""
+    return downloaded(source, models_folder()) if isinstance(source, HubFile) else local_path(source)
+
+
 def file_of(source: HubFile, yes: bool) -> Path:
     """Return the file of a model on the Hub; ask, then download it if needed. Raises DownloadError, SettingsError."""
     if path := downloaded(source, models_folder()):
@@ -200,8 +205,7 @@ def remove_model(name: str, for_good: bool, yes: bool) -> int:
 
 def _model(name: str) -> library.LocalModel:
     """Return the model on this machine with this name. Raises SettingsError."""
-    source = source_of(name)
-    path = downloaded(source, models_folder()) if isinstance(source, HubFile) else local_path(source)
+    path = file_here(source_of(name))
     wanted = path.resolve() if path else None
     for model in _inventory().models:
         if wanted in {shard.resolve() for shard in model.header.shards}:

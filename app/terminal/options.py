@@ -113,10 +113,11 @@ class ModelText(click.Path):
 
 
 MODEL = ModelText(readable=False)
-_SMALL = option("-md", type=MODEL, metavar="MODEL", help="As --large, but a single server.")
+_SMALL = option("-md", type=MODEL, once=True, metavar="MODEL", help="As --large, but a single server.")
 _LARGE = option(
     "-m",
     type=MODEL,
+    once=True,
     metavar="MODEL",
     help="GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port[,…], or a name (baton models pairs, baton servers "
     "list; qwen3:8b of Ollama's).",

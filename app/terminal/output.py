@@ -6,7 +6,9 @@ standard output; progress and remarks go to standard error, and -q leaves them o
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TextIO, TypeVar
@@ -22,6 +24,8 @@ from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import LONGEST_MESSAGE, one_line, safe_text
 
 Row = TypeVar("Row")
+LINE_EVERY = 60.0
+"""Seconds between two lines of progress where none can update itself."""
 
 
 class RaisingConsole(Console):
@@ -123,15 +127,19 @@ def write_figures(text: str) -> None:
 
 
 class ProgressLine:
-    """Shows the progress of a task as a line on standard error that updates itself, where a terminal can show that."""
+    """Shows progress on standard error: a line that updates itself or, in a file or a pipe, a line a minute."""
 
     def __init__(self, title: str, live: Progress) -> None:
-        self._live = live
+        self._live, self._title = live, title
+        self._next = time.monotonic() + LINE_EVERY if not is_live(sys.stderr) else math.inf
         self._task = live.add_task(one_line(title, 60), total=1.0, words="")
 
     def show(self, fraction: float, words: str = "") -> None:
         """Update the progress. `fraction`: how much is done, from 0 to 1."""
         self._live.update(self._task, completed=fraction, words=one_line(words, 200))
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_EVERY
+            remark(f"{self._title}: {fraction:.0%} · {words}".removesuffix(" · "))
 
     def remark(self, sentence: str) -> None:
         """Write a line above the progress, unless -q was given."""
@@ -148,7 +156,7 @@ class ProgressLine:
 
 @contextmanager
 def progress(title: str, json: bool = False) -> Iterator[ProgressLine]:
-    """Show progress in a terminal while the block runs; not if JSON lines go to the same terminal (`json`)."""
+    """Show progress while the block runs; not if JSON lines go to the same terminal (`json`)."""
     is_shown = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
     columns = (TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.percentage:>3.0f}%"))
     words, out = TextColumn("{task.fields[words]}", markup=False), console(stderr=True)

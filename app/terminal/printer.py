@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
+from baton_reasoning.app.terminal.output import console, write
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted, safe_text
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed, TextDiscarded, TextInserted, TokenWritten
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.authors import SIGN, own_names
 
 _STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTED: "dim", Author.PERSON: "color(176)"}
 
@@ -105,6 +106,11 @@ def print_run(
         printer.feed(event)
     printer.end_piece()
     return printer.trace
+
+
+def print_answer(trace: Trace) -> None:
+    """Print a stored answer with its steps by author, then its figures, to standard output."""
+    write(f"\n{summary(print_run(trace.events, console(), name=own_names(trace)))}\n", "dim")
 
 
 def summary(trace: Trace) -> str:

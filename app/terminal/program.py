@@ -12,7 +12,14 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from baton_reasoning.app.terminal.command_line import CONFIG_FAULT, LazyCommand, command, command_group, read_config
+from baton_reasoning.app.terminal.command_line import (
+    CONFIG_FAULT,
+    CONFIG_FILE,
+    LazyCommand,
+    command,
+    command_group,
+    read_config,
+)
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     close_output,
@@ -27,13 +34,14 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.version import versions
 
 PROGRAM = "baton"
-CONFIG_FILE = "config.toml"
 COMPLETION = "_BATON_COMPLETE"
 """The variable in which a shell asks for completions."""
 SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
 BATCH_COMMANDS = [
+    LazyCommand("list", "stored_batches:list_batches", "List the batches of the history."),
+    LazyCommand("show", "stored_batches:show", "Show the answers to a problem, with steps by author."),
     LazyCommand("run", "batch_commands:run", "Solve and grade a file of problems; compare methods."),
     LazyCommand("resume", "batch_commands:resume", "Continue a batch, and try its errors again."),
     LazyCommand("report", "batch_commands:report", "Write results and report of a batch as it is."),
@@ -100,7 +108,7 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
 @click.pass_context
 def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
-    file = config or Paths.of_user().config / CONFIG_FILE
+    file = context.meta[CONFIG_FILE] = config or Paths.of_user().config / "config.toml"
     try:
         options = read_config(file, config is not None, baton.commands)
     except SettingsError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from textwrap import shorten
 
 import click
 
-from baton_reasoning.app.terminal.batch_run import BatchFolder
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import (
@@ -26,6 +25,7 @@ from baton_reasoning.app.terminal.options import (
 )
 from baton_reasoning.app.terminal.output import progress, write, write_table
 from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.stored_batches import batch_argument, of_arm, opened_batch
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
     exit_code_of_signal,
@@ -60,7 +60,6 @@ from baton_reasoning.core.reviews import (
 )
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
-from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import counted
@@ -93,8 +92,6 @@ written_by = option(
     metavar="WHO",
     help="Writer of the continuations: small, large, or policy (that of the run) [small].",
 )
-batch_argument = click.argument("name", type=click.Path(), metavar="DIR|ID")
-of_arm = option("--arm", metavar="NAME", help="Only the answers of this arm.")
 
 
 @command("opinion")
@@ -186,7 +183,7 @@ def failures(
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. Takeovers are counted in the arms in
+    DIR is the folder of the batch; ID is that of a batch in `baton batch list`. Takeovers are counted in the arms in
     which both models write by their policy, unless --arm names another. Without --large, --opinion uses the large model
     of the batch.
     """
@@ -225,7 +222,7 @@ def batch_value(
 ) -> int:
     """Estimate the value of the takeovers of a batch, by cue: how often continuations from there end right.
 
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. The sample is drawn from the arms in
+    DIR is the folder of the batch; ID is that of a batch in `baton batch list`. The sample is drawn from the arms in
     which both models write by their policy, unless --arm names another. Without --small and --large, the models of the
     batch are used. Values are kept with the answers, and if the command is stopped, repeating it continues.
     """
@@ -402,22 +399,3 @@ def _demo_answer(trace: Trace) -> str:
     asked, instruction = trace.started.conversation[-1].content, str(trace.started.settings.get("instruction", ""))
     problem = DemoProblem.of(asked.removesuffix(instruction))
     return problem.answer if problem else ""
-
-
-@contextmanager
-def opened_batch(name: str, arm: str | None) -> Iterator[tuple[Store, Batch]]:
-    """Open a batch by its folder or its id in the history.
-
-    Raises SettingsError, also if it has not this arm, and StoreError.
-    """
-    with ExitStack() as stack:
-        if Path(name).is_dir():
-            store, batch = stack.enter_context(BatchFolder(Path(name)).opened())
-        else:
-            store = stack.enter_context(open_history())
-            batches = {each.id: each for each in store.batches.all()}
-            batch = batches[full_id(batches, name, "batches", "Name the folder of one, or see baton history list.")]
-        arms = [each.name for each in batch.arms]
-        if arm and arm not in arms:
-            raise SettingsError(f"The batch has no arm {arm}.", f"Name one of {', '.join(arms)}.")
-        yield store, batch

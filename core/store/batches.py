@@ -182,6 +182,15 @@ class Batches:
         """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""
         self._database.write(lambda connection: _add_arm(connection, batch, arm, seeds))
 
+    def add_seeds(self, batch: str, seeds: Sequence[int], change: Callable[[Json], Json]) -> None:
+        """Add jobs of all arms with these seeds. `change`: as for `change_settings`, all or none. Raises StoreError."""
+
+        def add(connection: sqlite3.Connection) -> None:
+            _change_settings(connection, batch, change)
+            connection.execute(_ADD_JOBS, {"batch": batch, "arm": None, "seeds": json.dumps(list(seeds))})
+
+        self._database.write(add)
+
     def open(self, batch: str) -> Batch:
         """Read a batch. Raises StoreError if it is not there."""
         with self._database.reading() as connection:

@@ -85,7 +85,7 @@ def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(op
 
     def opening():
         buttons = window.findChildren(QAbstractButton)
-        return [each for each in buttons if "2 problems · Large only" in each.accessibleName()]
+        return [each for each in buttons if "2 problems · large" in each.accessibleName()]
 
     qtbot.waitUntil(lambda: len(opening()) == 1)
     (earlier,) = opening()

@@ -29,8 +29,8 @@ version = "1.0.2"
 [tool.setuptools]
 packages = ["baton", "core"]
 """
-
-
+CATALOG = "from baton_reasoning.core.models.catalog import catalog_models; print(*catalog_models())"
+"""All models; `baton models pairs` lists those that fit into the free memory."""
 FORM = """
 from PySide6.QtWidgets import QApplication
 from baton_reasoning.app.toolkit.forms import SettingsForm
@@ -107,7 +107,7 @@ def test_a_checkout_with_text_files_for_links_is_installed_in_both_ways(tmp_path
     (site_packages(environment) / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
     for how in ((), ("--editable",)):
         pip("--python", environment, "install", "--no-deps", "--no-build-isolation", *how, tree)
-        assert "qwen3-14b" in output(tmp_path, command(environment, "baton"), "models", "pairs")
+        assert "qwen3-14b" in output(tmp_path, command(environment, "python"), "-c", CATALOG)
         assert not list(environment.rglob(f"{PACKAGE}/*/app"))
 
 

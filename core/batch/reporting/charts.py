@@ -43,14 +43,14 @@ def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
         markers.append(charts.marker(number, across, up, _colour(arm)))
         entries.append((arm.title, charts.marker(number, 0, 0, _colour(arm))))
     dashed = charts.line([(-12, 0), (12, 0)], dashes=BY_CHANCE)
-    entries += [(f"By chance, from {small.title} to {large.title}", dashed) for small, large in by_chance]
+    entries += [(f"By chance, from {small.name} to {large.name}", dashed) for small, large in by_chance]
     legend, end = charts.legend(entries, 8, height, right)
     return charts.svg(width, end + 8, [*parts, *markers, *legend], title)
 
 
 def shares_in_words(report: Report) -> str:
     """Describe `share_chart` for screen readers."""
-    arms = (f"{arm.title} {_percent(arm):.0f}% of {arm.graded:,} at {arm.large_share:.1%}" for arm in _answered(report))
+    arms = (f"{arm.name} {_percent(arm):.0f}% of {arm.graded:,} at {arm.large_share:.1%}" for arm in _answered(report))
     return "; ".join(arms) or "No graded answer yet."
 
 

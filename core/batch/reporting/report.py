@@ -91,6 +91,7 @@ class ArmReport(Cost):
 
     @property
     def title(self) -> str:
+        """The name, and the title of its settings beside it."""
         return arm_title(self.name)
 
     @property
@@ -152,7 +153,7 @@ class Comparison(BaseModel):
 
     @property
     def title(self) -> str:
-        return f"{arm_title(self.second)} minus {arm_title(self.first)}"
+        return f"{self.second} minus {self.first}"
 
 
 class Report(BaseModel):
@@ -218,7 +219,7 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
         arms=arms,
         comparisons=_comparisons({name: baselines.marks_of(rows) for name, rows in answers.items()}),
         is_demo=settings.is_demo,
-        not_comparable=why_not_comparable({arm.title: arm.setups for arm in arms if arm.seconds}),
+        not_comparable=why_not_comparable({arm.name: arm.setups for arm in arms if arm.seconds}),
     )
 
 
@@ -295,7 +296,7 @@ def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Com
 def why_not_comparable(setups: Mapping[str, Setups]) -> str:
     """Say in a sentence why the speeds of arms cannot be compared; empty if they can.
 
-    `setups`: by the title of the arm.
+    `setups`: by the name of the arm.
     """
     shares = {name: _shares_of_ways(found) for name, found in setups.items() if found}
     for way in {way: None for found in shares.values() for way in found}:

@@ -7,7 +7,6 @@ from functools import partial
 
 from baton_reasoning.core.batch.reporting import figures
 from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Report
-from baton_reasoning.core.batch.running.arms import arm_title
 from baton_reasoning.core.demo_pair import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.export.markdown import escaped
 from baton_reasoning.core.intervals import Estimate
@@ -56,9 +55,9 @@ def sentence(report: Report) -> str:
         return f"No answer yet; {counted(failed, 'error')}." if failed else "No answer yet."
     roles = {report.small_alone: "small alone", report.large_alone: "large alone", report.by_chance: "by chance"}
     role = roles.get(main.name) or ("both together" if [arm for arm in report.arms if arm.is_pair] == [main] else "")
-    fewest, named = (FEWEST_GRADED if main.jobs >= FEWEST_GRADED else 1), {role or main.title: main}
+    fewest, named = (FEWEST_GRADED if main.jobs >= FEWEST_GRADED else 1), {role or main.name: main}
     is_running = any(arm.done < arm.jobs for arm in report.arms)
-    opening, who = f"{role.capitalize() or main.title}:", role or f"“{main.title}”"
+    opening, who = f"{role.capitalize() or main.name}:", role or f"“{main.name}”"
     if main.graded < fewest:
         few, why = _few(main), ", too few to compare" if main.graded else ""
         text = f"So far: {few} by {who}{why}" if is_running else f"{opening} {few}{why}"
@@ -100,7 +99,7 @@ def _cut_off(arms: Mapping[str, ArmReport]) -> str:
 def heading(report: Report) -> str:
     """Say in one line what was compared."""
     models = " and ".join(
-        f"{which} {model.name}" for which, model in (("small", report.small), ("large", report.large)) if model
+        f"{which} {model.label}" for which, model in (("small", report.small), ("large", report.large)) if model
     )
     found = {parallel: None for arm in report.arms for parallel, *_ in arm.setups} or {report.parallel: None}
     at_once = " and ".join(map(str, sorted(found, reverse=True)))
@@ -123,7 +122,7 @@ def time_tables(report: Report) -> tuple[Table, ...]:
 
 def more_tables(report: Report) -> tuple[Table, ...]:
     """Return the tables of details: seconds, costs, all comparisons."""
-    titles = ("policies", _POINTS, "better", "worse", "problems", "p", _ADJUSTED)
+    titles = ("arms", _POINTS, "better", "worse", "problems", "p", _ADJUSTED)
     compared = Table("All comparisons", columns_of(titles), tuple(map(_compared, report.comparisons)))
     return (*time_tables(report), *_with_figures(compared))
 
@@ -138,7 +137,7 @@ def _arm_table(title: str, report: Report, cells_of: Callable[[ArmReport], dict[
     cells = {arm.name: cells_of(arm) for arm in report.arms if arm.answers}
     titles = next(iter(cells.values()), {})
     rows = tuple((arm.title, *cells.get(arm.name, dict.fromkeys(titles, NOTHING)).values()) for arm in report.arms)
-    return Table(title, columns_of(("policy", *titles)), rows).without_empty()
+    return Table(title, columns_of(("arm", *titles)), rows).without_empty()
 
 
 def _main_cells(report: Report, arm: ArmReport) -> dict[str, str]:
@@ -190,11 +189,9 @@ def _differences(report: Report) -> Table:
         if report.main == each.second:
             other, change = each.first, Estimate(-change.value, -change.high, -change.low)
         adjusted = figures.probability(each.adjusted_p) if len(report.comparisons) > 1 else NOTHING
-        rows.append((arm_title(other), figures.points(change), figures.probability(each.p), adjusted))
-    title = f"Difference from “{arm_title(report.main)}”"
-    return Table(
-        title, columns_of(("policy", _POINTS, "p", _ADJUSTED)), tuple(rows), (_method(report),)
-    ).without_empty()
+        rows.append((other, figures.points(change), figures.probability(each.p), adjusted))
+    title = f"Difference from “{report.main}”"
+    return Table(title, columns_of(("arm", _POINTS, "p", _ADJUSTED)), tuple(rows), (_method(report),)).without_empty()
 
 
 def _compared(each: Comparison) -> tuple[str, ...]:
@@ -215,18 +212,18 @@ def _method(report: Report) -> str:
 
 def notes(report: Report) -> list[str]:
     """List what the tables do not show and what to do about it, a sentence each."""
-    found = [f"{arm.title}: {arm.advice}." for arm in report.arms if arm.advice]
+    found = [f"{arm.name}: {arm.advice}." for arm in report.arms if arm.advice]
     found += _missing(report)
-    if unscored := [f"{arm.title} {arm.unscored:,}" for arm in report.arms if arm.unscored]:
+    if unscored := [f"{arm.name} {arm.unscored:,}" for arm in report.arms if arm.unscored]:
         found.append(f"Not graded, and in no accuracy: {', '.join(unscored)}. Look at them, or grade another way.")
     for arm in report.arms:
-        found += _commonest(arm.title, arm.notices, "with the notice “{}”")
+        found += _commonest(arm.name, arm.notices, "with the notice “{}”")
     found += [
         f"{name}: left out, since this version of Baton does not have its policy, or a setting of it."
         for name in report.unknown_arms
     ]
     found += [
-        f"{arm.title}: a large share of {figures.percent(arm.large_share)}, {figures.percent(arm.aimed_share)} was "
+        f"{arm.name}: a large share of {figures.percent(arm.large_share)}, {figures.percent(arm.aimed_share)} was "
         "aimed at; compare it with care."
         for arm in report.arms
         if arm.aimed_share is not None and arm.answers and abs(arm.large_share - arm.aimed_share) > SHARE_MISSED
@@ -237,7 +234,7 @@ def notes(report: Report) -> list[str]:
 def _missing(report: Report) -> Iterator[str]:
     """Say why answers are missing, and how to get them."""
     for arm in report.arms:
-        yield from _commonest(arm.title, arm.errors, "failed: “{}”")
+        yield from _commonest(arm.name, arm.errors, "failed: “{}”")
     failed = sum(arm.failed for arm in report.arms)
     waiting = sum(arm.jobs - arm.done for arm in report.arms)
     parts = [counted(failed, "error")] if failed else []

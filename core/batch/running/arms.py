@@ -142,15 +142,14 @@ COMMON_ARMS = tuple(
 
 def arm_recipe(arm: PolicyArm) -> Recipe:
     """Return the recipe of an arm that a policy brings. Values that the user set stay, but for those it varies."""
-    policy, title, name, varied = POLICIES.of(arm.settings), registry.policy_title(arm.settings), arm.name, _varied(arm)
+    policy, title, varied = POLICIES.of(arm.settings), registry.policy_title(arm.settings), _varied(arm)
     if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
         title = f"{policy.title} as {registry.policy_title(POLICY_ARMS[like].settings)}"
-        name = f"{name.partition('-')[0]} as {like}"
         varied |= _varied(POLICY_ARMS[like])
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
         settings = registry.with_values(arm.settings, registry.own_values(base.policy) | varied)
-        return (Arm(name=name, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
+        return (Arm(name=arm.name, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
 
     return Recipe(title, make, registry.policy_summary(policy, registry.matching_preset(arm.settings)))
 
@@ -179,8 +178,6 @@ ARMS: dict[str, Recipe] = {
     "chosen": Recipe("Current settings", lambda base: (Arm(name="chosen", settings=base),)),
     **{name: arm_recipe(arm) for name, arm in POLICY_ARMS.items()},
 }
-_TITLES = {recipe.make(RunSettings())[0].name: recipe.title for recipe in ARMS.values()}
-"""By the name of the recipe's arm."""
 ABLATIONS = {
     ablation.name: ablation_recipe(ablation.name, ablation.title)
     for policy in POLICIES.values()
@@ -190,12 +187,13 @@ RECIPES = ARMS | ABLATIONS
 
 
 def arm_title(name: str) -> str:
-    """Return what views call an arm: “Keywords” for `baton`, “Keywords, R1-32B” for `baton, R1-32B`.
+    """Return the name of an arm and, beside it, the title of its settings: “baton · Keywords”.
 
-    An arm of an experiment, such as `c = 3`, has no other title than its name.
+    The name alone is enough where the title begins with it, such as `small`, and for an experiment, such as `c = 3`.
     """
-    arm, comma, models = name.partition(", ")
-    return f"{_TITLES.get(arm, arm)}{comma}{models}"
+    arm = name.partition(", ")[0]
+    title = ARMS[arm].title if arm in ARMS else arm
+    return name if title.lower().replace("-", " ").startswith(arm.replace("-", " ")) else f"{name} · {title}"
 
 
 def arms_of(
@@ -232,6 +230,21 @@ def arms_of(
             raise SettingsError(f"Two models make an arm called “{arm.name}”.", "Leave one out, or rename its file.")
         arms[arm.name] = arm
     return tuple(arms.values())
+
+
+def settings_of_all(arms: Sequence[Arm]) -> RunSettings:
+    """Return the settings from which the arms of a batch were made: those of “chosen”, else as far as others show them.
+
+    Of a policy only the values that a person set, since each arm has its own others.
+    """
+    if chosen := next((arm for arm in arms if arm.name == "chosen"), None):
+        return chosen.settings
+    policy = RunSettings().policy
+    if pair := next((arm for arm in arms if arm.is_pair and arm.name in POLICY_ARMS), None):
+        own = registry.difference(pair.settings.policy, POLICY_ARMS[pair.name].settings)
+        policy = registry.with_values(type(pair.settings.policy)(), own)
+    others = arms[0].settings if arms else RunSettings()
+    return others.model_copy(update={"policy": policy})
 
 
 def _with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:

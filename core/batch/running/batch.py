@@ -13,7 +13,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.batch.reading.problems import ProblemOrigin
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arm_title
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
@@ -137,8 +137,9 @@ class ModelSummary(BaseModel):
 
     @property
     def label(self) -> str:
-        """The name and the quantisation in one line, as that of a `ModelCard`."""
-        return " ".join(f"{self.name} {self.quantisation}".split())
+        """Its file, on a server its name, and the quantisation where that does not say it: “Qwen3-1.7B-Q4_K_M”."""
+        name = self.name if self.is_demo or not self.file else self.file.removesuffix(".gguf")
+        return name if self.quantisation.lower() in name.lower() else f"{name} {self.quantisation}"
 
     def is_same(self, other: ModelSummary) -> bool:
         """Tell whether the weights are the same: by the hash if one has a file here, else by name and server.
@@ -262,6 +263,14 @@ class BatchSettings(BaseModel):
         return self.model_copy(update=changes)
 
 
+def models_of(batch: Batch) -> str:
+    """Name the models of a batch; "" for one of another version, whose settings cannot be read."""
+    try:
+        return BatchSettings.of(batch).models_in_words
+    except SettingsError:
+        return ""
+
+
 def change_settings(store: Store, batch: str, change: Callable[[BatchSettings], BatchSettings]) -> BatchSettings:
     """Change the settings of a batch, all at once; returns the new ones. Raises StoreError, and as `change` does."""
     return BatchSettings.model_validate(store.batches.change_settings(batch, as_stored(change)))
@@ -307,6 +316,15 @@ def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> tuple[str, ...
     return found.notes
 
 
+def add_seeds(store: Store, batch_id: str, count: int) -> None:
+    """Add the jobs that are missing for `count` seeds of each problem, from the batch's first on. Raises StoreError."""
+    known = BatchSettings.of(store.batches.open(batch_id)).seed_numbers
+    new = [seed for seed in range(known[0], known[0] + count) if seed not in known]
+    change = as_stored(lambda now: now.model_copy(update={"seed_numbers": (*known, *new)}))
+    if new:
+        store.batches.add_seeds(batch_id, new, change)
+
+
 class DistinctArms(NamedTuple):
     arms: tuple[Arm, ...]
     notes: tuple[str, ...]
@@ -323,8 +341,6 @@ def without_duplicates(arms: Iterable[Arm]) -> DistinctArms:
         first = different.setdefault(key, arm)
         runs_as[arm.name] = first.name
         if first is not arm:
-            notes.append(
-                f"“{arm_title(arm.name)}” has the same settings as “{arm_title(first.name)}”, which runs once."
-            )
+            notes.append(f"“{arm.name}” has the same settings as “{first.name}”, which runs once.")
     shared = ((arm, runs_as.get(arm.equal_share_of, arm.equal_share_of)) for arm in different.values())
     return DistinctArms(tuple(arm.model_copy(update={"equal_share_of": of}) for arm, of in shared), tuple(notes))

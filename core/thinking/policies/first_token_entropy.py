@@ -52,7 +52,7 @@ class FirstTokenEntropy(Policy):
         Ablation(
             "first-token-entropy-tau",
             "First-token entropy above 0.5, 0.95, 1.5",  # 0.95 is GlimpRouter's
-            lambda _: {f"τ = {tau:g}": {"tau": tau} for tau in (0.5, 0.95, 1.5)},
+            lambda _: {f"first-token-entropy tau = {tau:g}": {"tau": tau} for tau in (0.5, 0.95, 1.5)},
         ),
     )
     main_parameters = ("tau",)

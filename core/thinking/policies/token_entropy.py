@@ -53,7 +53,7 @@ class TokenEntropy(Policy):
         Ablation(
             "token-entropy-tau",
             "Token entropy above 0.2, 0.45, 0.9",
-            lambda _: {f"token τ = {tau:g}": {"tau": tau} for tau in (0.2, 0.45, 0.9)},
+            lambda _: {f"token-entropy tau = {tau:g}": {"tau": tau} for tau in (0.2, 0.45, 0.9)},
         ),
     )
     settings: Settings

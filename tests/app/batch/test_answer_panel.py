@@ -58,7 +58,7 @@ def all_traces(page):
 
 def test_an_answer_beside_the_table_says_how_it_went_and_follows_the_cell_once_enter_opened_it(view, page, qtbot):
     answer = view.answer
-    assert shown(view) == "p1 · Small only"
+    assert shown(view) == "p1 · small"
     assert answer.detail.isHidden(), "result and verdict say it"
     assert (answer.pane.result.text(), answer.pane.verdict.text()) == ("2", "✗ expected 1")
     assert answer.place.isHidden()
@@ -72,16 +72,16 @@ def test_an_answer_beside_the_table_says_how_it_went_and_follows_the_cell_once_e
     view.table.setCurrentIndex(view.model.index(2, LARGE))
     assert view.answer.isHidden(), "a cell alone opens nothing"
     qtbot.keyClick(view.table, Qt.Key.Key_Return)
-    assert shown(view) == "p2 · Large only"
+    assert shown(view) == "p2 · large"
     assert not view.share.isVisible(), "the answer takes the place of the chart"
     qtbot.keyClick(view.table, Qt.Key.Key_Down)
-    assert shown(view) == "p3 · Large only"
+    assert shown(view) == "p3 · large"
     wait_for_text(view.answer, qtbot)
     assert view.answer.problem.toPlainText() == "Count to 3."
     assert view.answer.pane.verdict.text() == "✓ right"
     assert view.answer.pane.verdict.accessibleName().startswith("✓ right. Judged by the reference answer, ")
     view.table.activated.emit(view.model.index(4, ResultColumn.PROBLEM))
-    assert shown(view) == "p4 · Small only", "the main policy"
+    assert shown(view) == "p4 · small", "the main policy"
     view.left.emit()
     assert not page.escape()
 
@@ -114,8 +114,8 @@ def test_keys_lead_to_the_next_and_the_previous_failure_also_if_it_cannot_be_rea
     view.table.setCurrentIndex(view.model.index(2, LARGE))
     with qtbot.waitSignal(actions.said) as said:
         qtbot.keyClick(view.table, Qt.Key.Key_F8)
-    assert said.args == ["No answer of “Large only” below this one went wrong."]
-    assert shown(view) == "p3 · Large only"
+    assert said.args == ["No answer of “large” below this one went wrong."]
+    assert shown(view) == "p3 · large"
 
 
 def test_the_inspector_opens_on_demand_or_with_a_step_and_follows(view, page, qtbot):

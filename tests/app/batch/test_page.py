@@ -105,11 +105,11 @@ def test_how_long_a_batch_takes_is_said_where_its_models_were_measured(page, qtb
     page.session.models.load(OWN_MODELS)
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     preview(page, qtbot, problem_file, "small", "large")
-    assert page.preview.amount.text() == "6 problems × 2 policies = 12 answers"
+    assert page.preview.amount.text() == "6 problems × 2 arms = 12 answers"
     costs = {"small": ModelCost(decode=0.1, further=0, prefill=0), "large": ModelCost(decode=0.5, further=0, prefill=0)}
     monkeypatch.setattr(page.session.models.costs, "of", lambda card: costs[card.name])
     page.preview.limit.setValue(2)
-    assert page.preview.amount.text() == ("2 problems × 2 policies = 4 answers, at most 10 min at 500 tokens each")
+    assert page.preview.amount.text() == ("2 problems × 2 arms = 4 answers, at most 10 min at 500 tokens each")
 
 
 def test_what_the_table_has_no_room_for_is_counted(page, qtbot, tmp_path):
@@ -184,17 +184,17 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     shown.more.click()
     assert offered() == list(ARMS)
     assert not set(ABLATIONS) & shown.arms.keys()
-    assert shown.amount.text() == "6 problems × 3 policies = 18 answers"
+    assert shown.amount.text() == "6 problems × 3 arms = 18 answers"
     shown.seeds.setValue(2)
     shown.limit.setValue(2)
     shown.arms["large"].setChecked(False)
     shown.show_larges(["/models/Big.gguf"])
-    assert shown.amount.text() == "2 problems × 3 policies × 2 seeds = 12 answers"
+    assert shown.amount.text() == "2 problems × 3 arms × 2 seeds = 12 answers"
     shown.arms["random"].setChecked(True)
     shown.arms["baton"].setChecked(False)
     made = page._arms(shown.chosen_arms, shown.larges, "")
     assert len(made) == 5, "what a control copies runs as well, and each with the other model"
-    assert shown.amount.text() == "2 problems × 5 policies × 2 seeds = 20 answers"
+    assert shown.amount.text() == "2 problems × 5 arms × 2 seeds = 20 answers"
     shown.show_larges(["/a/Big.gguf", "/b/Big.gguf"])
     assert "Two models make an arm called" in shown.reason.text()
     assert not shown.start.isEnabled()
@@ -202,7 +202,7 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     shown.show_larges([])
     for box in shown.arms.values():
         box.setChecked(False)
-    assert (shown.start.isEnabled(), shown.reason.text()) == (False, "Choose a policy to run.")
+    assert (shown.start.isEnabled(), shown.reason.text()) == (False, "Choose an arm to run.")
     page.resize(760, 700)
     assert shown.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
 
@@ -217,7 +217,7 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_
     wait_until_done(page, qtbot)
     with qtbot.waitSignal(actions.said) as noticed:
         page._add_arm("n1")
-    assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
+    assert noticed.args == ["“n1 = 16” has the same settings as “chosen”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 48, "two arms at first, two more values of n1"
     assert page.view.model.arms == ["chosen", "small", "n1 = 8", "n1 = 32"]
@@ -250,7 +250,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
     assert view.sentence.text() == "Small alone: 3 of 6 right; large alone 6 of 6."
     assert view.summary.text().startswith("6 problems · ● small · ◆ large · done in ")
     assert view.summary.toolTip().startswith("counting: 6 problems, 1 seed, 8 at once;")
-    assert "Small only 50% of 6 at 0" in view.share.accessibleDescription()
+    assert "small 50% of 6 at 0" in view.share.accessibleDescription()
     folded, (*times, tests) = view.folded, more_tables(report)
     assert not any(folded.is_open(fold) for fold in Fold)
     assert (folded.tests.shown, folded.times.shown) == ([*main_tables(report), tests], times)
@@ -260,7 +260,7 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
         assert folded.heads[Fold.TESTS].accessibleName() == f"{verb}: Paired tests and intervals"
     assert [each.text() for each in view.filters.values()] == [
         "all",
-        "what Small only got wrong (3)",
+        "what small got wrong (3)",
         "where policies differ (3)",
     ]
     view.filters[RowFilter.DIFFERENT].click()

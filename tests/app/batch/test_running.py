@@ -202,7 +202,7 @@ def test_an_arm_of_a_model_that_a_server_is_known_by_runs_in_the_window(make_win
 def test_a_pilot_of_a_control_says_how_far_it_is(page, qtbot, tmp_path, held):
     """No answer of the batch is begun before, so nothing else shows that it runs."""
     begin(page, qtbot, counting_file(tmp_path), "baton", "random")
-    qtbot.waitUntil(lambda: "calibrating random as baton, round 1 of 5: 0 of 4" in page.view.status.text())
+    qtbot.waitUntil(lambda: "calibrating random, round 1 of 5: 0 of 4" in page.view.status.text())
     assert page.view.run.text() == "Pause"
     held.let_go.set()
     wait_until_done(page, qtbot)

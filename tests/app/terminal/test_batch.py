@@ -20,6 +20,7 @@ from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
@@ -30,7 +31,9 @@ pytestmark = pytest.mark.slow
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
 
 
-def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(tmp_path, baton, say):
+def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(
+    tmp_path, baton, say, refused
+):
     out = tmp_path / "out"
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -42,9 +45,32 @@ def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
     report = json.loads(*say("batch", "resume", str(out), "--json"))["report"]
     assert [arm["done"] for arm in report["arms"]] == [2, 2]
+    added = ("batch", "resume", str(out), "--arm", "baton", "--seeds", "2", "--json")
+    report = json.loads(say(*added)[-1])["report"]
+    assert {arm["name"]: arm["done"] for arm in report["arms"]} == {"small": 4, "large": 4, "baton": 4}
+    assert "There is no arm called 'luck'" in refused("batch", "resume", str(out), "--arm", "luck")
     graded = baton("batch", "grade", str(out), "--grade", "regex:no such words", "--json")
-    assert "4 answers were graded again" in graded.stderr
-    assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [2, 2]
+    assert "12 answers were graded again" in graded.stderr
+    assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [4, 4, 4]
+
+
+def test_a_batch_is_listed_and_its_answers_to_a_problem_are_shown_with_steps_by_author(tmp_path, say, refused, paths):
+    out, arms = tmp_path / "out", ("--arm", "small", "--arm", "large")
+    say("batch", "run", str(BATCH_PROBLEMS), *arms, "--seeds", "2", *TWO, "--out", str(out))
+    (listed,) = map(json.loads, say("batch", "list", "--json"))
+    assert (listed["name"], listed["done"], listed["jobs"], listed["arms"]) == ("batch", 8, 8, ["small", "large"])
+    assert listed["models"] == "● Baton demo small F32 · ◆ Baton demo large F32"
+    results = [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+    first = [result for result in results if result["id"] == results[0]["id"]]
+    assert list(map(json.loads, say("batch", "show", str(out), results[0]["id"], "--json"))) == first
+    chosen = ("batch", "show", listed["id"], results[0]["id"], "--arm", "large", "--seed", "1")
+    (large,) = (result for result in first if (result["arm"], result["seed"]) == ("large", 1))
+    problem, _, heading, *steps = say(*chosen)
+    assert (problem, heading) == (large["problem"], f"large · seed 1 · correct · {large['answer']}")
+    assert steps[0] == f"◆ {large['text'].splitlines()[0]}"
+    assert f"◆ large {large['large_tokens']} tokens kept" in "\n".join(steps)
+    assert "The batch has no problem 99. Its problems are " in refused("batch", "show", str(out), "99")
+    assert "The batch has no seed 2. " in refused("batch", "show", str(out), results[0]["id"], "--seed", "2")
 
 
 def test_a_batch_with_an_error_is_resumed_with_its_own_models_context_and_number_at_once(tmp_path, baton, say, refused):
@@ -133,7 +159,7 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert not out.exists()
     shown = say("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *TWO, "--out", str(out))
     assert shown[0] == "Large alone: no graded answer. Cut off at a limit: large alone 1 of 1."
-    assert "Not graded, and in no accuracy: Large only 1." in "\n".join(shown)
+    assert "Not graded, and in no accuracy: large 1." in "\n".join(shown)
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
     run = ("batch", "run", file, *columns, "--arm", "large", "-n", "4", *TWO, "--json")
@@ -141,6 +167,41 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert (result["id"], result["problem"], result["expected"]) == ("first", "2 + 2?", "4")
     result = json.loads(say(*run, "--grade", "none", "--out", str(tmp_path / "none"))[0])
     assert result["expected"] is None
+
+
+def test_a_batch_says_which_arms_a_parameter_of_several_policies_reaches(tmp_path, baton):
+    run = (
+        "batch",
+        "run",
+        str(BATCH_PROBLEMS),
+        "--policy",
+        "token-entropy",
+        "--set",
+        "tau=0.3",
+        "--set",
+        "max_tokens=9",
+    )
+    for arms, said in (
+        (("small", "token-entropy", "first-token-entropy"), "reaches the arms token-entropy, first-token-entropy."),
+        (("small", "baton"), "reaches no arm."),
+    ):
+        done = baton(*run, *(word for arm in arms for word in ("--arm", arm)), "--dry-run")
+        assert [line for line in done.stderr.splitlines() if "--set" in line] == [f"baton: --set tau {said}"]
+
+
+def test_a_dry_run_says_answers_and_time_and_runs_nothing(tmp_path, baton, say, monkeypatch):
+    out, small, large = (tmp_path / name for name in ("out", "s.gguf", "l.gguf"))
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "random", "--limit", "3", "--seeds", "2")
+    line = (*run, "--small", written(small, ""), "--large", written(large, ""), "--out", str(out), "--dry-run")
+    done = baton(*line)
+    assert done.stdout == "3 problems × 3 arms × 2 seeds = 18 answers\n"
+    assert "baton: The time is not known yet: baton solve measures the models that it runs." in done.stderr
+    decode = {small: 0.01, large: 1}
+    monkeypatch.setattr(ModelCosts, "of_file", lambda _, file: ModelCost(decode=decode[file], further=0, prefill=0))
+    assert say(*line) == ["3 problems × 3 arms × 2 seeds = 18 answers, at most 21 min at 500 tokens each"]
+    told = json.loads(*say(*line, "--json"))
+    assert (told["answers"], round(told["seconds"])) == (18, 1278)
+    assert not out.exists()
 
 
 def test_the_encoding_of_a_file_is_named_where_it_is_unknown(tmp_path, say, refused):
@@ -241,9 +302,9 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
     line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", str(out))
     begun = baton(*line)
     assert begun.returncode == 0, begun.stderr
-    assert "random as baton: p = " in begun.stderr
-    table = begun.stdout[begun.stdout.index("\npolicy") :].splitlines()[2:6]
-    assert [row.split("  ")[0] for row in table] == ["Small only", "Large only", "Keywords", "Random as Keywords"]
+    assert "random: p = " in begun.stderr
+    table = begun.stdout[begun.stdout.index("\narm") :].splitlines()[2:6]
+    assert [row.split("  ")[0] for row in table] == ["small", "large", "baton · Keywords", "random"]
     other = refused("evidence", "--limit", "1", "--out", str(out))
     assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other
     user.cache.parent.mkdir(parents=True)
@@ -256,7 +317,7 @@ def test_evidence_compares_the_arms_and_times_them_at_the_cost_of_a_real_pair(
     header, *rows = done[-6:]
     assert header.split("  ")[-1].strip() == "time / large alone"
     arms = [row.split("  ")[0] for row in rows]
-    assert sorted(arms) == sorted(["small", "large", "drafted", "baton", "random as baton"])
+    assert sorted(arms) == sorted(["small", "large", "drafted", "baton", "random"])
     assert {*arms[-2:]} == {*evidence.LAST}
     assert rows[arms.index("large")].endswith(" 1.00 (1.00–1.00)")
     files = [(folder / "results.jsonl").read_text("utf-8") for folder in (out / "cost-2", out)]

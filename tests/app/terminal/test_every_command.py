@@ -96,6 +96,15 @@ ROWS = {
         },
         runs_models=True,
     ),
+    "batch list": Row("", {}),
+    "batch show": Row(
+        "results 84894",
+        {
+            "nowhere 84894": "no batches whose id",
+            "results 9 --arm luck": "luck",
+            "{batch} 9": "The batch has no problem 9.",
+        },
+    ),
     "batch resume": Row("results", {"": "Missing argument", "nowhere": "holds no batch. Name the folder that"}),
     "batch report": Row("results", {"nowhere": "nowhere"}),
     "batch grade": Row("results", {"nowhere": "nowhere", "nowhere --grade none": "--grade cannot be 'none'"}),

@@ -14,7 +14,7 @@ from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from tests.app.terminal.conftest import commands_of, program_of
 
-MOST_OPTIONS = 25
+MOST_OPTIONS = 26
 DELIBERATE = ("history rm", "models rm", "history export")
 """Commands whose options no variable may set: they delete or replace."""
 HEAVY = ("pydantic", "rich", "numpy", "msgspec", "httpx2", "baton_reasoning.core.run")
@@ -71,10 +71,10 @@ def test_a_nested_command_takes_options_from_its_table_and_the_top(config, refus
         ("[batch.run]\narm = 5", "There is no arm called '5'"),
         ("parallel = [1]", "'[1]' is not a valid integer"),
         ("no-history = 5", "'5' is not a valid boolean"),
-        ('[batch.run]\nfile = "x"', "'file' in the table of run, which is no option there"),
-        ("[batch.walk]\nparallel = 1", "'walk' in the table of batch, which is no command there"),
+        ('[batch.run]\nfile = "x"', f"file {config} names 'file' in the table of run, which is no option there"),
+        ("[batch.walk]\nparallel = 1", f"file {config} names 'walk' in the table of batch, which is no command there"),
         ("[batch]\nparallel = 1", "'parallel' in the table of batch, which is no option there. Write options into"),
-        ("[bath.run]\nparallel = 1", "'bath' at its top, which is no command there."),
+        ("[bath.run]\nparallel = 1", f"file {config} names 'bath' at its top, which is no command there."),
         ("batch = 1", "'batch' at its top, which is no option there"),
         ("arm = 'small'", "'arm' at its top, which is no option there. Write options into the table of their command"),
     ):
@@ -97,6 +97,12 @@ def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config, refused, tmp
     assert "leave --config and BATON_CONFIG out" in refused(*solve, BATON_CONFIG=str(tmp_path / "none.toml"))
     config.write_text("max-tokens = 'abc'", encoding="utf-8")
     assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in refused(*solve)
+
+
+def test_a_second_model_is_refused_where_only_one_runs(refused):
+    for line in (("--small", "a.gguf", "--small", "b.gguf"), ("-md", "a.gguf", "--small=b.gguf")):
+        assert "--small takes one value here." in refused("solve", "1 + 1?", *line)
+    assert "missing.csv cannot be read" in refused("batch", "run", "missing.csv", "-m", "a.gguf", "-m", "b.gguf")
 
 
 # Completion -----------------------------------------------------------------------------------------------------------

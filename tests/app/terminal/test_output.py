@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from dataclasses import replace
+from functools import partial
+from operator import add
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from baton_reasoning.app.terminal.output import Field, ProgressLine, listing, write, write_parts, write_table
+from baton_reasoning.app.terminal.output import Field, ProgressLine, listing, progress, write, write_parts, write_table
 from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.engines.body import Author
@@ -121,6 +124,17 @@ def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(capsys, mon
     assert max(map(len, lines)) <= 40
     assert "".join(lines).count("x") == 100
     assert " ".join(lines).split().count("right") == 61
+
+
+def test_a_file_or_pipe_gets_a_line_of_progress_a_minute(capsys, monkeypatch):
+    with progress("Batch") as line:
+        for seconds in (0, 59, 61, 100, 122):
+            monkeypatch.setattr(
+                time, "monotonic", partial(add, time.monotonic(), seconds) if seconds else time.monotonic
+            )
+            line.show(0.25, f"{seconds} s")
+            monkeypatch.undo()
+    assert capsys.readouterr().err.splitlines() == ["baton: Batch: 25% · 61 s", "baton: Batch: 25% · 122 s"]
 
 
 def test_nothing_that_commands_print_can_steer_the_terminal(capsys, monkeypatch):

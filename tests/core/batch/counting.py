@@ -123,11 +123,11 @@ def damage(store):
 
 NOTES = (
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
-    "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
-    "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
+    "small: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
+    "small: 1 answer with the notice “gpu.example was slow, and was asked again.”",
     "Seconds cannot be compared: 90% of the answers of large and 0% of those of small were written 8 at once.",
     "1 error: resume the batch for these answers.",
-    "Not graded, and in no accuracy: Large only 1, Small only 1, Current settings 1.",
+    "Not graded, and in no accuracy: large 1, small 1, chosen 1.",
 )
 """What terminal, HTML and window must say."""
 

@@ -7,15 +7,24 @@ import pytest
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import notes
 from baton_reasoning.core.batch.running.arms import (
+    ARMS,
     RECIPES,
     Arm,
     OtherModels,
+    arm_title,
     arms_of,
     by_models,
     needs,
     refuse_impossible,
+    settings_of_all,
 )
-from baton_reasoning.core.batch.running.batch import add_arms, create_batch, without_duplicates
+from baton_reasoning.core.batch.running.batch import (
+    BatchSettings,
+    add_arms,
+    add_seeds,
+    create_batch,
+    without_duplicates,
+)
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
@@ -53,10 +62,20 @@ def test_an_ablation_tries_several_values_of_one_parameter():
     assert values == [{"c": c, "c_most": c, "n3_step": 0, "n3_most": 125} for c in (3, 15, 50)], "as in the paper"
 
 
+def test_an_arm_has_the_word_of_its_recipe_and_a_title_beside_it_where_that_says_more():
+    for name in ARMS:
+        assert [arm.name for arm in RECIPES[name].make(BASE)] == [name]
+    names = ("small", "baton, R1-32B", "first-token-entropy", "chosen", "c = 3")
+    titles = ["small", "baton, R1-32B · Keywords", "first-token-entropy", "chosen · Current settings", "c = 3"]
+    assert list(map(arm_title, names)) == titles
+    for policy in ("token-entropy", "first-token-entropy"):
+        assert all(arm.name.startswith(f"{policy} tau = ") for arm in RECIPES[f"{policy}-tau"].make(BASE))
+
+
 def test_the_random_arm_brings_the_arm_whose_share_it_takes():
-    assert [arm.name for arm in arms_of(["small", "random"], BASE)] == ["small", "baton", "random as baton"]
+    assert [arm.name for arm in arms_of(["small", "random"], BASE)] == ["small", "baton", "random"]
     shares = {arm.name: arm.equal_share_of for arm in arms_of(["relay", "random-as-relay", "relay"], BASE)}
-    assert shares == {"relay": "", "random as relay": "relay"}, "what is named twice is run once"
+    assert shares == {"relay": "", "random-as-relay": "relay"}, "what is named twice is run once"
     for like in ("every-step", "token-entropy"):
         assert [arm.equal_share_of for arm in arms_of([f"random-as-{like}"], BASE)] == ["", like]
 
@@ -81,9 +100,9 @@ def test_arms_say_which_models_they_need_and_run_with_every_other_one_after_the_
     }
     assert [(arm.name, arm.equal_share_of) for arm in arms_of(["random"], BASE, larges=["B.gguf"])] == [
         ("baton", ""),
-        ("random as baton", "baton"),
+        ("random", "baton"),
         ("baton, B", ""),
-        ("random as baton, B", "baton, B"),
+        ("random, B", "baton, B"),
     ]
     with pytest.raises(SettingsError, match="called “large, Big”"):
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
@@ -123,13 +142,40 @@ def test_arms_that_differ_in_their_name_alone_are_one(store):
     arms = arms_of(["small", "chosen", "n1"], RunSettings())
     assert [arm.name for arm in without_duplicates(arms).arms] == ["small", "chosen", "n1 = 10", "n1 = 40"]
     control = without_duplicates(arms_of(["chosen", "random"], RunSettings())).arms
-    assert [(arm.name, arm.equal_share_of) for arm in control] == [("chosen", ""), ("random as baton", "chosen")]
+    assert [(arm.name, arm.equal_share_of) for arm in control] == [("chosen", ""), ("random", "chosen")]
     batch = create_batch(store, "counting", problems(2), arms[1:2])
-    note = "“n1 = 20” has the same settings as “Current settings”, which runs once."
+    note = "“n1 = 20” has the same settings as “chosen”, which runs once."
     assert add_arms(store, batch, arms) == without_duplicates(arms).notes == (note,)
     assert [arm.name for arm in store.batches.open(batch).arms] == ["chosen", "small", "n1 = 10", "n1 = 40"]
     assert add_arms(store, batch, arms_of(["chosen"], RunSettings())) == ()
     assert store.batches.open(batch).jobs == 4 * 2
+
+
+def test_an_added_arm_has_the_settings_of_the_others_and_is_another_for_what_it_is():
+    def added(name, *before, base=BASE):
+        arm = arms_of([name], settings_of_all(arms_of(before, base)))[-1]
+        return arm.settings.temperature, arm.settings.policy.model_dump()
+
+    def made(name, base=BASE):
+        arm = arms_of([name], base)[-1]
+        return arm.settings.temperature, arm.settings.policy.model_dump()
+
+    for before in (["chosen"], ["small", "baton"], ["paper"]):
+        assert added("random", *before) == made("random"), "n1 = 12, which was set"
+    default = BASE.model_copy(update={"policy": Keywords.Settings()})
+    for before in (["small"], ["c"], ["stitch"]):
+        assert added("token-entropy", *before) == made("token-entropy", default)
+    assert settings_of_all([]) == RunSettings()
+
+
+def test_seeds_are_added_to_all_arms_once(store):
+    batch = create_batch(store, "counting", problems(2), arms_of(["small", "large"], BASE), seeds=(7,))
+    for count, jobs in ((3, 12), (3, 12), (2, 12), (4, 16)):
+        add_seeds(store, batch, count)
+        assert store.batches.open(batch).jobs == jobs
+    assert BatchSettings.of(store.batches.open(batch)).seed_numbers == (7, 8, 9, 10)
+    add_arms(store, batch, arms_of(["baton"], BASE))
+    assert store.batches.open(batch).jobs == 24
 
 
 def test_an_arm_without_a_policy_or_with_a_setting_that_left_is_left_out_and_hides_no_other(store):

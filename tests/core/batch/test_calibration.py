@@ -73,8 +73,8 @@ def test_a_pilot_says_how_far_it_is_and_is_counted_in_the_time_left(store):
         counts.take(event)
         if isinstance(event, Calibrating):
             lines.append(counts.status)
-    assert lines[0] == "calibrating random as baton, round 1 of 5: 0 of 6 · time not known yet"
-    assert lines[3] == "calibrating random as baton, round 1 of 5: 3 of 6 · under a minute left"
+    assert lines[0] == "calibrating random, round 1 of 5: 0 of 6 · time not known yet"
+    assert lines[3] == "calibrating random, round 1 of 5: 3 of 6 · under a minute left"
     assert [(each.round, each.done) for each in told(events)][:7] == [(1, n) for n in range(7)]
     first = next(place for place, event in enumerate(events) if isinstance(event, Calibrated))
     assert all(isinstance(event, JobStarted) is False for event in events[:first]), "all arms take turns after it"
@@ -113,7 +113,7 @@ def test_a_paused_pilot_begins_no_other_answer(store, grader):
 
     runner = Runner(store, batch, doubting_pair(before_token=pause_at_once), grader)
     with closing(runner.run()) as events:
-        assert next(events) == Calibrating("random as baton", 1, 5, 0, 6)
+        assert next(events) == Calibrating("random", 1, 5, 0, 6)
         assert told([next(events)])[0].done == 1
         assert runner.control.paused
         runner.control.resume()

@@ -52,10 +52,10 @@ def report(store, *recipes):
 def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_or_are_folded(store):
     made = report(store, "small", "large", "baton", "random")
     arms, differences = main_tables(made)
-    assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
-    assert differences.title == "Difference from “Keywords”"
-    assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
-    assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
+    assert arms.headings == ("arm", "correct (95% CI)", "large share", "s/answer", "× large")
+    assert differences.title == "Difference from “baton”"
+    assert differences.headings == ("arm", "points (95% CI)", "p", "adjusted p")
+    assert [row[0] for row in differences.rows] == ["small", "large", "random"]
     assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
     text, page, markdown = text_of(made), page_of(made), markdown_report(made)
     assert text.startswith(f"{sentence(made)}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
@@ -68,8 +68,21 @@ def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_
         assert table.as_markdown() in markdown
     assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
     other = report(store, "baton", "every-step")
-    assert sentence(other) == "Keywords: 3 of 6 right."
+    assert sentence(other) == "baton: 3 of 6 right."
     assert "gap recovered" not in (title for table in more_tables(other) for title in table.headings)
+
+
+@pytest.mark.parametrize(
+    ("file", "quantisation", "label"),
+    [
+        ("Qwen3-1.7B-Q4_K_M.gguf", "Q4_K_M", "Qwen3-1.7B-Q4_K_M"),
+        ("mine.gguf", "Q8_0", "mine Q8_0"),
+        ("", "", "Qwen3 1.7B"),
+        ("", "Q4_K_M", "Qwen3 1.7B Q4_K_M"),
+    ],
+)
+def test_a_model_is_called_by_its_file_and_quantisation(file, quantisation, label):
+    assert ModelSummary(name="Qwen3 1.7B", file=file, quantisation=quantisation).label == label
 
 
 def counted_up(report, jobs=50, **right):
@@ -107,7 +120,7 @@ def test_a_sentence_says_of_how_many_answers_it_speaks_and_compares_no_few(store
     )
     two = report(store, "baton", "every-step")
     running = counted_up(two, baton=(15, 29), **{"every-step": (0, 0, {"done": 0})})
-    assert sentence(running) == "So far: “Keywords” 15 of 29 right (52%) with 29% by the large model."
+    assert sentence(running) == "So far: “baton” 15 of 29 right (52%) with 29% by the large model."
 
 
 def test_a_sentence_says_where_more_than_a_twentieth_of_the_answers_were_cut_off(store):
@@ -136,18 +149,18 @@ def test_a_sentence_says_what_is_not_there_yet(store):
     ungraded = [Problem("open", "Count to 9.", None, {}, 1)]
     made = Results.read(store, solved(store, "small", "baton", found=ungraded)).report
     assert sentence(made) == "Both together: no graded answer."
-    assert main_tables(made)[0].headings == ("policy", "large share", "s/answer")
+    assert main_tables(made)[0].headings == ("arm", "large share", "s/answer")
 
 
 def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store):
     made = report(store, "small", "large")
     assert sentence(made) == "Small alone: 3 of 6 right; large alone 6 of 6."
     (row,) = main_tables(made.model_copy(update={"main": "small"}))[1].rows
-    assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
+    assert row == ("large", "+50.0 (+0.0 to +81.2)", "0.25")
     (row,) = main_tables(made.model_copy(update={"main": "large"}))[1].rows
-    assert row == ("Small only", "-50.0 (-81.2 to +0.0)", "0.25")
+    assert row == ("small", "-50.0 (-81.2 to +0.0)", "0.25")
     assert more_tables(made)[-1].rows == (
-        ("Large only minus Small only", "+50.0 (+0.0 to +81.2)", "3", "0", "6", "0.25", "0.25"),
+        ("large minus small", "+50.0 (+0.0 to +81.2)", "3", "0", "6", "0.25", "0.25"),
     )
     assert points(Estimate(-0.0004, -0.5, 0.0004)) == "+0.0 (-50.0 to +0.0)", "nothing is no loss"
 
@@ -196,12 +209,12 @@ def test_notes_sum_up_many_errors_and_name_what_does_not_pay_or_misses_its_share
         return notes(made.model_copy(update={"arms": (arm.model_copy(update=figures),)}))
 
     assert noted() == noted(aimed_share=0.99) == []
-    assert noted(advice="use the large model alone") == ["Large only: use the large model alone."]
-    assert noted(aimed_share=0.9) == ["Large only: a large share of 100.0%, 90.0% was aimed at; compare it with care."]
+    assert noted(advice="use the large model alone") == ["large: use the large model alone."]
+    assert noted(aimed_share=0.9) == ["large: a large share of 100.0%, 90.0% was aimed at; compare it with care."]
     lines = noted(errors={f"Reason {n}.": 2 for n in range(8)})
     assert lines[4:] == [
-        "Large only: 2 answers failed: “Reason 4.”",
-        "Large only: 6 answers for other reasons (results.jsonl)",
+        "large: 2 answers failed: “Reason 4.”",
+        "large: 6 answers for other reasons (results.jsonl)",
     ]
 
 
@@ -358,8 +371,8 @@ def test_each_arm_has_its_marker_at_its_place_and_lines_of_chance_lead_from_smal
     larger = arm_report("large, 32B", 900, 20, "always")
     both, beside = (arm_report(name, 280, 19) for name in ("c = 3", "c = 4"))
     drawing = Drawing(share_chart(report_of(SMALL, LARGE, larger, both, beside)))
-    named = {"Small only": (0, 60), "Large only": (100, 95), "Large only, 32B": (90, 100), "c = 3": (28, 95)}
-    by_chance = [f"By chance, from Small only to {name}" for name in ("Large only", "Large only, 32B")]
+    named = {"small": (0, 60), "large": (100, 95), "large, 32B": (90, 100), "c = 3": (28, 95)}
+    by_chance = [f"By chance, from small to {name}" for name in ("large", "large, 32B")]
     assert list(drawing.legend) == [*named, "c = 4", *by_chance]
     for name, (share, percent) in named.items():
         assert drawing.places(name) == [drawing.place(share, percent)]
@@ -378,7 +391,7 @@ def test_each_arm_has_its_marker_at_its_place_and_lines_of_chance_lead_from_smal
 def test_names_in_a_chart_are_text_and_without_an_answer_it_says_so():
     name = "<script>alert(1)</script>"
     assert list(Drawing(share_chart(report_of(arm_report(name, 280, 19)))).legend) == [name]
-    assert shares_in_words(report_of(SMALL, LARGE)) == "Small only 60% of 20 at 0.0%; Large only 95% of 20 at 100.0%"
+    assert shares_in_words(report_of(SMALL, LARGE)) == "small 60% of 20 at 0.0%; large 95% of 20 at 100.0%"
     silent = report_of(SMALL.model_copy(update={"accuracy": None}))
     assert "No graded answer yet." in share_chart(silent)
     assert shares_in_words(silent) == "No graded answer yet."

@@ -127,11 +127,11 @@ def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_ru
     small = ScriptedEngine(continue_with=lambda _, body: rest("A.\n\nWait, no.</think>\n\n\\boxed{1}", body))
     batch = batch_of(store, 2, "small", "baton", "random")
     run_batch(store, batch, Pair(small, large))
-    errors = {arm: {row.error for row in rows_of(store, batch, arm)} for arm in ("small", "baton", "random as baton")}
+    errors = {arm: {row.error for row in rows_of(store, batch, arm)} for arm in ("small", "baton", "random")}
     assert errors == {
         "small": {""},
         "baton": {str(refused)},
-        "random as baton": {f"The chance of takeover could not be measured: {refused}"},
+        "random": {f"The chance of takeover could not be measured: {refused}"},
     }
     assert outcomes(store, batch, "baton") == [None, None]
 
@@ -156,7 +156,7 @@ def test_the_random_arm_gets_the_large_share_of_the_other_and_keeps_its_chance_f
     assert 0 < chance <= 1
     events = run_batch(store, batch, Pair(small, large))
     (again,) = [event for event in events if isinstance(event, Calibrated)]
-    assert BatchSettings.of(store.batches.open(batch)).chances == {"random as baton": chance}
+    assert BatchSettings.of(store.batches.open(batch)).chances == {"random": chance}
     chosen, control = Results.read(store, batch).report.arms
     assert (again.chance, again.share) == (chance, control.aimed_share)
     assert (chosen.name, control.done, control.failed) == ("chosen", 6, 0)
