@@ -31,6 +31,7 @@ from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonLayout, paint_ribbon
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import LIGHT
+from baton_reasoning.core.batch.running.workload import MeasuredPair
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.table import Column, Table
@@ -106,7 +107,11 @@ def test_the_wheel_scrolls_the_page_over_a_field_without_focus_and_changes_one_w
         assert value(field) != before
 
 
-@pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), Preview])
+def preview():
+    return Preview(lambda *_: (), MeasuredPair)
+
+
+@pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), preview])
 def test_no_form_of_the_program_is_changed_by_scrolling(make, qtbot):
     form = exposed(make(), qtbot, 1000, 900)  # all fields are in view
     found = [*form.findChildren(QAbstractSpinBox), *form.findChildren(QComboBox)]
