@@ -377,6 +377,9 @@ def test_a_text_is_copied_with_the_sources_of_its_formulas(document, style):
     assert selected(document, 7, 8) == "$x$"
     assert selected(document, 0, 4) == "one"
 
+    render_into(document, "```\n    x = 2\n    y = 3\n```", style)
+    assert selected(document) == "    x = 2\n    y = 3"
+
 
 def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_warming_up_loads_all():
     code = """if True:
