@@ -535,6 +535,14 @@ def test_a_formula_and_a_line_of_two_authors_have_the_signs_of_both(steps, qtbot
     assert [line.authors for line in steps._lines(0, 9)] == [[SMALL], [SMALL, LARGE], [LARGE, SMALL], [SMALL]]
 
 
+def test_each_author_of_a_formula_has_a_part_of_it_as_long_as_what_was_written(steps, qtbot):
+    settled(steps, authored([(LARGE, "\\[ x = \\frac{1}{2"), (SMALL, "}\n\\]")]), qtbot)
+    (line,) = steps._lines(0, 0)
+    large, small = line.shares
+    assert large.right == small.left
+    assert large.right - large.left > 2 * (small.right - small.left) > 0
+
+
 @pytest.mark.parametrize("words", [("one ", "two three"), ("אחת ", "שתיים שלוש")])
 def test_in_a_line_of_two_each_is_chosen_where_it_stands_also_from_right_to_left(steps, qtbot, words):
     trace = authored(zip((SMALL, LARGE), words, strict=True))
