@@ -195,7 +195,7 @@ class Composer(QFrame):
         """Offer the model that does not write now, and to end its thinking."""
         answering = self._session.answering
         self._answer_now.setVisible(self._session.is_thinking)
-        self._baton.setVisible(answering is not None)
+        self._baton.setVisible(self._session.shared is not None)
         other = Author.SMALL if answering and answering.author is Author.LARGE else Author.LARGE
         text = "Take over now" if other is Author.LARGE else "Give back"
         self._baton.setText(f"{SIGN[other]} {text}")

@@ -35,7 +35,7 @@ def selected_text(cursor: QTextCursor) -> str:
             text += _joint(block) if text else ""
             text += "".join(_written(fragment, start, end) for fragment in fragments(block))
         block = block.next()
-    return text.strip()
+    return text.strip("\n").rstrip()  # the blanks before a line of code mean something
 
 
 def _written(fragment: QTextFragment, start: int, end: int) -> str:

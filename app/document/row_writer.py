@@ -124,7 +124,7 @@ class RowWriter(QObject):
             for run in runs:
                 if place < run.end:
                     return at + (utf16_length(run.text[: max(0, place - run.start)]) if run.is_exact else 0)
-                at += self._length(run)
+                at += self.length_of(run)
         return at
 
     def extent_of(self, index: int, start: int, end: int) -> tuple[int, int]:
@@ -146,7 +146,7 @@ class RowWriter(QObject):
         """Iterate over the parts of the text that stand between two offsets of a block with these runs."""
         at = 0
         for run in runs:
-            length = self._length(run)
+            length = self.length_of(run)
             if at < end and at + length > start and not run.look.note:
                 if run.is_exact:
                     first, last = (len(_first_units(run.text, each - at)) for each in (start, end))
@@ -155,7 +155,8 @@ class RowWriter(QObject):
                     yield run.start, run.end
             at += length
 
-    def _length(self, run: Run) -> int:
+    def length_of(self, run: Run) -> int:
+        """Return how many positions of the document a run takes."""
         return utf16_length(self._shown(run))
 
     def _shown(self, run: Run) -> str:

@@ -32,7 +32,7 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.markdown.blocks import Grid, row_at
+from baton_reasoning.core.markdown.blocks import Grid, Row, row_at
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.token_choices import PlacedToken
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -416,17 +416,22 @@ class StepsView(RichText):
             ends = [line.naturalTextRect().left(), line.naturalTextRect().right()]
             if block.textDirection() is Qt.LayoutDirection.RightToLeft:
                 ends.reverse()
-            inner = (self._x_in(index, line, block, piece) for piece in pieces[1:])
+            inner = (self._x_in(row, index, line, block, piece) for piece in pieces[1:])
             edges = pairwise(place.left() + x for x in (ends[0], *inner, ends[1]))
             yield _line(
                 letters, tuple(Share(piece, *sorted(sides)) for piece, sides in zip(pieces, edges, strict=True))
             )
 
-    def _x_in(self, index: int, line: QTextLine, block: QTextBlock, piece: Piece) -> float:
-        """Return where in a line a piece begins."""
-        position = self.writer.position_of(index, piece.position - self._steps.start) - block.position()
-        x, _ = cast(tuple[float, int], line.cursorToX(max(position, line.textStart())))
-        return x
+    def _x_in(self, row: Row, index: int, line: QTextLine, block: QTextBlock, piece: Piece) -> float:
+        """Return where in a line a piece begins; within a formula, as far as in its source."""
+        place = piece.position - self._steps.start
+        position = max(self.writer.position_of(index, place) - block.position(), line.textStart())
+        x, _ = cast(tuple[float, int], line.cursorToX(position))
+        run = next((run for run in row.runs if run.start < place < run.end and not run.is_exact), None)
+        if run is None:
+            return x
+        end, _ = cast(tuple[float, int], line.cursorToX(position + self.writer.length_of(run)))
+        return x + (end - x) * (place - run.start) / (run.end - run.start)
 
     def _lines_of_table(self, index: int, grid: Grid) -> Iterator[Line]:
         """Iterate over the rows of a table; each piece of a cell has an equal part of its width."""

@@ -292,18 +292,24 @@ class ChatSession(QObject):
         if self.answering:
             self.answering.control.answer_now()
 
+    @property
+    def shared(self) -> ListedRun | None:
+        """The answer that is written in the conversation in view, if its policy lets both models write."""
+        run = self.answering
+        return run if run and len(POLICIES.of(run.exchange.settings.policy).needs.writers) > 1 else None
+
     def pass_baton(self) -> None:
         """Let the other model write on, if one writes."""
-        if run := self.answering:
+        if run := self.shared:
             run.control.give_back() if run.author is Author.LARGE else run.control.take_over()
 
     def take_over_at_next_step(self) -> None:
-        if self.answering:
-            self.answering.control.take_over(now=False)
+        if self.shared:
+            self.shared.control.take_over(now=False)
 
     def rewrite_step(self) -> None:
-        if self.answering:
-            self.answering.control.rewrite_step()
+        if self.shared:
+            self.shared.control.rewrite_step()
 
     # -----------------------------------------------------------------------------------------------------------------
 

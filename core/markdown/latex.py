@@ -35,6 +35,13 @@ _DROPPED = re.compile(
 )
 _TAG = re.compile(r"\\tag\*?\s*\{([^{}]*)\}")
 _ALIGNAT = re.compile(r"\\(begin|end)\{alignat(\*?)\}(?:\s*\{\d+\})?")
+_SIGN = re.compile(
+    r"(?P<kept>\\(?:text[a-z]*|mbox|operatorname)\s*\{[^{}]*\}|\\\\\*?\s*\[[^\]]*\])"
+    r"|(?P<before>[=<>(\[,;/]|(?<![\^_])[+\-*]|\\\{|\\(?:lt|gt|leq?|geq?|neq?|approx|equiv|sim|in|to|rightarrow|Rightarrow"
+    r"|implies|iff|times|cdot|div|pm|mp)(?![A-Za-z]))(?P<gap>(?:\s|\\[,;:! ])*)(?P<sign>[+\-]|\\(?:pm|mp)(?![A-Za-z]))"
+)
+"""A sign that belongs to what follows it. As in TeX it has no space of its own there, but ziamath knows that only at
+the beginning of a group. Kept as they are: words, and the gap after a line of several (`\\\\[-2pt]`)."""
 _MACRO = re.compile(r"\\(?:def|let|(?:new|renew|provide)command)(?![A-Za-z])")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _GROUP_EDGE = re.compile(
@@ -83,6 +90,7 @@ def _understood(latex: str) -> str:
     """Rewrite a formula in commands that ziamath knows."""
     latex = _DROPPED.sub("", latex)
     latex = _TAG.sub(r"\\qquad(\\text{\1})", latex)
+    latex = _SIGN.sub(lambda found: found["kept"] or f"{found['before']}{found['gap']}{{{found['sign']}}}", latex)
     return _ALIGNAT.sub(r"\\\1{align\2}", latex)
 
 

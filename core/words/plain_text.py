@@ -13,8 +13,12 @@ def answer_text(trace: Trace) -> str:
 
 
 def step_text(trace: Trace, piece: Piece) -> str:
-    """Return what a piece says."""
-    return as_read(trace, piece, piece.text).strip()
+    """Return what a piece says, indented as it stands: in code and lists the blanks before a line mean something."""
+    text = as_read(trace, piece, piece.text).rstrip()
+    said = text.lstrip()
+    before = trace.text[: piece.position] + text.removesuffix(said)
+    indentation = before[len(before.rstrip(" \t")) :]
+    return (indentation if before.endswith("\n" + indentation) else "") + said
 
 
 def whole_text(trace: Trace) -> str:

@@ -19,6 +19,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.registry import POLICIES
 from tests.app.conftest import LARGE, OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.fakes.held import Gate
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -197,6 +198,24 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     qtbot.waitUntil(lambda: session.ready)
     assert exchange.trace.tokens > tokens
     assert exchange.trace.text.startswith("This is step 0")
+
+
+@pytest.mark.parametrize("policy", ["never", "always"])
+def test_no_takeover_is_offered_where_the_policy_lets_one_model_write(make_window, qtbot, policy):
+    window = make_window(endless())
+    session, composer = window.session, window.chat.composer
+    session.preferences.change_run(policy=POLICIES[policy].Settings())
+    session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: bool(session.answering and session.current.trace.tokens > 20))
+    assert composer._stop_button.isVisible()
+    assert not composer._baton.isVisible()
+    session.pass_baton()
+    session.rewrite_step()
+    written = session.current.trace.tokens
+    qtbot.waitUntil(lambda: session.current.trace.tokens > written + 20)
+    session.stop()
+    qtbot.waitUntil(lambda: session.ready)
+    assert len({piece.author for piece in session.current.trace.pieces}) == 1
 
 
 def thinking_on(**options):

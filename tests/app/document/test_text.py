@@ -391,6 +391,9 @@ def test_a_text_is_copied_with_the_sources_of_its_formulas(document, style):
     assert selected(document, 7, 8) == "$x$"
     assert selected(document, 0, 4) == "one"
 
+    render_into(document, "```\n    x = 2\n    y = 3\n```", style)
+    assert selected(document) == "    x = 2\n    y = 3"
+
 
 def test_a_selection_that_was_copied_does_not_crash_the_program_at_its_end_and_warming_up_loads_all():
     code = """if True:
@@ -544,6 +547,14 @@ def test_a_formula_and_a_line_of_two_authors_have_the_signs_of_both(steps, qtbot
     trace = authored([(SMALL, "So \\[ x = 2\n\n"), (LARGE, "+ 3 \\] it"), (SMALL, " is\nso.")])
     settled(steps, trace, qtbot)
     assert [line.authors for line in steps._lines(0, 9)] == [[SMALL], [SMALL, LARGE], [LARGE, SMALL], [SMALL]]
+
+
+def test_each_author_of_a_formula_has_a_part_of_it_as_long_as_what_was_written(steps, qtbot):
+    settled(steps, authored([(LARGE, "\\[ x = \\frac{1}{2"), (SMALL, "}\n\\]")]), qtbot)
+    (line,) = steps._lines(0, 0)
+    large, small = line.shares
+    assert large.right == small.left
+    assert large.right - large.left > 2 * (small.right - small.left) > 0
 
 
 @pytest.mark.parametrize("words", [("one ", "two three"), ("אחת ", "שתיים שלוש")])

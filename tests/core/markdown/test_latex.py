@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.markdown.formulas import LONGEST_LATEX
-from baton_reasoning.core.markdown.latex import Typeset, typeset
+from baton_reasoning.core.markdown.latex import Typeset, _understood, typeset
 from tests.tiers import size
 
 
@@ -70,6 +70,29 @@ PIECES = st.sampled_from(
 def test_no_formula_however_broken_raises(pieces):
     result = typeset(" ".join(pieces), False, 16.0)
     assert result is None or isinstance(result, Typeset)
+
+
+@pytest.mark.parametrize(
+    ("latex", "grouped"),
+    [
+        ("b = -5", "b = {-}5"),
+        ("(-5)^2", "({-}5)^2"),
+        (r"\left(-5, \, -3\right)", r"\left({-}5, \, {-}3\right)"),
+        (r"x \le -1", r"x \le {-}1"),
+        (r"2 \cdot -3 - 1", r"2 \cdot {-}3 - 1"),
+        (r"x = \pm 3", r"x = {\pm} 3"),
+    ],
+)
+def test_a_sign_before_a_number_has_no_space_after_it(latex, grouped):
+    assert typeset(latex, True, 16.0) == typeset(grouped, True, 16.0)
+
+
+@pytest.mark.parametrize(
+    "latex",
+    ["a - b", r"\text{(-5)}", r"\begin{cases}1 \\[-2pt] 2\end{cases}", r"|a| - b", "n! - 1", "x^* - 1", "e^+ - 1"],
+)
+def test_any_other_minus_stays_as_it_is(latex):
+    assert _understood(latex) == latex
 
 
 def test_a_fraction_hangs_below_the_baseline_and_a_letter_does_not():

@@ -40,6 +40,20 @@ def test_what_baton_inserted_has_its_reason_and_a_tag_alone_says_that_it_closed_
     assert "Two and two.\n\nReasoning closed: reasoning budget used up.\n\nAnswer\n\nFour." in whole_text(silent)
 
 
+@pytest.mark.parametrize(
+    ("before", "text", "copied"),
+    [
+        ("def f():\n\n", "    if x:\n        pass\n\n", "    if x:\n        pass"),
+        ("def f():\n    ", "return 1\n", "    return 1"),
+        ("- one\n", "\n  - two\n", "  - two"),
+        ("One.", " Two.\n", "Two."),
+    ],
+)
+def test_a_step_is_copied_with_the_indentation_of_its_first_line(before, text, copied):
+    trace = Trace.of([started(), *tokens(Author.SMALL, [before]), *tokens(Author.LARGE, [text])])
+    assert step_text(trace, trace.pieces[-1]) == copied
+
+
 @pytest.mark.parametrize("trace", [Trace.of(a_run()[:6]), Trace.of(mixed.by_one_pair())], ids=["open", "no thinking"])
 def test_a_text_that_is_one_part_has_no_names_of_parts(trace):
     assert whole_text(trace) == answer_text(trace) == trace.text.strip()
