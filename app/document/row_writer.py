@@ -139,7 +139,7 @@ class RowWriter(QObject):
                 if end <= run.end:
                     shown = run.text[: max(0, end - run.start)] if run.is_exact else self._shown(run)
                     return begin, at + (utf16_length(shown) if end > run.start else 0)
-                at += self._length(run)
+                at += self.length_of(run)
         return (at if begin < 0 else begin), at
 
     def places(self, runs: Sequence[Run], start: int, end: int) -> Iterator[tuple[int, int]]:
