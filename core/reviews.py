@@ -12,6 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.opinion import Opinion, OpinionProgress, SecondOpinion, cards_of, own_text_error
+from baton_reasoning.core.analysis.rollouts import RUNS_AT_ONCE
+from baton_reasoning.core.analysis.value_estimator import (
+    ValueEstimator,
+    ValueOptions,
+    ValuesProgress,
+    first_places,
+    is_valued,
+)
 from baton_reasoning.core.batch.running.arms import OtherModels, known_arms, pair_names
 from baton_reasoning.core.batch.running.batch import BatchSettings, local_context
 from baton_reasoning.core.batch.running.control import BatchControl
@@ -24,19 +33,10 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.continuations import RUNS_AT_ONCE
-from baton_reasoning.core.step_values.estimator import (
-    ValueEstimator,
-    ValueOptions,
-    ValuesProgress,
-    first_places,
-    is_valued,
-)
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, cards_of, own_text_error
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.numbers import rough_duration

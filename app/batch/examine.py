@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.reviews import Reviewer, ReviewKind
+from baton_reasoning.core.analysis.value_estimator import ValueOptions
 from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
@@ -22,7 +23,6 @@ from baton_reasoning.core.reviews import (
     sample_answers,
     wrong_answers,
 )
-from baton_reasoning.core.step_values.estimator import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted

@@ -18,11 +18,11 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.analysis.differences import differing_numbers, parting, thinking_steps
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.differences import differing_numbers, parting, thinking_steps
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.labels import title_of
 from baton_reasoning.core.words.numbers import in_brief

@@ -16,9 +16,9 @@ from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
+from baton_reasoning.core.analysis.token_choices import Choice, PlacedToken, ReadTokens, choices_at
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.token_choices import Choice, PlacedToken, ReadTokens, choices_at
 from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.numbers import rough_duration
 

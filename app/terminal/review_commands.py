@@ -35,6 +35,9 @@ from baton_reasoning.app.terminal.streams import (
     write_json,
     write_json_lines,
 )
+from baton_reasoning.core.analysis.opinion import Disagreement, Opinion
+from baton_reasoning.core.analysis.value_estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
+from baton_reasoning.core.analysis.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
 from baton_reasoning.core.batch.reporting import failures as analysed
 from baton_reasoning.core.batch.reporting.figures import estimated, signed
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
@@ -59,14 +62,11 @@ from baton_reasoning.core.reviews import (
     wrong_answers,
 )
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
-from baton_reasoning.core.thinking.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import NOT_HANDED_OVER, opinion_counts
 from baton_reasoning.core.words.values import value_sentences

@@ -17,13 +17,13 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, computed_field
 
+from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.event_chunks import unpack
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import takeover_spans
 
 RIBBON_SEGMENTS = 96
 LARGEST_INTEGER = 2**63 - 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from baton_reasoning.core.analysis.differences import correction_by
+from baton_reasoning.core.analysis.opinion import Opinion
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
@@ -17,9 +19,7 @@ from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverr
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import parse_lexicon
-from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.reasons import ALONE
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace

@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.differences import correction_by
-from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
-from baton_reasoning.core.thinking.values import (
+from baton_reasoning.core.analysis.differences import correction_by
+from baton_reasoning.core.analysis.values import (
     FEWEST_CONTINUATIONS,
     WON,
     StepValues,
@@ -20,6 +16,10 @@ from baton_reasoning.core.thinking.values import (
     ValueChange,
     ValuedPlace,
 )
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.words.authors import SIGN
 
 QUOTED = 80

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.values import WON, StepValues, TakeoverWorth, TextPlace
 from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.statistics import ratio_of_sums
 from baton_reasoning.core.intervals import Estimate
@@ -17,7 +18,6 @@ from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
 FEWEST_PROBLEMS = 10
 """A mean over fewer gets no ▲ or ▼: its interval hardly covers the choice of problems. Where worths vary by up to 1

@@ -17,6 +17,7 @@ import pytest
 from baton_reasoning.app.terminal import review_commands
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.solve import recorded
+from baton_reasoning.core.analysis.opinion import SecondOpinion
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import RunSettings
@@ -24,7 +25,6 @@ from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import DAMAGED, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.app.terminal.conftest import DEMO, Keyboard
 from tests.core.batch.counting import damage, known_batch, known_pair
@@ -258,7 +258,7 @@ def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far
                 signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr("baton_reasoning.core.thinking.text_reading.TOKENS_A_READ", 8)
+        patch.setattr("baton_reasoning.core.analysis.text_reading.TOKENS_A_READ", 8)
         patch.setattr(SecondOpinion, "read", stopped_early)
         assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
         assert " of them not right" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]

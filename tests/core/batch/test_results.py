@@ -13,6 +13,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from baton_reasoning.core.analysis.opinion import Opinion
+from baton_reasoning.core.analysis.value_estimator import ValueEstimator, ValueOptions
+from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, html_report, safe_cell
 from baton_reasoning.core.batch.reporting.failures import (
     Divergence,
@@ -48,14 +51,11 @@ from baton_reasoning.core.reviews import (
     wrong_answers,
 )
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.batch.counting import (
     AFTER_WAIT,
     AFTER_YES,
@@ -507,7 +507,7 @@ def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
 
 @pytest.mark.slow
 def test_what_was_stopped_goes_on_and_nothing_is_valued_twice(store, valued, grader, monkeypatch):
-    monkeypatch.setattr("baton_reasoning.core.step_values.estimator.PROGRESS_SECONDS", -1)  # after each continuation
+    monkeypatch.setattr("baton_reasoning.core.analysis.value_estimator.PROGRESS_SECONDS", -1)  # after each continuation
     rows = missing(store, valued, grader, 3)
     reading = values(store, valued, grader, rows, known_pair())
     for step in reading.run():

@@ -24,6 +24,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from baton_reasoning.core.analysis.values import TextPlace
 from baton_reasoning.core.engines.base import Alternative, Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import MOST_COUNTED, RequestUsage, Usage
@@ -63,7 +64,6 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import TextPlace
 from tests.core.store.made import a_run, claim, concluded, save, started, tokens
 from tests.fakes.valued import values_of
 from tests.patience import PATIENCE

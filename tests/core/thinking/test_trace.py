@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Handoff, ModelCard, Passing, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.body import Author
@@ -37,7 +38,6 @@ from baton_reasoning.core.thinking.trace_json import (
     trace_from_lines,
     trace_to_json,
 )
-from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.thinking.running import LARGE, SMALL, keywords, run
 from tests.fakes import mixed
 from tests.fakes.scripted import QUESTION, THINK, ChargingEngine, ChargingSession, ScriptedEngine

@@ -9,6 +9,7 @@ from pathlib import Path, PureWindowsPath
 import msgspec
 import pytest
 
+from baton_reasoning.core.analysis.values import StepValues, TextPlace
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
@@ -36,7 +37,6 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace
 from baton_reasoning.core.words import labels, numbers
 from baton_reasoning.core.words.numbers import distinguished, shared_opening
 from baton_reasoning.core.words.speed import bytes_per_second, estimate_from_sizes, speed_of_files, speed_of_pair

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.values import TextPlace, takeover_spans
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches, number_at, stream_of
 from baton_reasoning.core.engines.body import Author, Part, parts_before
@@ -24,7 +25,6 @@ from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
 from baton_reasoning.core.waiting import completed
 
 _POLICY_OF = {"small": "never", "large": "always"}

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
+from baton_reasoning.core.analysis.values import StepValues
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues
 from baton_reasoning.core.words.values import value_marks
 from tests.core.store.made import tokens
 from tests.tiers import size

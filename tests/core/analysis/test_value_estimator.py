@@ -12,18 +12,24 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from baton_reasoning.core.analysis.value_estimator import (
+    WINDOW,
+    ValueEstimator,
+    ValueOptions,
+    ValuesProgress,
+    is_valued,
+)
+from baton_reasoning.core.analysis.values import StepValues, TextPlace, places_of
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, is_valued
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
 from tests.fakes import mixed
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
@@ -273,7 +279,7 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
 
 @both_ways
 def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeypatch):
-    monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
+    monkeypatch.setattr("baton_reasoning.core.analysis.rollouts.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
     found = list[object]()

@@ -18,20 +18,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import ModelCard
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.grading.extract import given_in
-from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
-from baton_reasoning.core.run import Pair, unmet_need
-from baton_reasoning.core.step_values.continuations import ContinuationNumber, Continuations
-from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import several_models_error
-from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import (
+from baton_reasoning.core.analysis.opinion import several_models_error
+from baton_reasoning.core.analysis.rollouts import ContinuationNumber, Continuations
+from baton_reasoning.core.analysis.values import (
     RIGHT,
     UNFINISHED,
     UNGRADED,
@@ -42,6 +31,17 @@ from baton_reasoning.core.thinking.values import (
     places_of,
     takeover_spans,
 )
+from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
+from baton_reasoning.core.grading.extract import given_in
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 
 USUAL_CONTINUATIONS = 16
 SHORT = 24
