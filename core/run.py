@@ -9,9 +9,9 @@ from typing import Any
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import (
     Attach,
-    Conversation,
     Engine,
     Message,
+    Messages,
     ModelCard,
     OnThisMachine,
     Session,
@@ -73,7 +73,7 @@ class Pair:
         return {author: engine.card for author, engine in self.engines.items()}
 
 
-def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
+def ask(problem: str, settings: RunSettings, before: Messages = ()) -> Messages:
     """Return the conversation that asks the models a problem after earlier turns.
 
     It begins with the settings' system prompt, unless there is a system message among the turns.
@@ -90,7 +90,7 @@ def question(problem: str, settings: RunSettings) -> Message:
 
 def run(
     pair: Pair,
-    conversation: Conversation,
+    conversation: Messages,
     settings: RunSettings,
     *,
     control: Control | None = None,
@@ -199,7 +199,7 @@ def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard])
 def _open_sessions(
     sessions: dict[Author, Session],
     engines: dict[Author, Engine],
-    conversation: Conversation,
+    conversation: Messages,
     settings: RunSettings,
     attach: Attach,
 ) -> BatonError | None:
@@ -221,7 +221,7 @@ def _not_begun(failure: BatonError) -> RunEnded:
     return RunEnded(0.0, Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED, str(failure))
 
 
-def _started(pair: Pair, conversation: Conversation, settings: RunSettings, sessions: list[Session]) -> RunStarted:
+def _started(pair: Pair, conversation: Messages, settings: RunSettings, sessions: list[Session]) -> RunStarted:
     cards = pair.cards
     return RunStarted(
         at=0.0,

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from baton_reasoning.core.demo_pair.task import DemoProblem
-from baton_reasoning.core.engines.base import Conversation as Messages
-from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.base import Message, Messages
 from baton_reasoning.core.run import RunSettings, ask, question
 from baton_reasoning.core.store.conversations import title_of
 from baton_reasoning.core.thinking.trace import Trace

@@ -14,7 +14,7 @@ from typing import cast
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Token, WriteItem
+from baton_reasoning.core.engines.base import End, Handoff, Messages, ModelCard, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
@@ -122,7 +122,7 @@ class RemoteEngine:
             self.status_tracker.record_ping(found)
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
+        self, conversation: Messages, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
     ) -> RemoteSession:
         return RemoteSession(self, conversation, sampling, attach, thinks=thinks)
 
@@ -152,7 +152,7 @@ class RemoteSession:
     """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
     def __init__(
-        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: base.Attach, *, thinks: bool
+        self, engine: RemoteEngine, conversation: Messages, sampling: Sampling, attach: base.Attach, *, thinks: bool
     ) -> None:
         """`attach` is called before the first question to the server. Raises EngineError."""
         self._engine = engine
@@ -417,7 +417,7 @@ class RemoteSession:
             self._prefetched.append(answer.as_prefetched())
             self._show(ServerStatus())
 
-    def _rendered(self, conversation: Conversation) -> protocol.PromptBuilder:
+    def _rendered(self, conversation: Messages) -> protocol.PromptBuilder:
         """Render the conversation; again while the server is lost or not ready, as often as the policy allows."""
         retries = RetryState(self._retry_policy)
         while True:

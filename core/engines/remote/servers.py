@@ -10,7 +10,7 @@ from functools import reduce
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
+from baton_reasoning.core.engines.base import Attach, Messages, ModelCard, ignore
 from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UntrustedServer
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
@@ -64,7 +64,7 @@ class ServerPool:
             engine.ping()
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self, conversation: Messages, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> RemoteSession:
         """Open a session on the least busy server that answers. Raises EngineLost if none does."""
         *others, last = sorted(self.engines, key=lambda engine: len(engine.sessions))

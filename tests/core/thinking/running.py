@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from baton_reasoning.core.engines.base import Conversation, Placement
+from baton_reasoning.core.engines.base import Messages, Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as solve
@@ -203,7 +203,7 @@ class World:
         """The small and the large model, as engines."""
 
         def engine(author: Author) -> ScriptedEngine:
-            def continue_with(_: Conversation, body: str) -> list[str]:
+            def continue_with(_: Messages, body: str) -> list[str]:
                 return list(self.tokens(author, body))
 
             def draw(body: str, number: int) -> bytes | None:
