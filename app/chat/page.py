@@ -22,12 +22,12 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.run_list import Activity, ListedRun
 from baton_reasoning.app.toolkit.controls import announce, key_text, scrolling
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, NotApplicable

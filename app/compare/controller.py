@@ -12,12 +12,13 @@ from baton_reasoning.app.compare.view import MOST_COLUMNS, CompareView
 from baton_reasoning.app.document.answer_pane import AnswerActions
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
 from baton_reasoning.app.toolkit.background import cancel_tasks
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.running.arms import ARMS, POLICY_ARMS
+from baton_reasoning.core.conversation import Exchange, ShownComparison
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import NotApplicable

@@ -13,12 +13,12 @@ from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, ShownComparison
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.analysis.differences import differing_numbers, parting, thinking_steps
+from baton_reasoning.core.conversation import Exchange, ShownComparison
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome

@@ -13,7 +13,6 @@ from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.steps_view import TextMark
 from baton_reasoning.app.inspector.review_section import Examination, ReviewSection, ReviewState
 from baton_reasoning.app.inspector.step_page import chance, quoted
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import ReviewKind
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, key_text, plain_tip
@@ -28,6 +27,7 @@ from baton_reasoning.core.analysis.opinion import (
     several_models_error,
     text_error,
 )
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import OpinionGiven

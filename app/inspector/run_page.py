@@ -10,13 +10,13 @@ from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from baton_reasoning.app.inspector.command_line import command_line, models_of, why_not_repeatable
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings

@@ -8,13 +8,13 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.session.continuing import ChangedModels, changed_models
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
 from baton_reasoning.app.session.token_readings import TokenReadings
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere

@@ -13,9 +13,9 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair

@@ -7,10 +7,10 @@ from weakref import WeakKeyDictionary
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.core.analysis.token_choices import ReadProgress, ReadTokens, TokenReading, readers_of
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 
 

@@ -45,7 +45,7 @@ from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.execution import WantedPair
 from baton_reasoning.core.batch.running.regrading import expected_of
-from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.grader import Grader
@@ -388,8 +388,8 @@ def _stored_answer(store: Store, name: str) -> Answer:
         how = BatchSettings.of(batch).how
         return Answer.stored(store, name, expected_of(problem, how) or "", how)
     id = full_id((each.id for each in store.conversations.recent()), name, "answers")
-    run = store.conversations.open(id).leaf or ""
-    return Answer.stored(store, run, _demo_answer(store.runs.trace(run)))
+    leaf = store.conversations.open(id).path[-1]
+    return Answer.stored(store, leaf.id, expected_answer(leaf.problem))
 
 
 def _demo_answer(trace: Trace) -> str:
@@ -397,5 +397,4 @@ def _demo_answer(trace: Trace) -> str:
     if trace.started is None:
         return ""
     asked, instruction = trace.started.conversation[-1].content, str(trace.started.settings.get("instruction", ""))
-    problem = DemoProblem.of(asked.removesuffix(instruction))
-    return problem.answer if problem else ""
+    return expected_answer(asked.removesuffix(instruction))

@@ -9,7 +9,7 @@ from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, proposed, recorded
 from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of, were_alike
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
-from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Standing

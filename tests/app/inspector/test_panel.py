@@ -14,9 +14,9 @@ from baton_reasoning.app.inspector.command_line import command_line, why_not_rep
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
 from baton_reasoning.app.inspector.run_page import card_facts, model_facts, settings_facts, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of, quoted
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author

@@ -22,13 +22,13 @@ from hypothesis.stateful import (
 from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.session.chat_session import STEP_CAP, ChatSession, wish_of
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, Remark, close_pair
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.run_list import Activity, RunList, RunMark, texts_at_once
 from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair import LARGE_MODEL, costly
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
@@ -364,8 +364,8 @@ class ChatWalk(RuleBasedStateMachine):
         self.store.close()
         with Store.open(self.folder / "baton.db") as store:
             for conversation, tree in self.trees.items():
-                stored = store.conversations.open(conversation).exchanges
-                assert {(each.id, each.parent, each.problem) for each in stored} == set(tree)
+                stored = store.conversations.open(conversation)
+                assert {(each.id, each.parent and each.parent.id, each.problem) for each in stored} == set(tree)
             for id, exchange in self.exchanges.items():
                 text, kept = exchange.trace.text, self.kept[id]
                 whole = f"About {exchange.problem}, we think.\n\nDone.</think>\n\nThat was {exchange.problem}."
