@@ -30,6 +30,7 @@ from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run_command import run_settings, settable
 from baton_reasoning.core.thinking.policy import PolicySettings
 
 NOT_GRADED = "none"
@@ -111,7 +112,7 @@ def run(
     Without models it runs the window's.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
-    settings = options.run_settings(method, is_demo=models.first.is_demo)
+    settings = run_settings(**vars(method), is_demo=models.first.is_demo)
     arms = arms_of(choices.arm or ["chosen"], settings, models.large[1:], models.small[1:])
     for line in _what_set_reaches(method.set, settings.policy, arms):
         remark(line)
@@ -211,7 +212,7 @@ def _read(file: Path, choices: RunChoices) -> ProblemSet:
 def _what_set_reaches(assignments: Sequence[str], policy: PolicySettings, arms: Sequence[Arm]) -> Iterator[str]:
     """Name the arms that have a parameter which --set changed: policies share names, such as n1 and tau."""
     for name in (text.partition("=")[0] for text in assignments):
-        if name in options.settable(type(policy)):
+        if name in settable(type(policy)):
             value = getattr(policy, name)
             reached = [arm.name for arm in arms if getattr(arm.settings.policy, name, None) == value]
             yield f"--set {name} reaches the arms {', '.join(reached)}." if reached else f"--set {name} reaches no arm."

@@ -34,6 +34,7 @@ from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.run_command import run_settings
 from baton_reasoning.core.store.runs import Recorder
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
@@ -84,7 +85,7 @@ def solve(
 
     Without --small and --large, the pair chosen in the window is used.
     """
-    settings = options.run_settings(method, is_demo=models.is_demo)
+    settings = run_settings(**vars(method), is_demo=models.is_demo)
     problem = whole_problem(problem)
     if models.is_demo and DemoProblem.of(problem) is None:
         if not models.are_given:
