@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.interruptions import Control, LimitsGuard, Wish, cancelled_after
+from baton_reasoning.core.thinking.interruptions import Control, Intervention, LimitsGuard, cancelled_after
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
@@ -95,16 +95,16 @@ def run(
     *,
     control: Control | None = None,
     before: Trace | None = None,
-    wish: Wish | None = None,
+    intervention: Intervention | None = None,
     on_settled: Callable[[int], object] | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
     `before`: a text to take up, after a stop, a kill, an edit or a fork: it stands as it is, with its counters, and the
-    program of the policy begins there. `wish`: what a person wants there first. `on_settled` is called with a position,
-    in characters of the body, each time the text before it has become final: no policy or limit will discard it. (A
-    person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is missing, or
-    if the thinking is to be off and a model has no switch for it.
+    program of the policy begins there. `intervention`: what a person wants there first. `on_settled` is called with a
+    position, in characters of the body, each time the text before it has become final: no policy or limit will discard
+    it. (A person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is
+    missing, or if the thinking is to be off and a model has no switch for it.
     """
     engines = _engines_needed(pair, settings)
     if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
@@ -132,7 +132,7 @@ def run(
         interruptions = [*([control] if control else []), LimitsGuard(limits, before)]
         driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
-            yield from with_usage(sessions, driver.stream.began, driver.run(wish))
+            yield from with_usage(sessions, driver.stream.began, driver.run(intervention))
     finally:
         for session in sessions.values():
             session.close()

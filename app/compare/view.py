@@ -19,7 +19,7 @@ from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.analysis.differences import differing_numbers, parting, thinking_steps
 from baton_reasoning.core.conversation import Exchange, ShownComparison
-from baton_reasoning.core.grading.extract import given_in
+from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.text import counted
@@ -110,7 +110,7 @@ class CompareView(QWidget):
 
     def _grade(self, columns: Sequence[AnswerColumn]) -> None:
         """Compare answers that are over in a thread: algebra may take seconds."""
-        answers = [given_in(each.exchange.trace) for each in columns]
+        answers = [answer_of_run(each.exchange.trace) for each in columns]
 
         def grade() -> list[Standing]:
             with Grader() as grader:

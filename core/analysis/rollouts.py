@@ -17,8 +17,8 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches, number_at, stream_of
 from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.extract import given_in, given_in_text
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.extract import answer_of_run, answer_of_text
+from baton_reasoning.core.grading.verdict import GradingMethod, Regex
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.events import Finish, TextInserted
 from baton_reasoning.core.thinking.interruptions import Control
@@ -62,7 +62,7 @@ class Continuations:
         *,
         limit: int,
         expected: str,
-        how: How | Regex,
+        how: GradingMethod | Regex,
     ) -> None:
         """`writer`: “small”, “large” or “policy”, the run's own. `limit`: tokens of a continuation, at most.
         `expected` helps to find the answer; it may be empty."""
@@ -150,7 +150,7 @@ class Continuations:
             elif answer_start is None and tags and (found := item.text.find(tags.closing)) >= 0:
                 answer_start = len(before) + found + len(tags.closing)
             has_ended = item.stop is Stop.END_OF_TEXT
-            given = given_in_text(before + item.text, answer_start, has_ended, self._expected, self._how)
+            given = answer_of_text(before + item.text, answer_start, has_ended, self._expected, self._how)
             yield WrittenContinuation(which, given, item.tokens)
 
     def _body(self, place: TextPlace) -> Sequence[Part]:
@@ -204,7 +204,7 @@ class Continuations:
             return None
         if which.place.position == 0:
             self._from_beginning.append(trace.text)
-        return WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
+        return WrittenContinuation(which, answer_of_run(trace, self._expected, self._how), trace.tokens - before.tokens)
 
     def _trace_until(self, place: TextPlace) -> Trace:
         before = self._trace.until(place.position)

@@ -34,9 +34,9 @@ from baton_reasoning.core.analysis.values import (
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.grading.extract import given_in
+from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -112,7 +112,7 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     """
     _settings_of(trace, expected)
     earlier = trace.values.get(options.writer)
-    asked = (expected.strip() or given_in(trace), bool(expected.strip()), trace.length)
+    asked = (expected.strip() or answer_of_run(trace), bool(expected.strip()), trace.length)
     if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
         return False
     known = {TextPlace(each.position, each.replaced): len(each.outcomes) for each in earlier.places}
@@ -130,7 +130,7 @@ class ValueEstimator:
         grader: Grader,
         expected: str = "",
         options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
-        how: How | Regex = How.AUTO,
+        how: GradingMethod | Regex = GradingMethod.AUTO,
     ) -> None:
         """`expected`: the right answer; if it is empty, the text's own counts, and values say agreement.
 
@@ -142,7 +142,7 @@ class ValueEstimator:
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
         self.model = " and ".join(card.label for card in writers_of(pair, options))
         self._expected = expected.strip()
-        self.target = self._expected or given_in(trace) or ""
+        self.target = self._expected or answer_of_run(trace) or ""
         """The answer that counts as right."""
         self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
         temperature = settings.temperature or USUAL_TEMPERATURE
@@ -287,7 +287,7 @@ class ValueEstimator:
     def _verdict(self) -> bool | None:
         if self._trace.finish is not Finish.END_OF_TEXT:
             return None
-        sign = self._sign(given_in(self._trace, self._expected or None, self._how))
+        sign = self._sign(answer_of_run(self._trace, self._expected or None, self._how))
         return None if sign == UNGRADED else sign == RIGHT
 
 
@@ -313,7 +313,7 @@ def _settings_of(trace: Trace, expected: str) -> RunSettings:
         raise SettingsError("There is no text whose steps could be valued.", "Ask something first.")
     if error := several_models_error(trace):
         raise error
-    if not expected.strip() and not given_in(trace):
+    if not expected.strip() and not answer_of_run(trace):
         raise SettingsError(
             "This text has no answer with which the continuations could be compared.", "Give the expected answer."
         )

@@ -17,7 +17,7 @@ class Outcome(Enum):
     UNSCORED = "unscored"
 
 
-class How(Enum):
+class GradingMethod(Enum):
     """The way to compare two answers."""
 
     AUTO = "auto"
@@ -58,10 +58,10 @@ class Verdict:
     """The outcome, the method that decided it, and the reason as a sentence for the table."""
 
     outcome: Outcome
-    how: How
+    how: GradingMethod
     reason: str
 
     @classmethod
-    def of(cls, same: bool | None, how: How, reason: str) -> Verdict:
+    def of(cls, same: bool | None, how: GradingMethod, reason: str) -> Verdict:
         """Correct or wrong; unscored if `same` is None."""
         return cls(Outcome.UNSCORED if same is None else Outcome.CORRECT if same else Outcome.WRONG, how, reason)

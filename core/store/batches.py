@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.owners import claim_as_owner, is_alive
@@ -454,7 +454,7 @@ def _result_of(row: sqlite3.Row) -> ResultRow:
         row["seed"],
         JobState(row["state"]),
         row["answer"],
-        Verdict(Outcome(row["outcome"]), How(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
+        Verdict(Outcome(row["outcome"]), GradingMethod(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
         row["error"],
         Finish(row["finish"]) if row["finish"] else None,
         RunCost.of_row(row),

@@ -27,7 +27,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
 from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
-from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
+from baton_reasoning.core.thinking.interruptions import Checkpoint, Ended, Interrupted, Interruption, Intervention
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.requests import (
     SLACK,
@@ -127,13 +127,13 @@ class Driver:
         self._settled = self.text.position
         """Up to where the text is final, as reported last."""
 
-    def run(self, wish: Wish | None = None) -> Iterator[Event]:
+    def run(self, intervention: Intervention | None = None) -> Iterator[Event]:
         """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once.
 
-        `wish`: what a person wants before the policy decides.
+        `intervention`: what a person wants before the policy decides.
         """
         try:
-            ended = yield from self._until_the_end(wish or Wish())
+            ended = yield from self._until_the_end(intervention or Intervention())
         finally:
             self._end_write()
         self._report_settled(self.text.position)
@@ -141,12 +141,12 @@ class Driver:
             yield events.Noticed(self.stream.now(), remark)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
-    def _until_the_end(self, first: Wish) -> Happens[Ended]:
-        wish: Wish | None = first
+    def _until_the_end(self, first: Intervention) -> Happens[Ended]:
+        intervention: Intervention | None = first
         if parts := self.text.body.parts:  # a text that is taken up may end with a tag that was not told of yet
             yield from self._close_if_tagged(parts[-1].author)
         while True:
-            wanted, wish = wish, None
+            wanted, intervention = intervention, None
             try:
                 if wanted is first:
                     self._check(self.policy.default_writer)
@@ -158,7 +158,7 @@ class Driver:
             except _Restarted:
                 pass
             except Interrupted as interruption:
-                wish = interruption.wish
+                intervention = interruption.intervention
             except Ended as end:
                 return end
             except BatonError as error:
@@ -279,7 +279,7 @@ class Driver:
                     return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
                 reason = reasons.UNCLOSED
             except Interrupted as interruption:
-                close = interruption.wish.request
+                close = interruption.intervention.request
                 if not isinstance(close, Close) or not self.text.is_open:
                     raise
                 reason = close.reason
@@ -380,7 +380,7 @@ class Driver:
             yield from self._write_takeover(request, start, tokens)
         except (Interrupted, _Restarted, BatonError) as error:
             if not isinstance(error, BatonError) or self._survivor:
-                is_by_hand = isinstance(error, Interrupted) and error.wish == Wish()
+                is_by_hand = isinstance(error, Interrupted) and error.intervention == Intervention()
                 yield events.TakeoverEnded(self.stream.now(), len(tokens), is_by_hand)
             raise
         stop = self.stream.stop
@@ -486,12 +486,12 @@ class Driver:
 
     # Interruptions, ends and failures --------------------------------------------------------------------------------
 
-    def _grant(self, wish: Wish) -> Happens[None]:
+    def _grant(self, intervention: Intervention) -> Happens[None]:
         """Carry out what a person or a limit wants. A boundary at which it ends is decided on by the new program."""
         self._end_write()
-        match wish.request:
+        match intervention.request:
             case TakeOver() as takeover:
-                if wish.rewrites:
+                if intervention.rewrites:
                     self._passage = _Passage(self.text.rewritable_from, waits=True)
                 yield from self._take_over(takeover)
             case Close() as close:
@@ -505,7 +505,7 @@ class Driver:
         card = self.sessions[author].card
         match self.stream.stop:
             case Stop.END_OF_TEXT if self.text.is_open:
-                return Interrupted(Wish(Close(reasons.UNCLOSED)))
+                return Interrupted(Intervention(Close(reasons.UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
             case Stop.CONTEXT_FULL:
@@ -563,9 +563,9 @@ class Driver:
         return not self.policy.in_answer and (self.text.answer_start or 0) > start
 
     def _check(self, author: Author, in_takeover: bool = False) -> None:
-        moment = Moment(self.text, author, in_takeover, self.stream.now())
+        checkpoint = Checkpoint(self.text, author, in_takeover, self.stream.now())
         for source in self.interruptions:
-            source.check(moment)
+            source.check(checkpoint)
 
     def _end_write(self) -> None:
         """End the default writer's open write."""

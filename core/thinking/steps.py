@@ -30,13 +30,7 @@ class Boundary(Enum):
     SENTENCE = "sentence"
     """At a full stop, question or exclamation mark that white space follows."""
 
-    @classmethod
-    def _missing_(cls, value: object) -> Boundary | None:
-        """Accept the regular expressions that earlier versions stored for the same boundaries."""
-        return _STORED.get(str(value))
 
-
-_STORED = {r"\n[ \t\r]*\n": Boundary.BLANK_LINE, r"\n": Boundary.LINE, r"[.!?]\s": Boundary.SENTENCE}
 _PATTERNS = {
     Boundary.BLANK_LINE: re.compile(rf"\n[ \t\r]{{0,{_MOST_BLANKS}}}\n"),
     Boundary.LINE: re.compile(r"\n"),

@@ -31,7 +31,7 @@ from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
@@ -190,7 +190,7 @@ def streaming(paths: Paths, text: Text, conversations: int = 1) -> list[float]:
 def arranging() -> list[float]:
     """Seconds between two beats while the results of a batch are sorted by each column, and filtered."""
     problems = [Problem(f"p{n}", f"Count to {n}.", str(n), {}, n + 1) for n in range(ROWS // 2)]
-    outcomes = [Verdict(outcome, How.EXACT, "") for outcome in (Outcome.CORRECT, Outcome.WRONG)]
+    outcomes = [Verdict(outcome, GradingMethod.EXACT, "") for outcome in (Outcome.CORRECT, Outcome.WRONG)]
     model, view = ResultTable(), QTableView()
     view.setModel(model)
     view.resize(1000, 800)

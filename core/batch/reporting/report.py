@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from baton_reasoning.core.batch.reporting import baselines, statistics
 from baton_reasoning.core.batch.running.arms import Arm, arm_title, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance
-from baton_reasoning.core.grading.verdict import How, Outcome
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome
 from baton_reasoning.core.intervals import Estimate, holm
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, ResultRow
@@ -171,7 +171,7 @@ class Report(BaseModel):
     seeds: int
     seed_numbers: tuple[int, ...]
     parallel: int
-    grading: How = Field(description="How answers are compared; “auto” chooses for each problem.")
+    grading: GradingMethod = Field(description="How answers are compared; “auto” chooses for each problem.")
     pattern: str = Field(description="The pattern of grading by regex.")
     small: ModelSummary | None
     large: ModelSummary | None

@@ -16,7 +16,7 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QInputDialog, QMenu
 
 from baton_reasoning.app.chat.sidebar import PAGE, ROW, day_name
-from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.session.run_queue import Activity
 from baton_reasoning.app.toolkit import controls
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author

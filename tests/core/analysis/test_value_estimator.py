@@ -24,7 +24,7 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import GradingMethod, Regex
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
@@ -90,7 +90,7 @@ def text_with(steps, *, large_at=None, replaced="", ends=True, policy="keywords"
     return trace
 
 
-def estimated(trace, engine, grader, expected="1", large=None, how=How.AUTO, **options):
+def estimated(trace, engine, grader, expected="1", large=None, how=GradingMethod.AUTO, **options):
     """The values after progress that counts up to the end."""
     estimator = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options), how)
     *progress, found = (item for item in estimator.run() if not isinstance(item, str))

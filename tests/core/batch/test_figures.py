@@ -35,7 +35,7 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
@@ -69,7 +69,7 @@ def random_batches(draw):
     found, rows, lines = problems(count), [], []
     for number, ((arm, position, seed), kind) in enumerate(zip(jobs, kinds, strict=True)):
         trace = Trace() if kind in "!." else Trace.of(_text(arm.name, dice))
-        verdict = None if kind in "!." else Verdict.of(SIGNS[kind], How.EXACT, "")
+        verdict = None if kind in "!." else Verdict.of(SIGNS[kind], GradingMethod.EXACT, "")
         parallel, threads = dice.choice(setups)
         row = ResultRow(
             *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),

@@ -23,7 +23,7 @@ from baton_reasoning.core.demo_pair import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
@@ -224,7 +224,7 @@ SMALL_ARM, LARGE_ARM, DRAFTED, BATON = ARMS
 
 def answers(arm, signs):
     """`signs`: of each problem, + or -, and ? for an answer without a verdict."""
-    verdicts = (Verdict.of({"+": True, "-": False, "?": None}[sign], How.AUTO, "") for sign in signs)
+    verdicts = (Verdict.of({"+": True, "-": False, "?": None}[sign], GradingMethod.AUTO, "") for sign in signs)
     return [
         ResultRow(*(0, "", arm, problem, 0, JobState.DONE, "", verdict, "", None), RunCost(seconds=1.0))
         for problem, verdict in enumerate(verdicts)

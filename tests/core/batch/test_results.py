@@ -37,7 +37,7 @@ from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.reviews import (
@@ -77,7 +77,7 @@ from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 def run(store, *recipes, pair=None, found=None):
-    return solved(store, *recipes, pair=pair, found=found or problems(4), seeds=(3, 4), how=How.EXACT)
+    return solved(store, *recipes, pair=pair, found=found or problems(4), seeds=(3, 4), how=GradingMethod.EXACT)
 
 
 def exported(store, batch, path):
@@ -273,7 +273,7 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
         ({"finish": Finish.REPETITION}, FailureKind.REPETITION),
         ({"finish": Finish.TIME}, FailureKind.LIMIT),
         ({"answer": ""}, FailureKind.NO_ANSWER),
-        ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
+        ({"verdict": Verdict.of(None, GradingMethod.AUTO, "")}, FailureKind.UNSCORED),
     ):
         assert kind_of(done._replace(**changes), None) is kind
 

@@ -30,7 +30,7 @@ from baton_reasoning.core.engines.base import Alternative, Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import MOST_COUNTED, RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
 from baton_reasoning.core.store.conversations import (
@@ -344,8 +344,8 @@ def test_conversations_are_listed_by_the_day_of_their_change():
 
 # Batches
 
-RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")
-WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
+RIGHT = Verdict(Outcome.CORRECT, GradingMethod.EXACT, "The same.")
+WRONG = Verdict(Outcome.WRONG, GradingMethod.EXACT, "Not the same.")
 ARMS = [StoredArm("small", {"policy": "never"}), StoredArm("both", {"policy": "keywords", "c": 15})]
 PROBLEMS = [Problem(f"p{number}", f"Problem {number}", str(number), {"level": "1"}, number + 1) for number in range(2)]
 SEEDS = [3, 1]
