@@ -26,6 +26,7 @@ from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.analysis.run_cost import RunCost, Segment
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
@@ -37,7 +38,6 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import JobState, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Limits

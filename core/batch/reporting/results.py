@@ -15,12 +15,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
+from baton_reasoning.core.analysis.run_cost import Cost
 from baton_reasoning.core.analysis.values import StepValues, TextPlace
 from baton_reasoning.core.batch.reporting.report import EXPORTED, Report, build_report
 from baton_reasoning.core.batch.reporting.worth import values_in
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, Conditions, ResultRow
-from baton_reasoning.core.store.run_cost import Cost
 from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.trace import Piece, Trace

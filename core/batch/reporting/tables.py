@@ -165,8 +165,8 @@ def _cost_cells(arm: ArmReport) -> dict[str, str]:
     of_an_answer = {
         "tokens": arm.tokens,
         "discarded": arm.discarded_tokens,
-        "first read": arm.small_read + arm.large_read - arm.reread,
-        "read again": arm.reread,
+        "first read": arm.small_read + arm.large_read - arm.recomputed,
+        "read again": arm.recomputed,
     }
     return {
         "gap recovered": figures.estimated(arm.gap_recovered),

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.run_cost import Takeover
 from baton_reasoning.core.analysis.values import WON, StepValues, TakeoverWorth, TextPlace
 from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.statistics import ratio_of_sums
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace

@@ -16,13 +16,13 @@ from baton_reasoning.app.batch.result_table import (
     RowFilter,
     plain_answer,
 )
+from baton_reasoning.core.analysis.run_cost import RunCost, Segment
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.thinking.events import Finish
 from tests.core.batch.counting import problems
 

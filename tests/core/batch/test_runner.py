@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from baton_reasoning.core import awake
+from baton_reasoning.core.analysis.run_cost import Cost, RunCost
 from baton_reasoning.core.awake import CONTINUOUS, SYSTEM_REQUIRED
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
@@ -53,7 +54,6 @@ from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex, 
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, ResultRow
-from baton_reasoning.core.store.run_cost import Cost, RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.alone import Never
 from tests.another_program import another_program

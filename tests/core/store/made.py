@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
+from baton_reasoning.core.store.derived import COLUMNS, cost_in
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
@@ -83,7 +84,7 @@ def concluded(store, run):
             f"SELECT state, finish, reason, answer, {COLUMNS} FROM runs WHERE id = ?", (run,)
         ).fetchone()
     finish = Finish(row["finish"]) if row["finish"] else None
-    return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], RunCost.of_row(row))
+    return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], cost_in(row))
 
 
 def claim(store, batch, number=1):

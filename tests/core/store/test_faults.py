@@ -14,6 +14,7 @@ from threading import Event
 import psutil
 import pytest
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
@@ -25,7 +26,6 @@ from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.event_chunks import pack
 from baton_reasoning.core.store.migrations import MIGRATIONS
 from baton_reasoning.core.store.owners import is_alive, this_process
-from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.store.writer import Writer

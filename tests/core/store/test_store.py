@@ -24,6 +24,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from baton_reasoning.core.analysis.run_cost import RIBBON_SEGMENTS, Cost, RunCost, Takeover, ribbon_of
 from baton_reasoning.core.analysis.values import TextPlace
 from baton_reasoning.core.conversation import LONGEST_TITLE, Exchange, title_of
 from baton_reasoning.core.engines.base import Alternative, Handoff
@@ -44,8 +45,8 @@ from baton_reasoning.core.store.conversations import (
 )
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.deleted import KEEP_DELETED
+from baton_reasoning.core.store.derived import LARGEST_INTEGER
 from baton_reasoning.core.store.event_chunks import pack, unpack
-from baton_reasoning.core.store.run_cost import LARGEST_INTEGER, RIBBON_SEGMENTS, Cost, RunCost, Takeover, ribbon_of
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import (

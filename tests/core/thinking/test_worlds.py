@@ -376,7 +376,7 @@ def assert_counted(trace: Trace) -> None:
         assert total.prefilled == sum(event.handoff.prefilled for event in read if event.author is author)
         assert total.reused == sum(event.handoff.reused for event in read if event.author is author)
         assert total.takeovers == took.count(author)
-        assert 0 <= total.reread <= total.prefilled
+        assert 0 <= total.recomputed <= total.prefilled
         assert 0 <= total.inherited <= total.reused
     assert trace.takeovers == len(took)
     assert trace.tokens == len(decoded) - gone
