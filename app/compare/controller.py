@@ -26,7 +26,7 @@ from baton_reasoning.core.run import RunSettings, unmet_need
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
-from baton_reasoning.core.words.labels import title_of
+from baton_reasoning.core.words.labels import method_title
 from baton_reasoning.core.words.numbers import in_brief
 
 NO_THIRD, MORE = "(none)", "More…"
@@ -170,7 +170,7 @@ def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
     """Return the existing answers to one problem, oldest first."""
     return [
         CompareChoice(
-            f"Attempt {number}: {title_of(each.settings)}, seed {each.settings.seed}, "
+            f"Attempt {number}: {method_title(each.settings)}, seed {each.settings.seed}, "
             f"{counted(each.trace.tokens, 'token')}",
             each.settings,
             each,

@@ -24,8 +24,8 @@ from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
-from baton_reasoning.core.words.labels import title_of
-from baton_reasoning.core.words.numbers import in_brief
+from baton_reasoning.core.words.labels import method_title
+from baton_reasoning.core.words.numbers import duration, in_brief
 
 MOST_COLUMNS = 3
 EDGE, GAP = 18, 26
@@ -219,7 +219,7 @@ class AnswerColumn(AnswerPane):
     def show_facts(self) -> None:
         """Show the time, where it can be compared, and the tokens."""
         trace = self.exchange.trace
-        time = f"{trace.seconds:.1f} s · " if self.has_time and trace.seconds > 0 else ""
+        time = f"{duration(trace.seconds)} · " if self.has_time and trace.seconds > 0 else ""
         self.facts.setText(f"{time}{counted(trace.tokens, 'token')}" if trace.started else "")
 
 
@@ -230,7 +230,9 @@ NO_TIMES = "No times are shown: the answers were not written by the same models,
 def titles_of(exchanges: Sequence[Exchange]) -> list[str]:
     """Name the policy of each answer, and its seed if they have several."""
     seeds = {each.settings.seed for each in exchanges}
-    return [title_of(each.settings) + (f", seed {each.settings.seed}" if len(seeds) > 1 else "") for each in exchanges]
+    return [
+        method_title(each.settings) + (f", seed {each.settings.seed}" if len(seeds) > 1 else "") for each in exchanges
+    ]
 
 
 def were_alike(traces: Iterable[Trace]) -> bool:

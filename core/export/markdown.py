@@ -16,6 +16,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted, one_line, safe_text
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO, own_names
+from baton_reasoning.core.words.numbers import duration
 from baton_reasoning.core.words.plain_text import as_read
 from baton_reasoning.core.words.step_rows import TracePart, part_of
 
@@ -101,7 +102,9 @@ def described(each: Exchange) -> str:
     """Describe an answer in one line: tokens, share, time, date, who wrote how much, policies and seeds."""
     trace = each.trace
     finish = f", {trace.finish.value}" if trace.finish else ""
-    figures = f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
+    figures = (
+        f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {duration(trace.seconds)}{finish}"
+    )
     parts = [figures, f"{each.created:%Y-%m-%d %H:%M}"]
     shares = [(SIGN[author], card.label, counted(tokens, "token")) for author, card, tokens in trace.models if card]
     parts += [f"{sign} {name}, {tokens}" for sign, name, tokens in shares]

@@ -86,7 +86,7 @@ def handed_over(piece: Piece, opening: str = "Handed over") -> str:
     return f"{why}. {name} {measured(measure.value)}, limit {measured(measure.limit)}"
 
 
-def title_of(settings: RunSettings) -> str:
+def method_title(settings: RunSettings) -> str:
     """Name the policy and what sets it apart, the demo pair's own lengths aside: “Keywords (paper), own cues”."""
     title = policy_title(settings.policy, DEMO_SETTINGS.policy)
     return f"{title}, own cues" if settings.cue_list else title

@@ -20,6 +20,7 @@ from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import run_in_brief
+from baton_reasoning.core.words.numbers import duration
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.core.thinking.running import keywords, run
 from tests.fakes import mixed
@@ -210,7 +211,7 @@ def test_three_arms_become_three_tries_with_results_in_which_words_are_found(com
     columns = view_of(window).columns
     assert [column.exchange for column in columns] == attempts(window)
     assert [column.facts.text() for column in columns] == [
-        f"{each.trace.seconds:.1f} s · {each.trace.tokens} tokens" for each in attempts(window)
+        f"{duration(each.trace.seconds)} · {each.trace.tokens} tokens" for each in attempts(window)
     ]
     assert [column.verdict.text() for column in columns] == ["≠ differs", "= as Large only", "= as Keywords"]
     assert [column.result.text() for column in columns] == ["5", "4", "4"]
