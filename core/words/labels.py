@@ -10,8 +10,9 @@ from baton_reasoning.core.analysis.opinion import Opinion
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.billing import UsageMeter
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Usage, UsageMeter
+from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.ollama import shown_name

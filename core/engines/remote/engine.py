@@ -17,6 +17,7 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import End, Handoff, Messages, ModelCard, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.remote import protocol
+from baton_reasoning.core.engines.remote.billing import Cap, Prices, UsageMeter
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import (
@@ -27,7 +28,7 @@ from baton_reasoning.core.engines.remote.status import (
     StatusTracker,
 )
 from baton_reasoning.core.engines.remote.stream import StreamedAnswer
-from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, Sampling, ServerUrls
 

@@ -13,8 +13,9 @@ from baton_reasoning.core.analysis.values import StepValues, TextPlace
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.billing import Prices, UsageMeter
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
