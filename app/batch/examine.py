@@ -50,10 +50,10 @@ class ExamineMenu(QMenu):
         pairs = pair_names(self._session.batch.arms)
         rows = self._rows(lambda row: row.arm in pairs and row.has_answer and bool(row.cost.takeovers))[:USUAL_SAMPLE]
         places = sum(1 + 2 * len(row.cost.takeovers) for row in rows)  # the beginning, before and after each
-        seconds = sum((1 + len(row.cost.takeovers)) * row.cost.seconds for row in rows) * OPTIONS.continuations
+        seconds = sum((1 + len(row.cost.takeovers)) * row.cost.seconds for row in rows) * OPTIONS.rollouts
         price = (
             f"Takeovers in {counted(len(rows), 'answer')}: about "
-            f"{counted(places * OPTIONS.continuations, 'continuation')}, {rough_duration(seconds)} at most."
+            f"{counted(places * OPTIONS.rollouts, 'continuation')}, {rough_duration(seconds)} at most."
         )
         self._ask(price, ReviewKind.VALUES, partial(Values, OPTIONS), sample_answers)
 

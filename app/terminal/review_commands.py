@@ -36,8 +36,8 @@ from baton_reasoning.app.terminal.streams import (
     write_json_lines,
 )
 from baton_reasoning.core.analysis.opinion import Disagreement, Opinion
-from baton_reasoning.core.analysis.value_estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
-from baton_reasoning.core.analysis.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
+from baton_reasoning.core.analysis.value_estimator import USUAL_ROLLOUTS, WRITERS, ValueOptions
+from baton_reasoning.core.analysis.values import FEWEST_ROLLOUTS, StepValues, TakeoverWorth
 from baton_reasoning.core.batch.reporting import failures as analysed
 from baton_reasoning.core.batch.reporting.figures import estimated, signed
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
@@ -78,12 +78,12 @@ QUOTED = 48
 VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
 """The value of the end of a graded text."""
 
-continuations = option(
+rollouts = option(
     "--k",
     type=AT_LEAST_ONE,
-    default=USUAL_CONTINUATIONS,
-    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}]; fewer than "
-    f"{FEWEST_CONTINUATIONS} show no change.",
+    default=USUAL_ROLLOUTS,
+    help=f"Sample at least N continuations from each place [{USUAL_ROLLOUTS}]; fewer than "
+    f"{FEWEST_ROLLOUTS} show no change.",
 )
 written_by = option(
     "--writer",
@@ -132,7 +132,7 @@ def opinion(trace: str, limit: int, models: ModelOptions, loading: LoadingOption
     metavar="ANSWER",
     help="The correct answer, if none is recorded; without one, values measure agreement.",
 )
-@continuations
+@rollouts
 @written_by
 @option("--every-step", is_flag=True, help="Value every step, even of a long text.")
 @model_options
@@ -205,7 +205,7 @@ def failures(
 @batch_argument
 @option("--sample", type=AT_LEAST_ONE, default=USUAL_SAMPLE, help=f"Value N answers with takeovers [{USUAL_SAMPLE}].")
 @of_arm
-@continuations
+@rollouts
 @written_by
 @model_options
 @loading_options
@@ -265,7 +265,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
         cells = (
             str(place.step + 1) if place.position else "start",
             SIGN.get(place.author, "") if place.author else "",
-            estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
+            estimated(place.value) if place.rollouts else VERDICTS[place.value.value > 0],
             signed(change.difference, is_certain=True) if change else "",
             _worth_text(worth) if worth else "",
             text,

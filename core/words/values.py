@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.analysis.differences import correction_by
 from baton_reasoning.core.analysis.values import (
-    FEWEST_CONTINUATIONS,
+    FEWEST_ROLLOUTS,
     WON,
     StepValues,
     TakeoverWorth,
@@ -117,12 +117,12 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     else:
         where = f"{who}Step {place.step + 1}"
     low, high = value_text(place.value.low), value_text(place.value.high)
-    if not place.continuations:
+    if not place.rollouts:
         verdict = ("✓ right" if place.value.value else "✗ wrong") if values.estimated.is_expected else "the end"
         return f"{where}: {verdict}"
     noun = "value" if values.estimated.is_expected else "agreement"
-    continuations = counted(place.continuations, "continuation")
-    return f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {continuations}"
+    rollouts = counted(place.rollouts, "continuation")
+    return f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {rollouts}"
 
 
 def _no_change_sentence(values: StepValues) -> str:
@@ -131,7 +131,7 @@ def _no_change_sentence(values: StepValues) -> str:
         return "No step changed the value beyond chance."
     have = "has" if few == 1 else "have"
     return (
-        f"No step is known to have changed the value: {few} of {places} {have} fewer than {FEWEST_CONTINUATIONS} "
+        f"No step is known to have changed the value: {few} of {places} {have} fewer than {FEWEST_ROLLOUTS} "
         "continuations."
     )
 

@@ -237,7 +237,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
     with Grader() as grader:
-        estimator = ValueEstimator(window.models.pair, exchange.trace, grader, options=ValueOptions(continuations=4))
+        estimator = ValueEstimator(window.models.pair, exchange.trace, grader, options=ValueOptions(rollouts=4))
         exchange.trace.apply(next(item for item in estimator.run() if isinstance(item, ValuesEstimated)))
 
     def chat(act=bool):

@@ -67,7 +67,7 @@ class PlaceValue(BaseModel):
     value: float = Field(description="Share of the continuations that end right.")
     low: float = Field(description="Lower end of the 95% interval, Wilson's.")
     high: float
-    continuations: int
+    rollouts: int
     worth: float | None = Field(
         description="Of the takeover that ends there: value less that after what it replaced; null where none ends."
     )
@@ -81,7 +81,7 @@ class PlaceValue(BaseModel):
                     writer=values.estimated.writer,
                     **found.place._asdict(),
                     **asdict(found.value),
-                    continuations=found.continuations,
+                    rollouts=found.rollouts,
                     worth=worths.get(found.place),
                 )
 

@@ -36,12 +36,12 @@ def certain(values):
 
 
 @pytest.mark.parametrize(("continuations", "changed"), [(2, []), (7, []), (8, [0])])
-def test_few_continuations_show_no_change_though_all_of_them_turn(continuations, changed):
-    trace, values = valued(0, continuations, of=continuations)
+def test_few_continuations_show_no_change_though_all_of_them_turn(rollouts, changed):
+    trace, values = valued(0, rollouts, of=rollouts)
     assert certain(values) == changed
     assert bool(values.turn) is bool(values.rises) is bool(value_marks(trace, trace.pieces)) is bool(changed)
     assert (values.gain_of_large, values.loss) == ((0.0 if changed else None), None)
-    fell, fallen = valued(continuations, 0, of=continuations)
+    fell, fallen = valued(rollouts, 0, of=rollouts)
     assert bool(fallen.loss) is bool(value_marks(fell, fell.pieces)) is bool(changed)
 
 

@@ -587,6 +587,6 @@ def test_exported_results_have_the_values_of_their_text(store, valued, grader):
     assert (start.writer, start.position, start.worth, replaced.worth) == ("small", 0, None, None)
     assert after.worth == pytest.approx(after.value - replaced.value)
     assert after.low <= after.value <= after.high
-    assert after.continuations >= 16
+    assert after.rollouts >= 16
     (takeover,) = [span for span in result.spans if span.reason]
     assert (replaced.position, after.position) == (takeover.start, takeover.end)
