@@ -39,13 +39,12 @@ _PATTERNS = {
 """What matches a boundary; white space that follows belongs to it, too."""
 
 
-def recorded_boundary(settings: Mapping[str, Any]) -> Boundary | None:
-    """Return what ended a step in a recorded run, by its settings; None for a boundary that this version does not know,
-    such as a pattern of an earlier one."""
+def recorded_boundary(settings: Mapping[str, Any]) -> Boundary:
+    """Return what ended a step in a recorded run, by its settings; a blank line where that is not known."""
     try:
-        return Boundary(settings.get("boundary", Boundary.BLANK_LINE))
+        return Boundary(settings.get("boundary"))
     except ValueError:
-        return None
+        return Boundary.BLANK_LINE
 
 
 class Splitter:

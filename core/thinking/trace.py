@@ -637,5 +637,5 @@ class Trace:
 
     @property
     def _boundary(self) -> Boundary:
-        """Return what ends a step of the run; a blank line if the run had a boundary that is not known."""
-        return (recorded_boundary(self.started.settings) if self.started else None) or Boundary.BLANK_LINE
+        """Return what ends a step of the run."""
+        return recorded_boundary(self.started.settings if self.started else {})

@@ -35,7 +35,7 @@ def certain(values):
     return [number for number, change in enumerate(values.changes) if change.is_certain]
 
 
-@pytest.mark.parametrize(("continuations", "changed"), [(2, []), (7, []), (8, [0])])
+@pytest.mark.parametrize(("rollouts", "changed"), [(2, []), (7, []), (8, [0])])
 def test_few_continuations_show_no_change_though_all_of_them_turn(rollouts, changed):
     trace, values = valued(0, rollouts, of=rollouts)
     assert certain(values) == changed

@@ -164,13 +164,9 @@ def test_a_growing_text_has_the_steps_of_the_finished_one_wherever_tokens_split_
 
 @pytest.mark.parametrize(
     ("stored", "boundary"),
-    [
-        ("line", Boundary.LINE),
-        (r"\n---\n", None),
-        (["("], None),
-    ],
+    [("line", Boundary.LINE), (r"\n---\n", Boundary.BLANK_LINE), (["("], Boundary.BLANK_LINE)],
 )
-def test_a_boundary_of_another_version_is_unknown(stored, boundary):
+def test_a_boundary_that_is_not_known_is_a_blank_line(stored, boundary):
     assert recorded_boundary({"boundary": stored}) is boundary
 
 
