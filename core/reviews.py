@@ -30,7 +30,7 @@ from baton_reasoning.core.engines.base import number_at, stream_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch, ResultRow
@@ -64,7 +64,7 @@ class Answer:
     read: Callable[[], Trace]
     keep: Callable[[Finding], object]
     expected: str = ""
-    how: GradingMethod | Regex = GradingMethod.AUTO
+    how: Grading = GradingMethod.AUTO
     row: ResultRow | None = None
     """Of an answer that is reviewed with others of its batch."""
     models: OtherModels | None = None
@@ -82,7 +82,7 @@ class Answer:
         store: Store,
         run: str,
         expected: str = "",
-        how: GradingMethod | Regex = GradingMethod.AUTO,
+        how: Grading = GradingMethod.AUTO,
         row: ResultRow | None = None,
         models: OtherModels | None = None,
         context: int = 0,

@@ -26,7 +26,7 @@ from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
 from baton_reasoning.core.errors import ProblemFileError, SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import GradingMethod, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.paths import Paths
@@ -235,7 +235,7 @@ def _results_folder(file: Path) -> str:
     return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
 
 
-def _how(text: str) -> GradingMethod | Regex:
+def _how(text: str) -> Grading:
     """Return how answers are compared. Raises SettingsError."""
     kind, colon, pattern = text.partition(":")
     if kind == GradingMethod.REGEX.value and pattern:

@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, Wri
 from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.extract import answer_of_run, answer_of_text
-from baton_reasoning.core.grading.verdict import GradingMethod, Regex
+from baton_reasoning.core.grading.verdict import Grading
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.events import Finish, TextInserted
 from baton_reasoning.core.thinking.interruptions import Control
@@ -62,7 +62,7 @@ class Rollouts:
         *,
         limit: int,
         expected: str,
-        how: GradingMethod | Regex,
+        how: Grading,
     ) -> None:
         """`writer`: “small”, “large” or “policy”, the run's own. `limit`: tokens of a continuation, at most.
         `expected` helps to find the answer; it may be empty."""

@@ -36,7 +36,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -130,7 +130,7 @@ class ValueEstimator:
         grader: Grader,
         expected: str = "",
         options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
-        how: GradingMethod | Regex = GradingMethod.AUTO,
+        how: Grading = GradingMethod.AUTO,
     ) -> None:
         """`expected`: the right answer; if it is empty, the text's own counts, and values say agreement.
 

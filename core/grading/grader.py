@@ -15,7 +15,7 @@ from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLi
 from baton_reasoning.core.grading.compare import compare, compare_choice, compare_exact, compare_numeric
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.numbers import Quantity, read_quantity, same_quantity
-from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex, Verdict
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome, Regex, Verdict
 from baton_reasoning.core.text import replace_lone_surrogates
 
 TIME_LIMIT = 5.0
@@ -45,9 +45,7 @@ class Grader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def grade(
-        self, expected: str | None, given: str | None, how: GradingMethod | Regex = GradingMethod.AUTO
-    ) -> Verdict:
+    def grade(self, expected: str | None, given: str | None, how: Grading = GradingMethod.AUTO) -> Verdict:
         """Compare the expected answer with the one given.
 
         Without an expected answer (None) it is unscored. Without a given one it is wrong: the model did not solve it.

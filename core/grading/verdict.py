@@ -53,6 +53,10 @@ class Regex:
         return self.pattern.replace("{expected}", re.escape(expected))
 
 
+Grading = GradingMethod | Regex
+"""How answers are to be graded."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The outcome, the method that decided it, and the reason as a sentence for the table."""

@@ -11,7 +11,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.compare import choice_letter
 from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import GradingMethod, Regex, Verdict
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Graded, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -35,7 +35,7 @@ def regraded_in_words(found: Collection[Regraded]) -> str:
     return f"{again}: {changed:,} {'has' if changed == 1 else 'have'} another verdict."
 
 
-def expected_of(problem: Problem, how: GradingMethod | Regex) -> str | None:
+def expected_of(problem: Problem, how: Grading) -> str | None:
     """Return the expected answer as it is graded: of a problem with options the letter and its text, `(B) Paris`.
 
     So an answer that names an option by its text is recognised. Other ways than `AUTO` compare with the letter alone.
@@ -47,7 +47,7 @@ def expected_of(problem: Problem, how: GradingMethod | Regex) -> str | None:
     return f"({expected}) {options[expected]}" if expected in options and "A" in options else expected
 
 
-def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: GradingMethod | Regex) -> tuple[str, Verdict]:
+def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: Grading) -> tuple[str, Verdict]:
     """Return the answer of a run, empty if there is none, and its verdict."""
     expected = expected_of(problem, how)
     given = answer_of_run(trace, expected, how)
@@ -55,9 +55,7 @@ def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: GradingMet
     return answer or "", grader.grade(expected, given, how)
 
 
-def regrade(
-    store: Store, batch: str, grader: Grader, how: GradingMethod | Regex | None = None
-) -> Generator[Regraded, None, None]:
+def regrade(store: Store, batch: str, grader: Grader, how: Grading | None = None) -> Generator[Regraded, None, None]:
     """Extract and grade every answer of the batch again, except for those whose text is damaged.
 
     `how` is kept for later answers; None: as before. All verdicts are saved together at the end, so that a batch that
