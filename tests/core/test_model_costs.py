@@ -107,6 +107,9 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     drafted = trace_of(*LARGE_WRITES, token(Author.LARGE, 8.0, drafted=True))
     assert seconds_of_large_alone(drafted) is None
     assert seconds_of_large_alone(drafted, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.03)
+    slow = HandedOver(5.0, Author.LARGE, Handoff(0, 130, 7.8))
+    deep = trace_of(slow, *LARGE_WRITES[1:], token(Author.LARGE, 8.0, drafted=True))
+    assert seconds_of_large_alone(deep, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.06), "it read so slowly in the run"
     for alone in (trace_of(*LARGE_WRITES), trace_of(*SMALL_WRITES), Trace()):
         assert seconds_of_large_alone(alone, LARGE) is None
     other = ModelCard("another", "", 1000)
