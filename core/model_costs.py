@@ -28,10 +28,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.engines.base import (
     Attach,
-    Conversation,
     Engine,
     Handoff,
     Message,
+    Messages,
     ModelCard,
     Placement,
     Session,
@@ -53,7 +53,7 @@ READING = 0.1
 ENOUGH_DECODES = 8
 """Decodes of the large model in a run from which their mean is its cost."""
 
-QUESTION: Conversation = (Message("user", "Count."),)
+QUESTION: Messages = (Message("user", "Count."),)
 SHORTEST_WRITE, WRITTEN = 3, 16
 """Tokens that are written at once, at least and at most."""
 READ, SCORED = 32, 5

@@ -9,9 +9,9 @@ from typing import Any
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import (
     Attach,
-    Conversation,
     Engine,
     Message,
+    Messages,
     ModelCard,
     OnThisMachine,
     Session,
@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.interruptions import Control, LimitsGuard, Wish, cancelled_after
+from baton_reasoning.core.thinking.interruptions import Control, Intervention, LimitsGuard, cancelled_after
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
@@ -73,7 +73,7 @@ class Pair:
         return {author: engine.card for author, engine in self.engines.items()}
 
 
-def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
+def ask(problem: str, settings: RunSettings, before: Messages = ()) -> Messages:
     """Return the conversation that asks the models a problem after earlier turns.
 
     It begins with the settings' system prompt, unless there is a system message among the turns.
@@ -90,21 +90,21 @@ def question(problem: str, settings: RunSettings) -> Message:
 
 def run(
     pair: Pair,
-    conversation: Conversation,
+    conversation: Messages,
     settings: RunSettings,
     *,
     control: Control | None = None,
     before: Trace | None = None,
-    wish: Wish | None = None,
+    intervention: Intervention | None = None,
     on_settled: Callable[[int], object] | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
     `before`: a text to take up, after a stop, a kill, an edit or a fork: it stands as it is, with its counters, and the
-    program of the policy begins there. `wish`: what a person wants there first. `on_settled` is called with a position,
-    in characters of the body, each time the text before it has become final: no policy or limit will discard it. (A
-    person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is missing, or
-    if the thinking is to be off and a model has no switch for it.
+    program of the policy begins there. `intervention`: what a person wants there first. `on_settled` is called with a
+    position, in characters of the body, each time the text before it has become final: no policy or limit will discard
+    it. (A person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is
+    missing, or if the thinking is to be off and a model has no switch for it.
     """
     engines = _engines_needed(pair, settings)
     if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
@@ -132,7 +132,7 @@ def run(
         interruptions = [*([control] if control else []), LimitsGuard(limits, before)]
         driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
-            yield from with_usage(sessions, driver.stream.began, driver.run(wish))
+            yield from with_usage(sessions, driver.stream.began, driver.run(intervention))
     finally:
         for session in sessions.values():
             session.close()
@@ -199,7 +199,7 @@ def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard])
 def _open_sessions(
     sessions: dict[Author, Session],
     engines: dict[Author, Engine],
-    conversation: Conversation,
+    conversation: Messages,
     settings: RunSettings,
     attach: Attach,
 ) -> BatonError | None:
@@ -221,7 +221,7 @@ def _not_begun(failure: BatonError) -> RunEnded:
     return RunEnded(0.0, Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED, str(failure))
 
 
-def _started(pair: Pair, conversation: Conversation, settings: RunSettings, sessions: list[Session]) -> RunStarted:
+def _started(pair: Pair, conversation: Messages, settings: RunSettings, sessions: list[Session]) -> RunStarted:
     cards = pair.cards
     return RunStarted(
         at=0.0,

@@ -41,7 +41,7 @@ from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regr
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch
@@ -267,7 +267,7 @@ class BatchSession(QObject):
             (execution.control.stop if execution.control.ending else execution.control.finish)()
         self.changed.emit()
 
-    def regrade(self, how: How) -> None:
+    def regrade(self, how: GradingMethod) -> None:
         """Look for the answers of the batch in view again, and compare them in this way, unless it is running."""
         viewed = self.viewed
         if viewed is None or self.running or self.regrading:

@@ -20,12 +20,13 @@ from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.inspector.token_card import TokenView
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.reviews import answer_of
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.conversation import Exchange
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish

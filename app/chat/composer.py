@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.session.run_queue import Activity
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.words.authors import SIGN
 

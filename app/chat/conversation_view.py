@@ -16,10 +16,10 @@ from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_view import RIGHT_MARGIN, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, label, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.thinking.trace import Piece
 
 EDGE = 26

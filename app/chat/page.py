@@ -22,12 +22,12 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.session.run_list import Activity, ListedRun
+from baton_reasoning.app.session.run_queue import Activity, QueuedRun
 from baton_reasoning.app.toolkit.controls import announce, key_text, scrolling
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, NotApplicable
@@ -289,7 +289,7 @@ class ChatPage(QSplitter):
         self.inspector.follow(exchange)
         self.composer.show_writer()
 
-    def _announce(self, run: ListedRun, error: BatonError | None) -> None:
+    def _announce(self, run: QueuedRun, error: BatonError | None) -> None:
         """Have the end of an answer read out, in view or not; errors are read out where they are shown."""
         if error is None:
             announce(self.conversation, end_in_words(run.conversation, run.exchange.trace))

@@ -14,13 +14,14 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.model_costs import seconds_of_large_alone

@@ -13,11 +13,11 @@ from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, plain_tip
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish

@@ -31,10 +31,10 @@ from baton_reasoning.app.document.token_places import TokenPlaces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
+from baton_reasoning.core.analysis.token_choices import PlacedToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.markdown.blocks import Grid, Row, row_at
 from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.token_choices import PlacedToken
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.step_rows import StepRows, TracePart

@@ -9,17 +9,17 @@ from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from baton_reasoning.app.inspector.command_line import command_line, models_of, why_not_repeatable
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run_command import command_line, models_of, why_not_repeatable
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import RunStarted

@@ -11,14 +11,14 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QPushButton, QWidget
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.inspector.step_page import chance, visible
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.app.toolkit.controls import button, label
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role, set_role
+from baton_reasoning.core.analysis.token_choices import Choice, PlacedToken, ReadTokens, choices_at
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.token_choices import Choice, PlacedToken, ReadTokens, choices_at
 from baton_reasoning.core.words.authors import SIGN, WHO
 from baton_reasoning.core.words.numbers import rough_duration
 

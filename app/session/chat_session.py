@@ -8,19 +8,19 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.session.continuing import ChangedModels, changed_models
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.reviews import Reviewer
-from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
+from baton_reasoning.app.session.run_queue import Activity, QueuedRun, RunQueue
 from baton_reasoning.app.session.token_readings import TokenReadings
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
 from baton_reasoning.core.thinking.events import Event, Finish
-from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.interruptions import Intervention
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
@@ -52,7 +52,7 @@ class ChatSession(QObject):
         self._repository: ConversationRepository | None = None
         self.is_opening = False
         """Whether the history is still being opened. The models are loaded after it, so that it gets every answer."""
-        self.runs = RunList(models, lambda: preferences.value.models, self)
+        self.runs = RunQueue(models, lambda: preferences.value.models, self)
         self.runs.view(self.conversation)
         self.runs.changed.connect(self.activity_changed)
         self.runs.progressed.connect(self._progressed)
@@ -91,7 +91,7 @@ class ChatSession(QObject):
         return self.runs.activity(self.conversation)
 
     @property
-    def answering(self) -> ListedRun | None:
+    def answering(self) -> QueuedRun | None:
         """The one answer that is being written in the conversation in view, which can be steered."""
         return self.runs.answering(self.conversation)
 
@@ -254,14 +254,14 @@ class ChatSession(QObject):
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
         later = partial(self.go_on, exchange, author)
-        wish = wish_of(author, settings)
-        self._start(exchange, wish, lambda: not self._asks(conversation, exchange, agreed, later))
+        intervention = intervention_of(author, settings)
+        self._start(exchange, intervention, lambda: not self._asks(conversation, exchange, agreed, later))
 
     def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
         """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, goes on."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
         trace = exchange.trace.until(position)
-        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish_of(author, settings))
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), intervention_of(author, settings))
 
     def edit(self, exchange: Exchange, position: int, text: str) -> bool:
         """Begin another answer like this one, with a person's text from a place on; the models go on after it.
@@ -293,7 +293,7 @@ class ChatSession(QObject):
             self.answering.control.answer_now()
 
     @property
-    def shared(self) -> ListedRun | None:
+    def shared(self) -> QueuedRun | None:
         """The answer that is written in the conversation in view, if its policy lets both models write."""
         run = self.answering
         return run if run and len(POLICIES.of(run.exchange.settings.policy).needs.writers) > 1 else None
@@ -362,12 +362,12 @@ class ChatSession(QObject):
         self.path_changed.emit()
         self.activity_changed.emit()
 
-    def _begin(self, exchange: Exchange, wish: Wish | None = None) -> None:
+    def _begin(self, exchange: Exchange, intervention: Intervention | None = None) -> None:
         if self.is_ready_or_says_why():
             self.conversation.comparison = None
             self._keep(exchange)
             self.path_changed.emit()
-            self._start(exchange, wish)
+            self._start(exchange, intervention)
 
     def _keep(self, exchange: Exchange, shows: bool = True) -> None:
         """Put it into the conversation in view; `shows`: at the end of the path."""
@@ -384,10 +384,10 @@ class ChatSession(QObject):
             self._repository.show(self.conversation)
 
     def _start(
-        self, exchange: Exchange, wish: Wish | None = None, may_begin: Callable[[], bool] = lambda: True
+        self, exchange: Exchange, intervention: Intervention | None = None, may_begin: Callable[[], bool] = lambda: True
     ) -> None:
         self._stop_reading()  # an answer goes first
-        self.runs.write(self.conversation, exchange, wish, may_begin)
+        self.runs.write(self.conversation, exchange, intervention, may_begin)
         self._load_models()
 
     def _asks(
@@ -426,7 +426,7 @@ class ChatSession(QObject):
                     self.runs.stop_answer(exchange)
         self.progressed.emit(exchange)
 
-    def _ended(self, run: ListedRun, error: BatonError | None) -> None:
+    def _ended(self, run: QueuedRun, error: BatonError | None) -> None:
         run.conversation.touch()
         if self._repository:
             self._repository.run_ended(run.exchange)
@@ -468,9 +468,9 @@ def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
     return settings
 
 
-def wish_of(author: Author | None, settings: RunSettings) -> Wish | None:
+def intervention_of(author: Author | None, settings: RunSettings) -> Intervention | None:
     """Let this model write the next step; the policy decides from there, or at once if no model is named."""
     if author is None:
         return None
     is_default = author is POLICIES.of(settings.policy).default_writer
-    return Wish(Write() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))
+    return Intervention(Write() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))

@@ -27,13 +27,14 @@ from baton_reasoning.app.terminal.streams import (
 )
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.run_command import run_settings
 from baton_reasoning.core.store.runs import Recorder
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
@@ -84,7 +85,7 @@ def solve(
 
     Without --small and --large, the pair chosen in the window is used.
     """
-    settings = options.run_settings(method, is_demo=models.is_demo)
+    settings = run_settings(**vars(method), is_demo=models.is_demo)
     problem = whole_problem(problem)
     if models.is_demo and DemoProblem.of(problem) is None:
         if not models.are_given:
@@ -258,7 +259,7 @@ def recorded(problem: str, settings: RunSettings, is_kept: bool) -> Iterator[Ans
         if is_kept:
             with recording.reporting():
                 store = stack.enter_context(open_history())
-                exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
+                exchange = Exchange(problem, settings)
                 store.conversations.put(uuid.uuid4().hex, exchange)
                 recording.recorder = store.runs.record(exchange.id)
         yield recording

@@ -17,7 +17,6 @@ from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.document.row_writer import warm_up
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
@@ -31,6 +30,7 @@ from baton_reasoning.app.window.commands import Command, ShortcutList, install
 from baton_reasoning.app.window.model_button import CHOOSE_MODELS
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.topbar import TopBar
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths

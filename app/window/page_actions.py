@@ -270,8 +270,8 @@ class PageActions(QObject):
 
     def write_file(self, store: Store, conversation: str, path: Path) -> None:
         """Export in the format of the file's suffix, in the background: a long trace takes seconds."""
-        from baton_reasoning.core.export.exported import gather
         from baton_reasoning.core.export.formats import FORMATS, write_file
+        from baton_reasoning.core.export.json_format import gather
 
         def write() -> None:
             write_file(path, FORMATS, gather(store, conversation))
@@ -281,7 +281,7 @@ class PageActions(QObject):
 
     def read_file(self, store: Store, path: Path) -> None:
         """Import what Baton exported as JSON, in the background."""
-        from baton_reasoning.core.export.exported import put_into, read_json
+        from baton_reasoning.core.export.json_format import put_into, read_json
 
         def read() -> str:
             return put_into(store, read_json(read_text(path, "Choose a file that Baton exported.", StoreError)))
@@ -374,7 +374,7 @@ class PageActions(QObject):
 
 def _is_conversation(file: Path) -> bool:
     """Tell whether a file is a conversation that Baton exported; reads its beginning."""
-    from baton_reasoning.core.export.exported import is_exported
+    from baton_reasoning.core.export.json_format import is_exported
 
     if not file.is_file():
         return False

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from baton_reasoning.core.engines.base import Conversation, Message
+from baton_reasoning.core.engines.base import Message, Messages
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve import schema
@@ -107,7 +107,7 @@ class Endpoint:
         return await self._respond(request, body, (Message("user", body.prompt[0]),), schema.CompletionShape)
 
     async def _respond(
-        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, kind: type[ResponseShape]
+        self, request: Request, body: schema.CompletionOptions, conversation: Messages, kind: type[ResponseShape]
     ) -> Response:
         arm = self._arm(body.model)
         needs = POLICIES.of(arm.policy).needs
@@ -236,7 +236,7 @@ def _parsed(data: bytes, kind: type[Body]) -> Body:
         raise Refusal(400, f"{place}: {first['msg']}.", code, param) from error
 
 
-def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
+def _asked(conversation: Messages, arm: RunSettings) -> Messages:
     """Add the arm's instruction to each question, as everywhere in the program."""
     before = (question(said.content, arm) if said.role == "user" else said for said in conversation[:-1])
     last = conversation[-1]

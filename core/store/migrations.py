@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_texts
+from baton_reasoning.core.store.derived import fill_costs, fill_counts, fill_texts
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""
@@ -86,8 +86,6 @@ _COSTS: Migration = (
     # Whether a second opinion or values were added after the run, so that others need not be searched for them.
     "ALTER TABLE runs ADD COLUMN reviewed INTEGER NOT NULL DEFAULT 0",
     "DROP TABLE outlines",
-    # It writes every column of `RunCost`: a migration that adds one takes this line over.
-    fill_costs,
 )
 
 _SEARCH: Migration = (
@@ -122,7 +120,13 @@ _UNSENT = (
         DELETE FROM unsent WHERE conversation = old.id; END""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES, _UNSENT)
+_RECOMPUTED: Migration = (
+    *(f"ALTER TABLE runs RENAME COLUMN {each}_reread TO {each}_recomputed" for each in ("small", "large")),
+    # It writes every column of `RunCost`: a migration that adds one takes this line over.
+    fill_costs,
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES, _UNSENT, _RECOMPUTED)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from baton_reasoning.core.store.damage import UNREADABLE
+from baton_reasoning.core.store.derived import fill_costs, fill_counts, fill_texts
 from baton_reasoning.core.store.migrations import MIGRATIONS, migrate
-from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_texts
 from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.text import counted
 

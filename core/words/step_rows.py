@@ -9,13 +9,13 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from baton_reasoning.core.analysis.differences import correction_by
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, MarkdownBlock, Row, Run, row_at
 from baton_reasoning.core.markdown.growing import GrowingText
 from baton_reasoning.core.markdown.parser import clean
 from baton_reasoning.core.thinking.cues import Lexicon, english
-from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES

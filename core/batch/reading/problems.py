@@ -28,7 +28,7 @@ from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.records import ENDINGS, is_readable, read_records
 from baton_reasoning.core.batch.reading.source import ENCODINGS, ProblemSource, Record, Rejected
 from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
-from baton_reasoning.core.export.exported import is_exported
+from baton_reasoning.core.export.json_format import is_exported
 from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem

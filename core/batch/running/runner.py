@@ -19,6 +19,7 @@ from functools import partial
 from itertools import count
 from threading import Lock
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
 from baton_reasoning.core.batch.running.batch import BatchSettings, change_settings
@@ -39,7 +40,6 @@ from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control

@@ -25,7 +25,7 @@ from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS
 from baton_reasoning.core.batch.running.regrading import regrade
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.settings import ColourScheme
 from tests.app.batch.conftest import counting_file, preview, run, wait_until_done, wait_until_read
@@ -354,8 +354,8 @@ def test_answers_are_graded_again_and_a_grading_that_is_stopped_changes_nothing(
             gate.wait(PATIENCE)
 
     monkeypatch.setattr("baton_reasoning.app.batch.session.regrade", held)
-    assert len(page.view.regrade.actions()) == len(How) - 1, "a pattern of one's own is for the terminal"
-    by_text = next(action for action in page.view.regrade.actions() if action.text() == GRADINGS[How.EXACT])
+    assert len(page.view.regrade.actions()) == len(GradingMethod) - 1, "a pattern of one's own is for the terminal"
+    by_text = next(action for action in page.view.regrade.actions() if action.text() == GRADINGS[GradingMethod.EXACT])
     by_text.trigger()
     qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 2")
     page.view.left.emit()

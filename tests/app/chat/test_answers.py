@@ -12,7 +12,7 @@ from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
-from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.session.run_queue import Activity
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author

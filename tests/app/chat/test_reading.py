@@ -13,9 +13,9 @@ from baton_reasoning.app.chat.conversation_view import ConversationView, column_
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.typeset import Typesetter
-from baton_reasoning.app.session.conversation import Conversation, Exchange, ShownComparison
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.conversation import Conversation, Exchange, ShownComparison
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import RunSettings

@@ -8,11 +8,12 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.controller import Chooser
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost

@@ -20,13 +20,13 @@ from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter, formula_of, picture
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
+from baton_reasoning.core.analysis.cue_profile import lexicon_json
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.markdown.blocks import FORMULA_CHARACTER, LONGEST_LINE, read
 from baton_reasoning.core.markdown.formulas import Formula
 from baton_reasoning.core.markdown.latex import typeset
 from baton_reasoning.core.markdown.parser import clean
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policies.alone import Never

@@ -6,8 +6,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from baton_reasoning.app.inspector.token_card import names_of
+from baton_reasoning.core.analysis.token_choices import placed_tokens
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.token_choices import placed_tokens
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import Gate
 from tests.fakes.scripted import ScriptedEngine

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import to_markdown
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.thinking.events import TextInserted, ThinkingClosed
 from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.plain_text import answer_text, step_text, whole_text
-from tests.core.store.made import a_run, started, tokens
+from tests.core.store.made import a_run, an_answer, started, tokens
 from tests.fakes import mixed
 
 TAG = "</think>"
@@ -69,9 +65,7 @@ def test_a_tag_that_the_answer_repeats_is_not_copied():
 
 @pytest.mark.parametrize("reason", [BUDGET, ANSWER_NOW])
 def test_a_page_says_why_the_reasoning_was_closed_in_the_place_of_a_tag(reason):
-    exchange = StoredExchange("1", None, "2 + 2?", {}, datetime(2026, 5, 4, tzinfo=UTC))
-    answered = Answered(exchange, closed_by_baton("", reason=reason))
-    exported = Exported("Sums", (answered,), "1", exchange.created)
+    exported = an_answer(closed_by_baton("", reason=reason))
     words = f"Reasoning closed: {reason.label[:1].lower()}{reason.label[1:]}."
     assert f"\n\n▣ {words}\n\n</details>" in to_markdown(exported)
     for page in to_markdown(exported), to_html(exported):

@@ -1,24 +1,93 @@
-"""The `baton solve` line that repeats a run in a terminal, and why there may be none."""
+"""The options of `baton solve`: read as the settings of a run, and written as the line that repeats one.
+
+What one reads, the other writes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_text
 from baton_reasoning.core.models.options import ServerUrls
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.trace import Trace
+
+LISTED = "baton settings lists all names."
 
 NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
 """Fields that have an option of their own, or make no difference to the text."""
+
+
+def run_settings(
+    *,
+    policy: str | None = None,
+    preset: str | None = None,
+    set: Sequence[str] = (),
+    cues: Path | None = None,
+    seed: int | None = None,
+    max_tokens: int | None = None,
+    is_demo: bool,
+) -> RunSettings:
+    """Return the settings that these options of the terminal ask for.
+
+    `set`: NAME=VALUE each. `is_demo`: for the demo pair, whose steps are short.
+    Raises SettingsError that names the wrong value.
+    """
+    base = RunSettings()
+    chosen = settings_for(policy, base.policy) if policy else base.policy
+    if preset:
+        presets = POLICIES.named(chosen.policy).presets
+        if preset not in presets:
+            raise SettingsError(
+                f"The policy {chosen.policy} has no preset {preset!r}.",
+                f"Choose one of {', '.join(presets)}." if presets else "Leave --preset out, and use --set.",
+            )
+        chosen = presets[preset]
+    base = base.model_copy(update={"policy": chosen})
+    if is_demo:
+        base = effective_settings(base, DEMO_SETTINGS)
+    run = base.model_dump()
+    own, limits = run.pop("policy"), run.pop("limits")
+    run |= {name: value for name, value in (("seed", seed), ("max_tokens", max_tokens)) if value is not None}
+    if cues:
+        run["cue_list"] = read_text(cues, "Name a cue list, such as baton profile writes.")
+    for assignment in set:
+        name, equals, value = assignment.partition("=")
+        places = ((type(chosen), own), (Limits, limits), (RunSettings, run))
+        place = next((place for model, place in places if name in settable(model)), None)
+        if place is None or not equals:
+            raise SettingsError(
+                f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
+                f"It takes NAME=VALUE; {LISTED}",
+            )
+        place[name] = value
+    try:
+        settings = RunSettings.model_validate(run | {"policy": own, "limits": limits})
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
+        raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
+    settings.policy.check_values()
+    _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
+    return settings
+
+
+def settable(model: type[BaseModel]) -> list[str]:
+    """Return the fields of a settings class that `--set` takes."""
+    return [name for name in model.model_fields if name not in ("policy", "limits")]
 
 
 def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> str:
