@@ -208,11 +208,11 @@ class TokenView(QObject):
 
     def _offer_reading(self, exchange: Exchange, read: Mapping[Author, ReadTokens]) -> list[QWidget]:
         """Say what it takes to see what both models might have written, how far that is, or why it cannot be."""
-        if read:
-            return []
         if progress := self._readings.progress_of(exchange):
             reader = WHO[progress.author].capitalize()
             return [label(f"{reader} has read {progress.tokens:,} of {counted(progress.total, 'token')}.", Role.MUTED)]
+        if read:
+            return []
         if reason := self._readings.unavailable_reason(exchange):
             return [label(reason, Role.MUTED)]
         seconds = self._readings.seconds(exchange)

@@ -84,6 +84,19 @@ def test_under_the_mouse_stands_what_was_recorded_and_both_models_read_when_they
     assert last_exchange(window).trace.text == ANSWER, "nothing has changed in it"
 
 
+@pytest.mark.parametrize("reader", ["small", "large"])
+def test_the_card_tells_how_far_each_model_is_while_they_read(shown, qtbot, loader, reader):
+    window, answer, view = shown
+    gate = Gate()
+    getattr(loader, reader).before_token = gate.wait_at
+    point_at(view, " the")
+    presses(card_of(answer, qtbot))["Let both models read the answer"].click()
+    qtbot.waitUntil(lambda: f"The {reader} model has read 0 of " in told(card_of(answer, qtbot)))
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.tokens.exchange is None)
+    assert "has read" not in told(card_of(answer, qtbot))
+
+
 def test_an_answer_goes_on_from_another_token_as_a_new_attempt(shown, qtbot):
     window, answer, view = shown
     before = last_exchange(window)
