@@ -177,5 +177,5 @@ def test_while_something_is_written_the_models_do_not_read(make_window, loader, 
 
 
 def test_tokens_that_differ_by_a_blank_are_told_apart():
-    assert names_of([" ones", "last", "\n"]) == ["ones", "last", "↵"]
+    assert names_of([" ones", "last", "\n"]) == ["ones", "last", "¶"]
     assert names_of([" ones", "ones"]) == ["·ones", "ones"]
