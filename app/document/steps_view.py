@@ -52,6 +52,9 @@ WIDEST_VALUE = "▲ 1.00"
 PAD = GAP / 2 - 1
 """Pixels of ground above the first and below the last line."""
 
+ENTERS_TOKEN = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Down)
+"""The keys that lead into the card of a token; Down only from one that a key led to."""
+
 
 class TextMark(NamedTuple):
     """A place of a trace's text, in characters, and what is said about it."""
@@ -157,6 +160,10 @@ class StepsView(RichText):
             self._point_at(None)
             self.viewport().update()
 
+    def point_next(self, placed: PlacedToken | None, by: int) -> None:
+        """Point at the token that is so many before or after this one, for who comes by keyboard."""
+        self._point_at(self.tokens.next_to(placed, by), by_key=True)
+
     def mark(self, marks: Sequence[TextMark], chosen: TextMark | None) -> None:
         """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
         self._text_marks, self._chosen_mark = marks, chosen
@@ -248,8 +255,8 @@ class StepsView(RichText):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()), 0)
         if self.shows_tokens and by and not event.modifiers():
-            self._point_at(self.tokens.next_to(self.pointed, by), by_key=True)
-        elif self.pointed and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.point_next(self.pointed, by)
+        elif self.pointed and event.key() in (ENTERS_TOKEN if self._pointed_by_key else ENTERS_TOKEN[:2]):
             self.token_entered.emit()
         else:
             super().keyPressEvent(event)

@@ -131,6 +131,26 @@ def test_by_keys_one_goes_from_token_to_token_into_the_card_and_back(shown, qtbo
     assert window.focusWidget() is view
 
 
+def test_arrow_keys_stay_in_the_card(shown, qtbot):
+    window, answer, view = shown
+    place = window.chat.conversation.verticalScrollBar()
+    view.setFocus()
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Down):
+        QTest.keyClick(view, key)
+    scrolled = place.value()
+    for key, text in ((Qt.Key.Key_Left, "Add"), (Qt.Key.Key_Right, " the"), (Qt.Key.Key_Right, " units")):
+        QTest.keyClick(window.focusWidget(), key)
+        assert view.pointed.token.text == text
+        assert card_of(answer, qtbot).has_focus
+    card = card_of(answer, qtbot)
+    first, *_, last = presses(card).values()
+    for key, expected in ((Qt.Key.Key_Down, last), (Qt.Key.Key_Up, first)):
+        for _ in range(9):
+            QTest.keyClick(window.focusWidget(), key)
+        assert window.focusWidget() is expected
+    assert place.value() == scrolled
+
+
 def test_the_marks_of_markdown_have_no_place_and_code_has(shown):
     _, _, view = shown
     assert view.tokens.rect_of(token_of(view, "```")).width() < 1
