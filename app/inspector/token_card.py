@@ -25,6 +25,9 @@ from baton_reasoning.core.words.numbers import rough_duration
 SHOWS_AFTER_MS, HIDES_AFTER_MS = 200, 350
 """How long the mouse rests on a token before its card comes, and may be elsewhere before it goes."""
 MOST_CHOICES = 6
+BESIDE_NAME = 13
+"""Pixels left of the name of a token: the border and the padding of a button (resources/window.qss)."""
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 Take = Callable[[Exchange, int, str], object]
 """Goes on with this text from a place of an answer, in characters, in a new attempt."""
@@ -54,17 +57,23 @@ class TokenCard(QFrame):
         grid = QGridLayout()
         grid.setHorizontalSpacing(18)
         grid.setVerticalSpacing(2)
-        grid.addWidget(label(f"instead of “{names_of([token])[0]}”", Role.MUTED), 0, 0)
+        head = label(f"instead of “{names_of([token])[0]}”", Role.MUTED)
+        head.setIndent(BESIDE_NAME)
+        grid.addWidget(head, 0, 0)
         for column, (author, name) in enumerate(readers.items(), 1):
-            grid.addWidget(label(f"{SIGN[author]} {name}", AUTHOR_ROLES[author]), 0, column)
+            grid.addWidget(label(f"{SIGN[author]} {name}", AUTHOR_ROLES[author]), 0, column, RIGHT)
         for row, (name, choice) in enumerate(zip(names, choices, strict=True), 1):
             told = {each: chance(choice.logprobs[each]) for each in readers if each in choice.logprobs}
             shown = self._name_of(name, choice, told, take)
             grid.addWidget(shown, row, 0, Qt.AlignmentFlag.AlignLeft)
             for column, author in enumerate(readers, 1):
-                grid.addWidget(label(told.get(author, "–")), row, column)
-        self.setLayout(vbox(grid, *below, margins=(12, 10, 12, 10), spacing=6))
+                grid.addWidget(label(told.get(author, "–")), row, column, RIGHT)
+        rest = vbox(*below, margins=(BESIDE_NAME, 0, 0, 0))
+        self.setLayout(vbox(grid, rest, margins=(2, 10, 14, 10), spacing=6))
         self._presses = self.findChildren(QPushButton)
+        height = max((press.sizeHint().height() for press in self._presses), default=0)
+        for row in range(1, len(choices) + 1):
+            grid.setRowMinimumHeight(row, height)
         for press in self._presses:
             press.installEventFilter(self)
         self._hide = QTimer(self, singleShot=True, interval=HIDES_AFTER_MS)
@@ -72,10 +81,12 @@ class TokenCard(QFrame):
 
     def _name_of(self, name: str, choice: Choice, told: Mapping[Author, str], take: Callable[[str], object]) -> QWidget:
         if choice.stands:
-            return label(name, Role.HEADING)
+            standing = label(name, Role.HEADING)
+            standing.setIndent(BESIDE_NAME)
+            return standing
         chances = ", ".join(f"{WHO[author]} {of}" for author, of in told.items())
         tip = "Another answer, which goes on from here with this instead"
-        return button(f"{name} ↵", lambda: take(choice.text), Role.EDGE, tip, f"Continue with “{name}”: {chances}")
+        return button(f"{name} ↵", lambda: take(choice.text), Role.FLAT, tip, f"Continue with “{name}”: {chances}")
 
     def place_below(self, view: QWidget, token: QRectF) -> None:
         """Show it below a token of a view, or above where there is no room."""

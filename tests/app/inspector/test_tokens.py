@@ -1,5 +1,7 @@
 """Tokens of an answer in the window: how sure each was, what each model might have written, and going on with that."""
 
+from itertools import pairwise
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -149,6 +151,20 @@ def test_arrow_keys_stay_in_the_card(shown, qtbot):
             QTest.keyClick(window.focusWidget(), key)
         assert window.focusWidget() is expected
     assert place.value() == scrolled
+
+
+def test_the_rows_of_the_card_are_even(shown, qtbot):
+    window, answer, view = shown
+    window.session.tokens.read(last_exchange(window))
+    qtbot.waitUntil(lambda: window.session.tokens.exchange is None)
+    point_at(view, " the")
+    card = card_of(answer, qtbot)
+    cells = [each for each in card.findChildren(QLabel) if each.text() == "–" or each.text().endswith("%")]
+    middles = sorted({each.geometry().center().y() for each in cells})
+    assert [below - above for above, below in pairwise(middles)] == [middles[1] - middles[0]] * 2
+    assert len({each.geometry().right() for each in cells}) == 2, "as there are columns"
+    (press, *_), standing = presses(card).values(), next(e for e in card.findChildren(QLabel) if e.text() == "the")
+    assert press.fontMetrics().horizontalAdvance(press.text()) + 2 * standing.indent() == press.width()
 
 
 def test_the_marks_of_markdown_have_no_place_and_code_has(shown):
