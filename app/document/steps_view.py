@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
+    QFont,
     QFontMetricsF,
     QHelpEvent,
     QKeyEvent,
@@ -26,7 +27,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QTextEdit, QToolTip
 
 from baton_reasoning.app.document.rich_text import Layer, RichText
-from baton_reasoning.app.document.style import CELL_PADDING, LINE_HEIGHT
+from baton_reasoning.app.document.style import CELL_PADDING, CODE_KINDS, LINE_HEIGHT
 from baton_reasoning.app.document.token_places import TokenPlaces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
@@ -186,6 +187,14 @@ class StepsView(RichText):
             cursor.setPosition(self.writer.position_of(row_at(rows, last), last), QTextCursor.MoveMode.KeepAnchor)
             cursor.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor)
         return cursor
+
+    def font_of(self, piece: Piece) -> QFont:
+        """Return the font of a piece that is shown: that of code if it is nothing else."""
+        start = piece.position - self._steps.start
+        first, last = (row_at(self.writer.rows, each) for each in (start, start + len(piece.text.rstrip()) - 1))
+        rows = self.writer.rows[first : last + 1]
+        is_code = all(isinstance(row, Row) and row.kind in CODE_KINDS for row in rows)
+        return self._style().code_font if is_code else self.document().defaultFont()
 
     def place_of(self, piece: Piece) -> QRectF | None:
         """Return where the piece stands in the widget; None while it is not shown."""

@@ -339,6 +339,31 @@ def test_the_editor_stays_over_its_step_and_is_as_high_as_its_text(ask, qtbot):
     qtbot.waitUntil(lambda: answer.rect().contains(editor.geometry()))
 
 
+def test_the_editor_of_code_has_its_font_and_what_is_in_view_stays_there(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(f"{STEPS}```python\nx = 4\n```\n\n</think>\n\nIt is 4.")
+    window = make_window(loader)
+    window.preferences.change_run(max_tokens=5000)
+    exchange = answer_to(window, qtbot, "2 + 2?")
+    answer, bar = last_answer(window), window.chat.conversation.verticalScrollBar()
+    code = next(piece for piece in exchange.trace.pieces if "```" in piece.text)
+
+    def edit(piece):
+        window.chat.choose(exchange, piece)
+        window.chat.edit_step()
+        qtbot.waitUntil(lambda: not answer.editor.visibleRegion().isEmpty())
+        return answer.editor
+
+    assert answer.folded
+    assert edit(code).edit.font() == answer.steps._style().code_font
+    bar.setValue(answer.steps.mapTo(answer.parentWidget(), QPoint()).y() - 30)
+    place = bar.value()
+    editor = edit(exchange.trace.pieces[0])
+    assert editor.edit.font().family() == answer.steps.font().family()
+    QApplication.processEvents()
+    assert bar.value() == place
+
+
 @pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
 def test_by_tab_one_comes_into_a_long_text_where_one_reads_it(answered, qtbot, key):
     answer, bar = last_answer(answered), answered.chat.conversation.verticalScrollBar()
