@@ -11,6 +11,7 @@ from typing import Protocol
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
+from baton_reasoning.app.document.result_label import ResultLabel
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, plain_tip
@@ -70,8 +71,7 @@ class AnswerPane(QWidget):
         self._builds_folded = False
         self._read = -1
         """Characters of the trace in which the result was looked for."""
-        self.result, self.verdict = label("", Role.RESULT, wrap=True, selectable=True), label("", Role.HEADING)
-        self.result.setAccessibleName("Result")
+        self.result, self.verdict = ResultLabel(typesetter), label("", Role.HEADING)
         self.answer = StepsView(typesetter, TracePart.ANSWER)
         self.below_answer, self.below_ribbon = QVBoxLayout(), QVBoxLayout()
         """Room for what a page adds: a scoreboard, a curve of values."""

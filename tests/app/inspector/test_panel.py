@@ -24,7 +24,7 @@ from tests.core.thinking.running import HERE
 from tests.fakes import mixed
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine
 
-TOKENS_AS_READ = ["“ to”", "“.” and a new line", "a new line", "a blank", "nothing"]
+TOKENS_AS_READ = ["“ to”", "“.¶”", "“¶¶”", "“¶ x”", "a blank", "nothing"]
 
 
 def takeover(window):
@@ -57,7 +57,7 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     assert "Length" in texts(window)
     assert f"{piece.handoff.prefilled} tokens read" in dict(facts_of(piece))["Handoff"]
     assert f"tokens (the policy asked for {piece.takeover.tokens})" in dict(facts_of(piece))["Length"]
-    assert [quoted(token) for token in (" to", ".\n", "\n\n", " ", "")] == TOKENS_AS_READ
+    assert [quoted(token) for token in (" to", ".\n", "\n\n", "\r\n x", " ", "")] == TOKENS_AS_READ
     facts = dict(facts_of(exchange.trace.pieces[0]))
     assert "Handoff" not in facts
     assert "tokens read" in facts["Prompt"], "what is read before the first step"

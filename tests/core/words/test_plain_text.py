@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import to_markdown
+from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.thinking.events import TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.plain_text import answer_text, step_text, whole_text
+from baton_reasoning.core.words.step_rows import TracePart, part_of
 from tests.core.store.made import a_run, an_answer, started, tokens
+from tests.core.thinking.running import run
 from tests.fakes import mixed
+from tests.fakes.scripted import ScriptedEngine
 
 TAG = "</think>"
 
@@ -61,6 +68,24 @@ def test_a_tag_that_the_answer_repeats_is_not_copied():
     for text in answer_text(trace), whole_text(trace):
         assert TAG not in text
         assert text.split()[-2:] == ["Four.", "Done."]
+
+
+GPT_OSS = ThinkingTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>")
+
+
+@pytest.mark.parametrize("head", ["commentary", "analysis", "commentary to=functions.sum <|constrain|>json"])
+def test_another_channel_of_gpt_oss_is_read_as_thinking(head):
+    said = f"Two and two.<|end|><|start|>assistant<|channel|>{head}<|message|>Let me add."
+    pieces = re.findall(r"<\|\w+\|>| ?\w+|[^<\w]+", f"{said}{GPT_OSS.closing}Four.")
+    trace = Trace()
+    for event in run(Never(), ScriptedEngine(pieces, thinking=GPT_OSS)).trace.events:
+        trace.apply(event)
+        for part in TracePart:
+            text, start = part_of(trace, part, live=trace.ended is None)
+            assert not set("<|>") & set(text), "not even while it is written"
+            assert start + len(text) <= trace.length
+    assert whole_text(trace) == f"Reasoning\n\nTwo and two.\n{' ' * (len(said) - 25)}\nLet me add.\n\nAnswer\n\nFour."
+    assert part_of(trace, TracePart.THINKING, live=False)[0].index("Let me") == said.index("Let me")
 
 
 @pytest.mark.parametrize("reason", [BUDGET, ANSWER_NOW])
