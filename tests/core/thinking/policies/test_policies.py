@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, EveryStep, Keywords
-from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.random_takeover import Places, RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
@@ -221,6 +221,35 @@ def test_random_takeovers_come_with_their_chance_and_repeat_with_the_seed_and_th
     assert places(by_chance(1)) == places(whole) != places(by_chance(2))
     for place in places(whole)[:6]:
         assert places(by_chance(1, before=whole.trace.until(place))) == places(whole), "in a text gone on with, too"
+
+
+def test_chance_may_draw_every_token_with_no_more_than_its_text_in_the_answer_too_but_not_the_end():
+    def by_chance(seed: int, chance: float, scope: Scope = Scope.ALL, before: Trace | None = None, n1: int = 1) -> Run:
+        settings = RandomTakeover.Settings(p=chance, places=Places.TOKEN, n1=n1, until=Until.TOKENS, scope=scope)
+        words = [f" word{n}." + "\n\n" * (n % 5 == 0) for n in range(300)]
+        text = "".join([*words[:150], "</think>", *words[150:]])
+        small = ScriptedEngine(continue_with=lambda _, body: text[len(body) :])
+        large = ScriptedEngine(continue_with=lambda _, body: text[len(body) :], name="large")
+        return run(RandomTakeover(settings, PolicyContext(seed)), small, large, before=before)
+
+    def places(done: Run) -> list[int]:
+        return [takeover.position for takeover in done.all(TakeoverStarted)]
+
+    done = by_chance(3, 0.25)
+    written = sum(len(piece.tokens) for piece in done.trace.pieces)
+    assert abs(len(places(done)) / written - 0.25) < 4 * math.sqrt(0.25 * 0.75 / written)
+    assert abs(done.trace.large_share - 0.25) < 4 * math.sqrt(0.25 * 0.75 / written), "one token each"
+    assert {call.alternatives for call in done.small.calls} == {0}
+    assert any(piece.in_answer and piece.author is LARGE for piece in done.trace.pieces)
+    assert places(by_chance(3, 0.25)) == places(done) != places(by_chance(4, 0.25))
+    for place in places(done)[:6]:
+        assert places(by_chance(3, 0.25, before=done.trace.until(place))) == places(done)
+    every = by_chance(1, 1.0)
+    assert (every.trace.large_share, every.trace.finish) == (1, Finish.END_OF_TEXT), "the end is no token"
+    kept = by_chance(3, 0.25, Scope.THINKING)
+    assert not any(piece.takeover for piece in kept.trace.pieces if piece.in_answer)
+    spans = by_chance(3, 0.05, n1=20)
+    assert {took.tokens for took in spans.all(events.TakeoverEnded)} >= {20}
 
 
 # First-token entropy
