@@ -20,7 +20,8 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
+from baton_reasoning.core.thinking.policies.automatic import Automatic
+from baton_reasoning.core.thinking.registry import AUTOMATIC_POLICY, POLICIES, settings_for
 
 LISTED = "baton settings lists all names."
 AT_LEAST_ONE = click.IntRange(min=1)
@@ -37,7 +38,7 @@ class RunOptions:
         option(
             type=click.Choice(list(POLICIES)),
             metavar="NAME",
-            help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
+            help=f"When the large model writes (baton policies) [{AUTOMATIC_POLICY}].",
         ),
     ] = None
     preset: Annotated[str | None, option(metavar="NAME", help="Preset of the policy (baton policies).")] = None
@@ -60,7 +61,11 @@ def run_settings(options: RunOptions, *, is_demo: bool) -> RunSettings:
     `is_demo`: for the demo pair, whose steps are short. Raises SettingsError that names the wrong value.
     """
     base = RunSettings()
-    chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
+    parameters = settable(type(base.policy))  # a parameter of the usual policy means that one
+    is_usual = options.preset or any(text.partition("=")[0] in parameters for text in options.set)
+    chosen = base.policy if is_usual else Automatic.Settings()
+    if options.policy:
+        chosen = settings_for(options.policy, base.policy)
     if options.preset:
         presets = POLICIES.named(chosen.policy).presets
         if options.preset not in presets:
@@ -81,11 +86,11 @@ def run_settings(options: RunOptions, *, is_demo: bool) -> RunSettings:
         run["cue_list"] = read_text(options.cues, "Name a cue list, such as baton profile writes.")
     for assignment in options.set:
         name, equals, value = assignment.partition("=")
-        places = ((type(chosen), policy), (Limits, limits), (RunSettings, run))
+        places = ((type(base.policy), policy), (Limits, limits), (RunSettings, run))
         place = next((place for model, place in places if name in settable(model)), None)
         if place is None or not equals:
             raise SettingsError(
-                f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
+                f"--set {assignment} names no setting of the policy {base.policy.policy} or of the run.",
                 f"It takes NAME=VALUE; {LISTED}",
             )
         place[name] = value

@@ -20,7 +20,7 @@ from baton_reasoning.core.thinking.text import Text
 RANDOM = TakeoverReason("random", "Drawn by chance")
 
 
-class Places(Enum):
+class DrawnAt(Enum):
     """Where it draws."""
 
     STEP = "step"
@@ -38,8 +38,8 @@ class RandomTakeover(Policy):
     class Settings(PolicySettings):
         policy: Literal["random"] = "random"
         p: float = Field(0.2, ge=0, le=1, title="Chance", description="Of a takeover at each place.")
-        places: Places = Field(
-            Places.STEP, title="Places", description="The ends of steps, or all tokens of the small model."
+        places: DrawnAt = Field(
+            DrawnAt.STEP, title="DrawnAt", description="The ends of steps, or all tokens of the small model."
         )
         n1: int = Field(20, ge=1, title="Takeover", description="Tokens of a takeover (n1).")
         until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
@@ -55,12 +55,12 @@ class RandomTakeover(Policy):
         PolicyArm("random-as-token-entropy", Settings(), equal_share_of="token-entropy"),
         PolicyArm(
             "random-tokens-as-token-entropy",
-            Settings(places=Places.TOKEN, n1=1, until=Until.TOKENS, scope=Scope.ALL),
+            Settings(places=DrawnAt.TOKEN, n1=1, until=Until.TOKENS, scope=Scope.ALL),
             equal_share_of="token-entropy",
         ),
         PolicyArm(
             "random-spans-as-token-entropy",
-            Settings(places=Places.TOKEN, until=Until.TOKENS, scope=Scope.ALL),
+            Settings(places=DrawnAt.TOKEN, until=Until.TOKENS, scope=Scope.ALL),
             equal_share_of="token-entropy",
         ),
     )
@@ -70,10 +70,10 @@ class RandomTakeover(Policy):
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
         self.in_answer = self.settings.scope is Scope.ALL
-        self.hands_back_empty = self.settings.places is Places.STEP
+        self.hands_back_empty = self.settings.places is DrawnAt.STEP
 
     def think(self, text: Text) -> Program:
-        at_tokens = self.settings.places is Places.TOKEN
+        at_tokens = self.settings.places is DrawnAt.TOKEN
         while True:
             written = yield from NEXT_TOKEN if at_tokens else Write()
             # Each place of the text has its own draw, wherever a run began.

@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, EveryStep, Keywords
-from baton_reasoning.core.thinking.policies.random_takeover import Places, RandomTakeover
+from baton_reasoning.core.thinking.policies.random_takeover import DrawnAt, RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
@@ -225,7 +225,7 @@ def test_random_takeovers_come_with_their_chance_and_repeat_with_the_seed_and_th
 
 def test_chance_may_draw_every_token_with_no_more_than_its_text_in_the_answer_too_but_not_the_end():
     def by_chance(seed: int, chance: float, scope: Scope = Scope.ALL, before: Trace | None = None, n1: int = 1) -> Run:
-        settings = RandomTakeover.Settings(p=chance, places=Places.TOKEN, n1=n1, until=Until.TOKENS, scope=scope)
+        settings = RandomTakeover.Settings(p=chance, places=DrawnAt.TOKEN, n1=n1, until=Until.TOKENS, scope=scope)
         words = [f" word{n}." + "\n\n" * (n % 5 == 0) for n in range(300)]
         text = "".join([*words[:150], "</think>", *words[150:]])
         small = ScriptedEngine(continue_with=lambda _, body: text[len(body) :])
