@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,13 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
+from baton_reasoning.core.thinking.automatic import is_automatic, with_policy
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
 from baton_reasoning.core.thinking.interruptions import Control, Intervention, LimitsGuard, cancelled_after
-from baton_reasoning.core.thinking.policy import Policy, PolicyContext
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
+from baton_reasoning.core.thinking.requirements import unmet_need as unmet_need
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import with_usage
@@ -35,8 +37,8 @@ def effective_settings(
     """Return the settings that a run uses. Window, batch, comparison and terminal all decide them here.
 
     `chosen`: a person's choice. `advised`: settings that come with the pair of models (the demo pair's steps are
-    short); they replace what the person left at a preset or a default. `small`: the small model's card, whose own cue
-    list is used unless the run has one.
+    short); they replace what the person left at a preset or a default, and the automatic policy. `small`: the small
+    model's card, whose own cue list is used unless the run has one.
     """
     changes: dict[str, Any] = {}
     if advised:
@@ -46,7 +48,8 @@ def effective_settings(
             for name in advised.model_fields_set - {"policy"}
             if getattr(chosen, name) == getattr(defaults, name)
         }
-        changes["policy"] = with_advice(chosen.policy, advised.policy)
+        policy = advised.policy if is_automatic(chosen) else with_advice(chosen.policy, advised.policy)
+        changes["policy"] = policy
     if small and small.overrides.cue_list and not chosen.cue_list:
         changes["cue_list"] = small.overrides.cue_list
     return chosen.model_copy(update=changes)
@@ -106,6 +109,7 @@ def run(
     it. (A person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is
     missing, or if the thinking is to be off and a model has no switch for it.
     """
+    settings = with_policy(settings, pair.cards)
     engines = _engines_needed(pair, settings)
     if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
         raise error
@@ -152,24 +156,6 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     return {author: engine for author, engine in pair.engines.items() if author in needed}
 
 
-def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
-    """Return why a policy cannot work with these models: one is missing, or lacks an ability."""
-    needs = policy.needs
-    for author in needs.writers:
-        if author not in cards:
-            return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
-    if needs.drafts and (error := _obstacle_to_drafts(policy, cards)):
-        return error
-    for author, needed in needs.abilities(policy.default_writer).items():
-        if (card := cards.get(author)) and (lacking := card.lacking(needed)):
-            undrafted = ", or start its server without speculative decoding" if card.drafting else ""
-            return SettingsError(
-                f"{card.name} {lacking.lack}; the policy “{policy.title}” needs that.",
-                f"Choose another policy, or a {author.value} model on this machine{undrafted}.",
-            )
-    return None
-
-
 def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
     """Return why the thinking of these models cannot be turned off: one of them has no switch for it."""
     for card in cards:
@@ -178,21 +164,6 @@ def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
                 f"{card.name} {Ability.THINKING_SWITCH.lack}.",
                 "Limit its thinking to a number of tokens instead.",
             )
-    return None
-
-
-def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
-    small, large = cards.get(Author.SMALL), cards[Author.LARGE]
-    if large.drafting:
-        return None
-    if not small:
-        return SettingsError(f"The policy “{policy.title}” needs a small model that drafts.", "Choose one first.")
-    if why := large.obstacle_to_drafts_of(small):
-        return SettingsError(
-            f"{small.name} cannot draft for {large.name}, since {why}.",
-            "Choose “Large only”, two models of one family on this machine that take one request at a time, "
-            "or a llama-server with a draft model (-md DRAFT.gguf --spec-type draft-simple).",
-        )
     return None
 
 

@@ -22,6 +22,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -47,7 +48,11 @@ def run_settings(
     Raises SettingsError that names the wrong value.
     """
     base = RunSettings()
-    chosen = settings_for(policy, base.policy) if policy else base.policy
+    parameters = settable(type(base.policy))  # a parameter of the usual policy means that one
+    is_usual = preset or any(text.partition("=")[0] in parameters for text in set)
+    chosen = base.policy if is_usual else Automatic.Settings()
+    if policy:
+        chosen = settings_for(policy, base.policy)
     if preset:
         presets = POLICIES.named(chosen.policy).presets
         if preset not in presets:
@@ -66,11 +71,11 @@ def run_settings(
         run["cue_list"] = read_text(cues, "Name a cue list, such as baton profile writes.")
     for assignment in set:
         name, equals, value = assignment.partition("=")
-        places = ((type(chosen), own), (Limits, limits), (RunSettings, run))
+        places = ((type(base.policy), own), (Limits, limits), (RunSettings, run))
         place = next((place for model, place in places if name in settable(model)), None)
         if place is None or not equals:
             raise SettingsError(
-                f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
+                f"--set {assignment} names no setting of the policy {base.policy.policy} or of the run.",
                 f"It takes NAME=VALUE; {LISTED}",
             )
         place[name] = value

@@ -21,11 +21,10 @@ from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.batch.running.workload import MeasuredPair
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import UnknownEncoding
 from baton_reasoning.core.models.options import local_path
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ class BatchPage(QStackedWidget):
     def _settings(self) -> RunSettings:
         """Return the chosen settings without alternatives for every token; the demo pair has its own lengths."""
         chosen = self._preferences.value
-        settings = effective_settings(chosen.run, DEMO_SETTINGS if chosen.models.is_demo else None)
+        settings = chosen.effective_run(self.session.models.cards_of(chosen.models))
         return settings.model_copy(update={"alternatives": 0})
 
     def _choose_larges(self) -> list[str]:

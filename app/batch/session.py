@@ -36,7 +36,7 @@ from baton_reasoning.core.batch.running.batch import (
 )
 from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import WantedPair, execute
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried, PolicyChosen
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
@@ -377,6 +377,9 @@ class BatchSession(QObject):
 
         def take(events: list[BatchEvent]) -> None:
             self.rows_changed.emit(opened, opened.take(events))
+            for event in events:
+                if isinstance(event, PolicyChosen):
+                    self._actions.say(f"{event.arm}: {event.reason}")
             if any(isinstance(event, JobEnded | JobRetried) for event in events):
                 self._report_soon(opened)
 

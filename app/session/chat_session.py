@@ -15,10 +15,10 @@ from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.session.run_queue import Activity, QueuedRun, RunQueue
 from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.core.conversation import Conversation, Exchange
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
-from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
+from baton_reasoning.core.run import RunSettings, thinks_always
+from baton_reasoning.core.thinking.automatic import automatic_choice, is_automatic
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Intervention
 from baton_reasoning.core.thinking.policies.alone import Always, Never
@@ -57,6 +57,7 @@ class ChatSession(QObject):
         self.runs.changed.connect(self.activity_changed)
         self.runs.progressed.connect(self._progressed)
         self.runs.ended.connect(self._ended)
+        self.runs.resolved.connect(self._keep_settings)
         self.reviews = Reviewer(models, lambda: preferences.value.models, lambda: self.runs.is_idle, self)
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
@@ -335,8 +336,18 @@ class ChatSession(QObject):
         run = settings.run.model_copy(update={"system": self.system})
         if policy:
             run = run.model_copy(update={"policy": settings_for(policy, run.policy)})
-        run = effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
+        run = settings.model_copy(update={"run": run}).effective_run(self.models.cards_of(settings.models))
         return run if run.thinking or not self.thinks_always else run.model_copy(update={"thinking": True})
+
+    @property
+    def policy_note(self) -> str:
+        """Why the automatic policy is not the usual one, until something is written in the conversation in view; ""
+        where it is, where a person chose another, and before the models are loaded."""
+        chosen = self.preferences.value
+        cards = {} if chosen.models.is_demo else self.models.cards_of(chosen.models)
+        if not is_automatic(chosen.run) or any(exchange.trace.pieces for exchange in self.conversation.path):
+            return ""
+        return automatic_choice(cards, self.settings.thinking).reason
 
     @property
     def thinks_always(self) -> SettingsError | None:
@@ -425,6 +436,10 @@ class ChatSession(QObject):
                 if isinstance(error, WrittenElsewhere):
                     self.runs.stop_answer(exchange)
         self.progressed.emit(exchange)
+
+    def _keep_settings(self, exchange: Exchange) -> None:
+        if self._repository:
+            self._repository.keep_settings(exchange)
 
     def _ended(self, run: QueuedRun, error: BatonError | None) -> None:
         run.conversation.touch()

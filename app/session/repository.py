@@ -74,6 +74,10 @@ class ConversationRepository(QObject):
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
 
+    def keep_settings(self, exchange: Exchange) -> None:
+        """Save the settings with which an answer is written: its policy may follow the models."""
+        self._store.conversations.keep_settings(exchange)
+
     def begin(self, exchange: Exchange) -> None:
         """Begin to record an answer, or to go on with it. Raises WrittenElsewhere if another program writes it."""
         recorder = self._store.runs.record(exchange.id, exchange.attempt, len(exchange.trace.events))

@@ -21,6 +21,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_models
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
 from baton_reasoning.core.thinking.interruptions import Control, Intervention
 
@@ -71,6 +72,8 @@ class QueuedRun:
 class RunQueue(QObject):
     """Writes answers with the loaded models: as many at once as these allow, the others in order."""
 
+    resolved = Signal(object)
+    """An Exchange whose policy was automatic, and is now that of its models."""
     changed = Signal()
     """A run was added, began or ended."""
     progressed = Signal(object, list)
@@ -205,6 +208,9 @@ class RunQueue(QObject):
     def _start(self, run: QueuedRun) -> None:
         exchange, pair, intervention, control = run.exchange, self._models.pair, run.intervention, run.control
         run.is_begun = True
+        if (resolved := with_policy(exchange.settings, pair.cards)) is not exchange.settings:
+            exchange.settings = resolved  # asked before the models were there
+            self.resolved.emit(exchange)
         conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 
         def write() -> Iterator[Event]:

@@ -297,6 +297,8 @@ class BatchRun:
                         shown.close()
                     case progress.Opened():
                         line = shown.enter_context(output.progress("Batch", self.json))
+                    case progress.PolicyChosen(name, reason) if line:
+                        line.remark(f"{name}: {reason}")
                     case progress.Calibrated(name, chance, share) if line:
                         line.remark(f"{name}: p = {chance:.3f} for a large share of {share:.1%}")
                     case progress.Finishing(answers) if line:

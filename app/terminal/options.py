@@ -16,7 +16,7 @@ from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, 
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import SettingsFile
-from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES
+from baton_reasoning.core.thinking.registry import AUTOMATIC_POLICY, POLICIES
 
 AT_LEAST_ONE = click.IntRange(min=1)
 SEED = click.IntRange(0, 2**31 - 1)
@@ -32,7 +32,7 @@ class RunOptions:
         option(
             type=click.Choice(list(POLICIES)),
             metavar="NAME",
-            help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
+            help=f"When the large model writes (baton policies) [{AUTOMATIC_POLICY}].",
         ),
     ] = None
     preset: Annotated[str | None, option(metavar="NAME", help="Preset of the policy (baton policies).")] = None

@@ -8,7 +8,7 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.pair import open_pair, remark_on_policy
 from baton_reasoning.app.terminal.streams import remark
 from baton_reasoning.core.batch.running.arms import arms_of, refuse_impossible
 from baton_reasoning.core.errors import SettingsError
@@ -60,6 +60,8 @@ def serve(
         closing(EndpointServer(host, port)) as server,
         open_pair(models, loading, parallel=parallel, costly_demo=True) as pair,
     ):
+        remark_on_policy(arms[-1].settings, pair)
+        arms = tuple(arm.with_policy(pair.cards) for arm in arms)
         refuse_impossible(arms, pair)
         endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
         ready = f"Serving {', '.join(ARMS)} at {', '.join(server.urls)}. Ctrl+C stops it."

@@ -13,7 +13,7 @@ from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.output import console, is_live, progress, write, write_figures
-from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.pair import open_pair, remark_on_policy
 from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
@@ -37,6 +37,7 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.run_command import run_settings
 from baton_reasoning.core.store.runs import Recorder
 from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -94,6 +95,8 @@ def solve(
     needs = POLICIES.of(settings.policy).needs
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
     with open_pair(models, loading, needs, costly_demo=True) as pair:
+        remark_on_policy(settings, pair)
+        settings = with_policy(settings, pair.cards)
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
         with stops_on_interrupt(control.stop):

@@ -282,6 +282,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
         self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
+        self.chat.composer.policy_wanted.connect(self.topbar.policy.showMenu)
         measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)

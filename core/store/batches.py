@@ -183,6 +183,12 @@ class Batches:
         """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""
         self._database.write(lambda connection: _add_arm(connection, batch, arm, seeds))
 
+    def change_arm(self, batch: str, arm: StoredArm) -> None:
+        """Replace the settings of an arm. Raises StoreError."""
+        statement = "UPDATE batch_arms SET settings = ? WHERE batch = ? AND name = ?"
+        values = json.dumps(arm.settings), batch, arm.name
+        self._database.write(lambda connection: connection.execute(statement, values))
+
     def add_seeds(self, batch: str, seeds: Sequence[int], change: Callable[[Json], Json]) -> None:
         """Add jobs of all arms with these seeds. `change`: as for `change_settings`, all or none. Raises StoreError."""
 

@@ -75,6 +75,11 @@ class Conversations:
             "UPDATE conversations SET leaf = ? WHERE id = ?", exchange, conversation, kept=True
         )
 
+    def keep_settings(self, exchange: Exchange) -> Future[int]:
+        """Replace the settings of an exchange; tried again like `put`."""
+        statement = "UPDATE exchanges SET settings = ? WHERE id = ?"
+        return self._database.execute(statement, exchange.settings.model_dump_json(), exchange.id, kept=True)
+
     def rename(self, conversation: str, title: str) -> None:
         """Set the title; without one, the first problem is the title. Raises StoreError."""
         self._set("title", replace_lone_surrogates(title.strip()), conversation)

@@ -159,13 +159,14 @@ def nearly_all(policy="keywords", measure=None, before=(), by=Author.LARGE, **se
 )
 def test_what_lets_it_write_less_is_the_setting_that_decided_or_another_policy(events, remedy):
     said = did_not_pay(Trace.of(events))
-    assert said == f"The large model wrote 89%.{f' To let it write less, choose {remedy}.' if remedy else ''}"
+    how = f" To let it write less, choose {remedy}." if remedy else ""
+    assert said == f"The large model wrote nearly everything (89%).{how}"
 
 
 def test_a_policy_that_the_models_cannot_run_is_not_advised():
     server = ModelCard("a model", "", 1000, abilities=frozenset())
     events = [replace_event(event, small=server) if isinstance(event, RunStarted) else event for event in nearly_all()]
-    assert did_not_pay(Trace.of(events)) == "The large model wrote 89%."
+    assert did_not_pay(Trace.of(events)) == "The large model wrote nearly everything (89%)."
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ class RandomTakeover(Policy):
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
         self.in_answer = self.settings.at is Place.TOKEN
+        self.hands_back_empty = not self.in_answer
 
     def think(self, text: Text) -> Program:
         settings = self.settings

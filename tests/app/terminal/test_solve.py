@@ -131,7 +131,7 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(user, bat
 )
 def test_where_the_large_model_wrote_nearly_everything_that_is_said_with_what_to_change(baton, options, remedy):
     told = baton("solve", PROBLEM.question, *options).stderr
-    assert f"The large model wrote 100%. To let it write less, choose {remedy}." in told
+    assert f"The large model wrote nearly everything (100%). To let it write less, choose {remedy}." in told
     assert "The large model wrote" not in baton("solve", PROBLEM.question, "--policy", "always").stderr, "as was wanted"
 
 
