@@ -82,11 +82,17 @@ class ConversationView(QScrollArea):
         for place, exchange in enumerate(path):
             if exchange.id not in self._answers:
                 self._add(exchange, 2 * place)
-            siblings = conversation.siblings(exchange)
-            self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
-            self._bubbles[exchange.id].fit(self._inner_width())
             self.refresh(exchange)
+        self.show_attempts(conversation)
         self.jump_to_latest()
+
+    def show_attempts(self, conversation: Conversation) -> None:
+        """Show which attempt of how many each problem in view has."""
+        for exchange in conversation.path:
+            siblings = conversation.siblings(exchange)
+            if bubble := self._bubbles.get(exchange.id):
+                bubble.show_place(siblings.index(exchange), len(siblings))
+                bubble.fit(self._inner_width())
 
     def jump_to_latest(self) -> None:
         """Show the latest answer, and follow what is being written."""
