@@ -44,7 +44,9 @@ class FoldedParts(QWidget):
         self.heads = {fold: button("", partial(self._turn, fold), Role.FLAT) for fold in Fold}
         for body in self.bodies.values():
             body.hide()
-        self.setLayout(vbox(flowing(*self.heads.values(), gap=4), *self.bodies.values(), margins=0, spacing=12))
+        self.row = flowing(*self.heads.values(), gap=4)
+        """The heads; a page may put them elsewhere."""
+        self.setLayout(vbox(self.row, *self.bodies.values(), margins=0, spacing=12))
         self._name()
 
     def is_open(self, fold: Fold) -> bool:

@@ -11,13 +11,14 @@ from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
-from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
+from baton_reasoning.app.chat.conversation_view import ConversationView
 from baton_reasoning.app.chat.find import FindBar
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
 from baton_reasoning.app.chat.scoreboards import board_of, measure_small, run_alone
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions

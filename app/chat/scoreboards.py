@@ -14,7 +14,6 @@ from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.conversation import Exchange, expected_answer
-from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
@@ -68,16 +67,18 @@ def board_of(exchange: Exchange, session: ChatSession) -> Board | None:
     rows = [row for arm in ScoredArm if (row := _row(exchange, arm, expected, session))]
     running = {row.arm for row in rows if row.is_running}
     to_run = [row.arm for row in rows if not (row.score or row.is_running)]
-    is_demo, started = session.preferences.value.models.is_demo, exchange.trace.started
-    large = session.models.costs.of(started.large) if started else None
-    return Board(rows, to_run if is_demo else [], seconds_of_large_alone(exchange.trace, large), bool(running))
+    started, loaded = exchange.trace.started, session.models.pair.cards
+    assert started
+    wrote = {author: card.path for author, card in started.cards.items()}
+    is_there = wrote == {author: card.path for author, card in loaded.items()}  # a batch has another copy of the pair
+    expected_seconds = seconds_of_large_alone(exchange.trace, session.models.costs.of(started.large))
+    return Board(rows, to_run if is_there else [], expected_seconds, bool(running))
 
 
 def measure_small(exchange: Exchange, session: ChatSession) -> None:
     """Let the small model alone answer, if that was not tried yet and nothing else is being written."""
     if (
-        _has_demo_pair(session)
-        and session.runs.is_idle
+        session.runs.is_idle
         and not session.models.is_writing
         and exchange.is_read
         and _attempt_alone(exchange, ScoredArm.SMALL, session) is None
@@ -89,17 +90,10 @@ def measure_small(exchange: Exchange, session: ChatSession) -> None:
 
 def run_alone(exchange: Exchange, arm: ScoredArm, session: ChatSession) -> None:
     """Let one model alone answer, unless something is being written."""
-    if not _has_demo_pair(session):
-        session.failed.emit(Busy("The demo pair is not loaded yet.", "Try again in a moment."))
-    elif session.models.is_writing:
+    if session.models.is_writing:
         session.failed.emit(Busy("Something else is being written.", "Stop it, or wait for its end."))
     else:
         session.measure(exchange, POLICY_ALONE[arm])
-
-
-def _has_demo_pair(session: ChatSession) -> bool:
-    choice = session.models.choice
-    return session.models.state is LoadState.READY and choice is not None and choice.is_demo
 
 
 def _row(exchange: Exchange, arm: ScoredArm, expected: str, session: ChatSession) -> BoardRow | None:

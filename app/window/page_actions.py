@@ -7,12 +7,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from baton_reasoning.app.session.chat_session import ChatSession
+from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.app.toolkit.background import BackgroundTask
@@ -35,6 +37,7 @@ from baton_reasoning.core.models.ollama import is_blob, shown_name
 from baton_reasoning.core.models.options import ModelSource, file_source, load_preferences, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.text import some_of
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text
@@ -86,12 +89,16 @@ class PageActions(QObject):
         """Show an error with the actions that fit it, until its cause is over."""
         self._bar.show_message(str(error), *self._engine_actions(error), cause=self._cause_of(error))
 
+    def remedies_of(self, error: BatonError) -> list[MessageAction]:
+        """Return what can be done about an error that ended an answer or a batch."""
+        if isinstance(error, SettingsError) and error is not self._models.error:
+            return [("Settings…", self.show_settings)]
+        return self._engine_actions(error)
+
     def show_writing_error(self, error: BatonError) -> None:
         """Show why an answer could not be written; if it is a setting, offer to change that."""
-        if isinstance(error, SettingsError):
-            self._bar.show_message(str(error), ("Settings…", self.show_settings), cause=Cause.WRITING)
-        else:
-            self.show_error(error)
+        cause = Cause.WRITING if isinstance(error, SettingsError) else self._cause_of(error)
+        self._bar.show_message(str(error), *self.remedies_of(error), cause=cause)
 
     def end_busy(self) -> None:
         """Remove what was said about other work that had to end first."""
@@ -278,6 +285,17 @@ class PageActions(QObject):
 
         task = BackgroundTask(self, "export", write).success(lambda _: self.show_saved(path))
         task.failure(self.show_error).start()
+
+    def continue_in_chat(self, exchange: Exchange) -> None:
+        """Store a copy of an answer of a batch as a conversation, in the background, and show it in the chat."""
+        store = self.store
+        assert store
+        stored = StoredExchange(uuid4().hex, None, exchange.problem, exchange.settings.model_dump(mode="json"))
+
+        def add() -> str:
+            return store.add_conversation("", [(stored, exchange.trace.events)], stored.id)
+
+        BackgroundTask(self, "continue in chat", add).success(self.imported.emit).failure(self.show_error).start()
 
     def read_file(self, store: Store, path: Path) -> None:
         """Import what Baton exported as JSON, in the background."""
