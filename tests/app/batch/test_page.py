@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.preview import NONE
-from baton_reasoning.app.batch.result_grid import PROBLEM
+from baton_reasoning.app.batch.result_grid import ABOVE, PROBLEM
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
 from baton_reasoning.app.batch.session import BatchActivity
@@ -303,22 +303,27 @@ def test_titles_are_whole_the_problem_keeps_its_share_and_the_chart_follows_wind
 
 def test_a_long_problem_has_lines_and_rows_are_as_high_as_most_problems_need(page, qtbot, tmp_path):
     long = "Count on and past all that there is to be seen beside the road. "
-    lines = [f"p{n},{long * n}Count to {n}.,{n}" for n in (0, 5, 6, 7, 9)]
+    lines = [f"p{n},Road {n}: {long * n}Count to {n}.,{n}" for n in (0, 5, 6, 7, 9)]
     path = tmp_path / "roads.csv"
     path.write_text("\n".join(["id,question,answer", *lines]))
     page.show()
     run(page, qtbot, path, "small", "large")
     table = page.view.table
-    line = table.fontMetrics().lineSpacing()
-    assert [table.rowHeight(row) // line for row in range(5)] == [3] * 5
+
+    def lines_of(row):
+        return (table.rowHeight(row) - 2 * ABOVE) // table.fontMetrics().lineSpacing()
+
+    assert [lines_of(row) for row in range(5)] == [3] * 5
     page.view.filters.search.setText("p0")
-    assert table.rowHeight(0) // line == 1
+    assert lines_of(0) == 1
 
 
 def test_problems_are_found_by_words_and_figures_are_shown_beside_each_policy(page, qtbot, problem_file):
     page.show()
     run(page, qtbot, problem_file, "small", "baton")
     view, menu = page.view, page.view.table.columns_menu
+    assert page.find_problems()
+    assert view.filters.search.hasFocus()
     view.filters.search.setText(" count TO 3")
     assert [view.model.problem_at(place).id for place in range(view.model.rowCount())] == ["p3"]
     view.filters.search.setText("no such words")
