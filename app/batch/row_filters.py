@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtWidgets import QWidget
-
 from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
 from baton_reasoning.app.toolkit.controls import SwitchButton, line_edit
-from baton_reasoning.app.toolkit.layout import flowing, hbox
+from baton_reasoning.app.toolkit.layout import FlowRow
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.text import one_line
 
@@ -18,9 +16,8 @@ WIDTH = 190
 """Pixels of the field at the usual text size."""
 
 
-class RowFilters(QWidget):
+class RowFilters(FlowRow):
     def __init__(self, model: ResultTable) -> None:
-        super().__init__()
         self._model = model
         self.buttons = {each: SwitchButton(each.value) for each in RowFilter}
         for wanted, press in self.buttons.items():
@@ -29,11 +26,11 @@ class RowFilters(QWidget):
             press.setChecked(wanted is RowFilter.ALL)
             press.clicked.connect(partial(model.choose, wanted))
         self.search = line_edit("Find problems by their words", "Find problems")
+        super().__init__(*self.buttons.values(), self.search, gap=4)
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(model.search)
         current_theme().changed.connect(self._fit)
         self._fit()
-        self.setLayout(hbox((flowing(*self.buttons.values(), gap=4), 1), self.search, margins=0, spacing=8))
 
     def reset(self) -> None:
         """Show every row."""

@@ -25,6 +25,7 @@ from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
     QImage,
+    QImageWriter,
     QKeyEvent,
     QKeySequence,
     QMouseEvent,
@@ -153,7 +154,7 @@ class ChartPicture(ChoosableParts):
             else:
                 written = QByteArray()
                 buffer = QBuffer(written)
-                self.picture().save(buffer, b"PNG")
+                QImageWriter(buffer, b"png").write(self.picture())
                 file.write_bytes(written.data())
         except OSError as error:
             told = f"{file} cannot be written: {error.strerror or error}. Choose another place."
