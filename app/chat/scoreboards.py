@@ -69,8 +69,9 @@ def board_of(exchange: Exchange, session: ChatSession) -> Board | None:
     to_run = [row.arm for row in rows if not (row.score or row.is_running)]
     started, loaded = exchange.trace.started, session.models.pair.cards
     assert started
-    wrote = {author: card.path for author, card in started.cards.items()}
-    is_there = wrote == {author: card.path for author, card in loaded.items()}  # a batch has another copy of the pair
+    # A batch has a copy of the pair that is smaller, and so faster, under the same names.
+    wrote = {author: (card.identity, card.parameters) for author, card in started.cards.items()}
+    is_there = wrote == {author: (card.identity, card.parameters) for author, card in loaded.items()}
     expected_seconds = seconds_of_large_alone(exchange.trace, session.models.costs.of(started.large))
     return Board(rows, to_run if is_there else [], expected_seconds, bool(running))
 

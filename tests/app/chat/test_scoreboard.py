@@ -1,5 +1,7 @@
 """Below an answer of the demo pair: small alone, both and large alone, measured, and what can go wrong meanwhile."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -128,18 +130,22 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
 
 
 def test_the_scoreboard_is_there_after_a_restart_and_nothing_is_run_again(solved, make_window, loader, qtbot):
-    loader.gate_of_large.set()
-    shown_board(solved).run[LARGE].click()
-    qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
     times = [row.time.text() for row in shown_board(solved).rows.values()]
     solved.close()
     calls = len(loader.small.sessions), len(loader.large.sessions)
     again = make_window(loader)
     qtbot.waitUntil(lambda: again.session.conversation.leaf is not None and again.session.ready)
-    qtbot.waitUntil(lambda: shown_board(again).isVisible() and shown(again, LARGE) == f"{RIGHT} ✓")
-    assert [shown(again, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
+    qtbot.waitUntil(lambda: shown_board(again).isVisible() and shown_board(again).run[LARGE].isVisible())
+    assert [shown(again, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", "Not run yet."]
     assert [row.time.text() for row in shown_board(again).rows.values()] == times
     assert (len(loader.small.sessions), len(loader.large.sessions)) == calls
+    loader.gate_of_large.set()
+    shown_board(again).run[LARGE].click()
+    qtbot.waitUntil(lambda: shown(again, LARGE) == f"{RIGHT} ✓")
+    again.close()
+    last = make_window(loader)
+    qtbot.waitUntil(lambda: last.session.conversation.leaf is not None and last.session.ready)
+    qtbot.waitUntil(lambda: shown_board(last).isVisible() and shown(last, LARGE) == f"{RIGHT} ✓")
 
 
 def test_a_conversation_goes_on_with_the_answer_that_was_shown_not_with_what_one_model_wrote_alone(
@@ -288,6 +294,9 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
     assert board_of(Exchange(first.problem, first.settings, trace=begun), solved.session) is None
     steered = Trace.of([*first.trace.events[:1], TextInserted(0.1, "</think>", ANSWER_NOW.id), *first.trace.events[1:]])
     assert board_of(Exchange(first.problem, first.settings, trace=steered), solved.session) is None
+    fast = msgspec.structs.replace(first.trace.started, small=replace(first.trace.started.small, parameters=7))
+    batch = Exchange(first.problem, first.settings, trace=Trace.of([fast, *first.trace.events[1:]]))
+    assert board_of(batch, solved.session).to_run == [], "a copy that is loaded for batches wrote it"
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert board_of(first, solved.session) is None
     answer_to(solved, qtbot, "Who wrote Faust?")
