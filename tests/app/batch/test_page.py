@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.preview import NONE
 from baton_reasoning.app.batch.result_grid import ABOVE, PROBLEM
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn, RowFilter, mark_of
@@ -29,6 +30,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.settings import ColourScheme
+from baton_reasoning.core.store.batches import JobState
 from tests.app.batch.conftest import counting_file, preview, run, wait_until_done, wait_until_read
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import NOTES, noted_report
@@ -455,6 +457,15 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     assert page.view.error.isHidden()
     assert marks(page) == ["✓", "✗"] * 3
     assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
+
+
+def test_what_a_killed_program_was_writing_is_not_called_written_now(page, qtbot, problem_file):
+    run(page, qtbot, problem_file, "small")
+    batches, batch = page.session.store.batches, page.session.batch
+    killed = "UPDATE jobs SET state = 'claimed', owner = '999999999@then' WHERE id = (SELECT min(id) FROM jobs)"
+    batches._database.execute(killed).result()
+    opened = OpenedBatch.read(page.session.store, batch.id)
+    assert [row.state for row in opened.rows.values()] == [JobState.WAITING, *5 * [JobState.DONE]]
 
 
 def test_an_earlier_batch_is_deleted_and_brought_back(page, actions, qtbot, problem_file):
