@@ -31,6 +31,8 @@ class Exchange:
     parent: Exchange | None = None
     trace: Trace = field(default_factory=Trace)
     children: list[Exchange] = field(default_factory=list)
+    shown_child: Exchange | None = None
+    """The child that a person saw last; None: the newest."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Also the id of its run in the store."""
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -104,7 +106,7 @@ class Conversation:
         """Put it into the tree below its parent; `shows`: at the end of the path."""
         self.siblings(exchange).append(exchange)
         if shows:
-            self.leaf = exchange
+            self._leave(exchange)
         self.touch()
 
     def set_tree(self, exchanges: Iterable[tuple[Exchange, str | None]], leaf: str | None) -> None:
@@ -120,10 +122,18 @@ class Conversation:
         self.leaf = known.get(leaf or "") or next(reversed(known.values()), None)
 
     def show(self, exchange: Exchange) -> None:
-        """Show the path through it, down its newest branch."""
-        while exchange.children:
-            exchange = exchange.children[-1]
-        self.leaf = exchange
+        """Show the path through it, down the branch that was shown last, or else its newest."""
+        leaf = exchange
+        while leaf.children:
+            leaf = leaf.shown_child or leaf.children[-1]
+        self._leave(leaf)
+
+    def _leave(self, leaf: Exchange) -> None:
+        """Show another path, and remember this one."""
+        for exchange in self.path:
+            if exchange.parent:
+                exchange.parent.shown_child = exchange
+        self.leaf = leaf
 
     def touch(self) -> None:
         self.changed = datetime.now(UTC)

@@ -168,7 +168,7 @@ def batch(window: MainWindow) -> None:
     until(lambda: not page.session.running)
     save(window, "batch-light")
     view = page.view
-    view.filters[RowFilter.DIFFERENT].click()
+    view.filters.buttons[RowFilter.DIFFERENT].click()
     view.table.setCurrentIndex(view.model.index(0, FIRST_ARM))
     view.step(1)
     view.answer.review.opinion.begin()

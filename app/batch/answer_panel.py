@@ -13,6 +13,7 @@ from baton_reasoning.app.batch.result_table import plain_answer, run_title
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.rich_text import RichText
+from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.review_section import Examination
@@ -29,7 +30,7 @@ from baton_reasoning.app.toolkit.controls import (
     with_key,
 )
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.grading.verdict import Outcome
@@ -42,7 +43,8 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 if TYPE_CHECKING:
     from baton_reasoning.app.inspector.panel import Inspector
 
-NEXT, PREVIOUS = "F8", "Shift+F8"
+NEXT, PREVIOUS, FULL, TO_CHAT = "F8", "Shift+F8", "F9", "Ctrl+Return"
+CONTINUE_TIP = "Fork, edit or ask again: a conversation begins with a copy of this answer"
 
 
 class AnswerPanel(QWidget):
@@ -54,7 +56,7 @@ class AnswerPanel(QWidget):
         super().__init__()
         self.row: ResultRow | None = None
         """The result that is shown."""
-        self._batch, self._store = batch, batch.store
+        self._batch, self._store, self._actions = batch, batch.store, actions
         self._problem = Problem("", "", None, {}, 0)
         self._first: Piece | None = None
         """The piece in which the large model first strongly disagrees."""
@@ -69,6 +71,9 @@ class AnswerPanel(QWidget):
         self.next = button("›", lambda: self.stepped.emit(1), Role.FLAT, with_key(following, NEXT), following)
         self.inspect = SwitchButton("Inspector")
         self.inspect.setToolTip("Each step, and the run")
+        self.full = SwitchButton("Full page")
+        self.full.setToolTip(with_key("This answer alone", FULL))
+        self.to_chat = button("Continue in chat", self._continue_in_chat, tip=with_key(CONTINUE_TIP, TO_CHAT))
         self.place = button(FailureKind.DIVERGED.value, lambda: self._show_piece(self._first))
         self.pane.follow()  # which gives every part its place, before there is an answer
         self.review = AnswerReview(self.pane, Examination(reviewer, self._answer_of))
@@ -100,6 +105,7 @@ class AnswerPanel(QWidget):
         """Show nothing: another batch is in view, or the answer is being written anew."""
         self._reading.cancel()
         self.inspect.setChecked(False)
+        self.full.setChecked(False)
         self.row = None
 
     def choose(self, _: Exchange, piece: Piece) -> None:
@@ -108,12 +114,16 @@ class AnswerPanel(QWidget):
         self._inspect(piece)
 
     def open_menu(self, _: AnswerPane, piece: Piece, where: QPoint) -> None:
-        """Open the inspector at the step: nothing else can be done with an answer of a batch."""
+        """Open the inspector at the step; what else can be done with it is done in the chat."""
         del where
         self.pane.choose(piece)
         self.choose(self.pane.exchange, piece)
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _continue_in_chat(self) -> None:
+        if self.row and self.pane.exchange.trace.started:
+            self._actions.continue_in_chat(self.pane.exchange)
 
     def _read(self) -> None:
         """Read the answer again, in the background: what belongs to another one by then is dropped."""
@@ -147,6 +157,7 @@ class AnswerPanel(QWidget):
             self._first = next((each for each in reversed(trace.pieces) if each.position <= divergence.position), None)
             self._show_piece(self._first)
         self.place.setVisible(self._first is not None)
+        self.to_chat.setEnabled(trace.started is not None)
         if self.inspect.isChecked():
             self.inspector.show_run(self.pane.exchange)
 
@@ -188,6 +199,10 @@ class AnswerPanel(QWidget):
         top = self.pane.mapTo(self._text, place.center().toPoint()).y()
         self._area.ensureVisible(0, top, 0, self._area.height() // 3)
 
+    def _fit(self) -> None:
+        """Keep lines short enough to be read, however wide the page is."""
+        self._text.setMaximumWidth(column_width())
+
     def _answer_of(self, _: Exchange) -> Answer:
         """Return what is to be reviewed; what is found is saved in the batch."""
         assert self.row
@@ -197,11 +212,13 @@ class AnswerPanel(QWidget):
 
     def _lay_out(self) -> None:
         close = IconButton("close", "Close the answer (Esc)", self.closed.emit)
-        head = hbox((self.heading, 1), self.previous, self.next, self.inspect, close, spacing=4)
-        buttons = flowing(self.place, self.review.examine)
+        head = hbox((self.heading, 1), self.previous, self.next, self.inspect, self.full, close, spacing=4)
+        buttons = flowing(self.to_chat, self.place, self.review.examine)
         parts = (self.problem, self.detail, buttons, self.pane, STRETCH)
         self._text = holder(vbox(*parts, margins=(0, 0, 8, 0), spacing=12))
-        self._area = scrolling(self._text)
+        self._area = scrolling(holder(hbox(STRETCH, (self._text, 1000), STRETCH, margins=0)))
+        current_theme().changed.connect(self._fit)
+        self._fit()
         self._split = QSplitter()
         self._split.addWidget(holder(vbox(head, (self._area, 1), margins=(12, 0, 0, 0), spacing=8)))
         self._split.setChildrenCollapsible(False)

@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.toolkit.controls import button, label
-from baton_reasoning.app.toolkit.layout import flowing, vbox
+from baton_reasoning.app.toolkit.layout import FlowRow, vbox
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reporting import tables
@@ -44,7 +44,9 @@ class FoldedParts(QWidget):
         self.heads = {fold: button("", partial(self._turn, fold), Role.FLAT) for fold in Fold}
         for body in self.bodies.values():
             body.hide()
-        self.setLayout(vbox(flowing(*self.heads.values(), gap=4), *self.bodies.values(), margins=0, spacing=12))
+        self.row = FlowRow(*self.heads.values(), gap=4)
+        """The heads; a page may put them elsewhere."""
+        self.setLayout(vbox(self.row, *self.bodies.values(), margins=0, spacing=12))
         self._name()
 
     def is_open(self, fold: Fold) -> bool:

@@ -40,9 +40,15 @@ class OpenedBatch:
 
     @classmethod
     def read(cls, store: Store, batch_id: str) -> Self:
-        """Read a batch, which may take seconds. Raises StoreError, SettingsError."""
+        """Read a batch, which may take seconds. Raises StoreError, SettingsError.
+
+        Answers of which the program was killed are not being written: they wait.
+        """
         batches = store.batches
         batch, rows = batches.open(batch_id), {row.job: row for row in batches.results(batch_id)}
+        if not batches.is_running(batch_id):
+            left = [row for row in rows.values() if row.state is JobState.CLAIMED]
+            rows.update((row.job, row._replace(state=JobState.WAITING)) for row in left)
         progress = BatchProgress(batches.totals(batch_id), BatchSettings.of(batch).parallel)
         return cls(batch, list(batches.problems(batch_id)), rows, progress)
 

@@ -74,6 +74,13 @@ class BatchPage(QStackedWidget):
         """List the batches that are in the store now; until they are read, the list before stays."""
         self._listing.run(self.session.store.batches.all, self.welcome.show_batches)
 
+    def find_problems(self) -> bool:
+        """Let a person find problems, if results are shown; whether they are."""
+        shown = self.currentIndex() > 1
+        if shown:
+            self.view.filters.search.setFocus()
+        return shown
+
     def escape(self) -> bool:
         """Close the answer beside the results; whether there was one."""
         return self.currentIndex() > 1 and self.view.close_answer()

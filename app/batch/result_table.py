@@ -1,4 +1,4 @@
-"""The results as a live table model: a row for each problem and seed, a column for each policy.
+"""The results as a live table model: a row for each problem and seed, a column for each policy, and figures beside it.
 
 It sorts and filters a list of row numbers by itself: a proxy model would call Python for every comparison.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, IntEnum
+from itertools import product
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
@@ -16,6 +17,7 @@ from PySide6.QtGui import QColor
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.ribbon import RibbonLayout
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.baselines import SMALL_ALONE, baseline, change_by_pair
 from baton_reasoning.core.batch.reporting.report import main_arm
 from baton_reasoning.core.batch.running.arms import arm_title, known_arms
@@ -46,6 +48,22 @@ class ResultColumn(IntEnum):
 
 TITLES = ("#", "Seed", "Problem", "Expected")
 FIRST_ARM = len(TITLES)
+
+
+class Figure(Enum):
+    """What a further column beside that of a policy shows, if a person wants it; the value is its title."""
+
+    SHARE = "by large"
+    TOKENS = "tokens"
+    SECONDS = "seconds"
+
+    def of(self, cost: RunCost) -> float:
+        return {Figure.SHARE: cost.large_share, Figure.TOKENS: cost.tokens, Figure.SECONDS: cost.seconds}[self]
+
+    def text(self, cost: RunCost) -> str:
+        """Return “26%”, “1,204” or “3.4”; nothing without an answer."""
+        kind = {Figure.SHARE: ".0%", Figure.TOKENS: ",", Figure.SECONDS: ".1f"}[self]
+        return format(self.of(cost), kind) if cost.tokens else ""
 
 
 class RowFilter(Enum):
@@ -93,6 +111,9 @@ class ResultTable(QAbstractTableModel):
         super().__init__(parent)
         self.arms: list[str] = []
         """Their names, in the order of the columns."""
+        self.columns: list[tuple[str, Figure | None]] = []
+        """After those of the problem: the arm of each, and the figure that it shows; None for the result."""
+        self.figures: Sequence[Figure] = ()
         self.pairs: dict[str, str] = {}
         """The arms in which both models write, controls aside, each with that of its small model alone, or ""."""
         self.main = ""
@@ -115,6 +136,9 @@ class ResultTable(QAbstractTableModel):
         self._places: dict[int, int] = {}
         """Where each shown row is."""
         self._filter, self._column, self._falling = RowFilter.ALL, -1, False
+        self._sought = ""
+        self._shared: set[str] = set()
+        """The arms in which both models may write."""
 
     def show(self, problems: Sequence[Problem], arms: Sequence[StoredArm], rows: Iterable[ResultRow]) -> None:
         """Show another batch with the same filter and order."""
@@ -123,6 +147,8 @@ class ResultTable(QAbstractTableModel):
         small = {arm.name: baseline(SMALL_ALONE, arm, known) for arm in known if arm.is_pair}
         self.pairs = {name: alone.name if alone else "" for name, alone in small.items()}
         self.arms = [arm.name for arm in arms]
+        self._shared = {arm.name for arm in known if len(arm.needs.writers) > 1}
+        self._set_columns()
         main = main_arm(known)
         self.main = main.name if main else next(iter(self.arms), "")
         texts = distinguished([problem.text for problem in problems])
@@ -146,6 +172,21 @@ class ResultTable(QAbstractTableModel):
         self._arrange()
         self.endResetModel()
 
+    def search(self, text: str) -> None:
+        """Show only the rows in whose problem, or its name, this text stands, in capitals or not."""
+        self.beginResetModel()
+        self._sought = text.strip().lower()
+        self._arrange()
+        self.endResetModel()
+
+    def show_figures(self, figures: Sequence[Figure]) -> None:
+        """Show these figures beside each result, and the rows in their first order."""
+        self.beginResetModel()
+        self.figures, self._column = figures, -1
+        self._set_columns()
+        self._arrange()
+        self.endResetModel()
+
     def take(self, row: ResultRow) -> None:
         """Update the result of a job."""
         number, arm = self._number_of[row.job]
@@ -155,10 +196,10 @@ class ResultTable(QAbstractTableModel):
             self.dataChanged.emit(self.index(place, 0), self.index(place, self.columnCount() - 1))
 
     def result_at(self, index: Index) -> ResultRow | None:
-        """Return the result in this cell; None in the first columns."""
+        """Return the result that this cell is about; None in the first columns."""
         if not index.isValid() or index.column() < FIRST_ARM:
             return None
-        return self._rows[self._shown[index.row()]].get(self.arms[index.column() - FIRST_ARM])
+        return self._rows[self._shown[index.row()]].get(self.arm_of(index))
 
     def problem_at(self, place: int) -> Problem:
         return self._problems[self._keys[self._shown[place]][0]]
@@ -174,7 +215,7 @@ class ResultTable(QAbstractTableModel):
 
     def arm_of(self, index: Index) -> str:
         """Return the policy of this column; for the first columns, the main one."""
-        return self.arms[index.column() - FIRST_ARM] if index.column() >= FIRST_ARM else self.main
+        return self.columns[index.column() - FIRST_ARM][0] if index.column() >= FIRST_ARM else self.main
 
     def next_failed(self, index: Index, step: int) -> QModelIndex:
         """Return the next cell below (`step` 1) or above (-1) in which the same policy went wrong.
@@ -193,22 +234,34 @@ class ResultTable(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._shown)
 
     def columnCount(self, parent: Index = ROOT) -> int:
-        return 0 if parent.isValid() else FIRST_ARM + len(self.arms)
+        return 0 if parent.isValid() else FIRST_ARM + len(self.columns)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation is not Qt.Orientation.Horizontal:
             return None
-        title = TITLES[section] if section < FIRST_ARM else arm_title(self.arms[section - FIRST_ARM])
-        if role == Qt.ItemDataRole.ToolTipRole and section >= FIRST_ARM:
-            return plain_tip(f"{title}\n{SIGNS}")
-        return title if role == Qt.ItemDataRole.DisplayRole else None
+        if section < FIRST_ARM:
+            return TITLES[section] if role == Qt.ItemDataRole.DisplayRole else None
+        arm, figure = self.columns[section - FIRST_ARM]
+        whole = f"{arm_title(arm)}: {figure.value}" if figure else arm_title(arm)
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return figure.value if figure else whole
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return whole
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(whole if figure else f"{whole}\n{SIGNS}")
+        return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if not index.isValid():
             return None
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop
         if index.column() < FIRST_ARM:
             return self._data_of_problem(self._shown[index.row()], ResultColumn(index.column()), role)
-        row = self.result_at(index)
+        row, (_, figure) = self.result_at(index), self.columns[index.column() - FIRST_ARM]
+        if row and figure:
+            return figure.text(row.cost) if role == Qt.ItemDataRole.DisplayRole else None
         return self._data_of_result(row, role) if row else None
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
@@ -228,6 +281,8 @@ class ResultTable(QAbstractTableModel):
         chosen: Iterable[int] = range(len(self._rows))
         if self._filter is not RowFilter.ALL:
             chosen = sorted(self.wrong if self._filter is RowFilter.WRONG else self.different)
+        if self._sought:
+            chosen = [number for number in chosen if self._sought in self._text_of_problem(number)]
         self._shown = list(chosen)
         if 0 <= self._column < self.columnCount():
             self._shown.sort(key=self._sort_key(), reverse=self._falling)
@@ -243,7 +298,9 @@ class ResultTable(QAbstractTableModel):
                 return lambda number: self._parts[self._keys[number][0]].lower()
             case ResultColumn.EXPECTED:
                 return lambda number: self._problems[self._keys[number][0]].expected or ""
-        arm = self.arms[self._column - FIRST_ARM]
+        arm, figure = self.columns[self._column - FIRST_ARM]
+        if figure:
+            return lambda number: figure.of(row.cost) if (row := self._rows[number].get(arm)) else -1
 
         def by_result(number: int) -> tuple[int, str]:
             row = self._rows[number].get(arm)
@@ -252,7 +309,15 @@ class ResultTable(QAbstractTableModel):
         return by_result
 
     def _column_of(self, arm: str) -> int:
-        return FIRST_ARM + (self.arms.index(arm) if arm in self.arms else 0)
+        return FIRST_ARM + (self.columns.index((arm, None)) if arm in self.arms else 0)
+
+    def _set_columns(self) -> None:
+        shown = product(self.arms, (None, *self.figures))
+        self.columns = [(arm, each) for arm, each in shown if each is not Figure.SHARE or arm in self._shared]
+
+    def _text_of_problem(self, number: int) -> str:
+        problem = self._problems[self._keys[number][0]]
+        return f"{problem.id}\n{problem.text}".lower()
 
     def _count(self, number: int) -> None:
         """Note whether a row went wrong, and whether its policies differ."""

@@ -6,14 +6,15 @@ from functools import partial
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QMenu, QPushButton, QSplitter, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QSplitter, QVBoxLayout, QWidget
 
-from baton_reasoning.app.batch.answer_panel import NEXT, PREVIOUS, AnswerPanel
+from baton_reasoning.app.batch.answer_panel import FULL, NEXT, PREVIOUS, TO_CHAT, AnswerPanel
 from baton_reasoning.app.batch.examine import ExamineMenu, reviews_text
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
-from baton_reasoning.app.batch.result_grid import ResultGrid
-from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable, RowFilter
+from baton_reasoning.app.batch.result_grid import COLUMNS, ResultGrid
+from baton_reasoning.app.batch.result_table import ResultColumn, ResultTable
+from baton_reasoning.app.batch.row_filters import RowFilters
 from baton_reasoning.app.batch.session import BatchActivity, BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import documents_folder
@@ -22,7 +23,6 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.chart_picture import ChartPicture
 from baton_reasoning.app.toolkit.controls import (
     ElidedLabel,
-    SwitchButton,
     button,
     label,
     literal,
@@ -30,7 +30,7 @@ from baton_reasoning.app.toolkit.controls import (
     scrolling,
     show_opened,
 )
-from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
+from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.save_dialog import file_to_save
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.batch.reporting import charts, tables
@@ -40,20 +40,21 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import ARMS, arm_title
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.progress import time_taken
+from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.files import file_name
 from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.text import counted, one_line
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import rough_duration
 
 NARROW = 1000
 """Pixels below which chart, table and answer stand below each other, at the usual text size."""
 ROOMY, WITH_INSPECTOR = 1200, 680
 """Pixels from which the table makes room for an open inspector, and those of the answer with it."""
-LOWEST, CHART = 300, 420
+LOWEST, CHART = 300, 340
 """Pixels of the table's height and of the chart's width beside it, at least."""
-LONGEST_TITLE = 24
-"""Characters of a policy on a button."""
+PLOT, HIGHEST_PLOT, AROUND_PLOT = 260, 460, 395
+"""Pixels of the chart's plot, at least and at most, and those of the page above and below it."""
 _STOP = ("Stop", "Finishes the answers under way, and begins no other")
 _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
@@ -94,15 +95,15 @@ class ResultsView(QWidget):
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.sentence = label("", Role.TITLE, wrap=True, selectable=True)
         self.sentence.setAccessibleName("What the batch shows")
-        self.error = label("", Role.DANGER, wrap=True, selectable=True)
-        self.error.setAccessibleName("What ended the batch")
-        self.error.hide()
+        self.error = ErrorRow(actions)
         self.share = ChartPicture("Accuracy against large share")
         heading = ElidedLabel(self.share.accessibleName(), Role.HEADING)
         card = holder(vbox(heading, self.share, margins=(12, 6, 12, 10), spacing=4), Role.CARD)
-        self._chart = holder(vbox(card, STRETCH, margins=(0, 0, 12, 0)))
         self.folded = FoldedParts()
-        self.filters = {each: SwitchButton(each.value) for each in RowFilter}
+        self._beside_table = vbox(card, STRETCH, margins=(0, 0, 12, 0))
+        self._chart = holder(self._beside_table)
+        self.filters = RowFilters(self.model)
+        self._results = holder(vbox(self.filters, (self.table, 1), margins=0, spacing=8))
         self._split = QSplitter()
         self._shown = ""
         """The id of the batch that is shown."""
@@ -126,7 +127,7 @@ class ResultsView(QWidget):
             self._analysing.cancel()
             self.folded.takeovers.show_tables(())
             self.close_answer()
-            self.filters[RowFilter.ALL].click()
+            self.filters.reset()
         self.model.show(viewed.problems, batch.arms, viewed.rows.values())
         self.table.setColumnHidden(ResultColumn.SEED, len(BatchSettings.of(batch).seed_numbers) < 2)
         self.table.fit()
@@ -145,11 +146,14 @@ class ResultsView(QWidget):
             self._actions.say(f"No answer of “{self.model.arm_of(current)}”{where} went wrong.")
 
     def close_answer(self) -> bool:
-        """Close the answer beside the table; whether there was one."""
+        """Leave the answer that fills the page, else close the one beside the table; whether there was one."""
         was_open = not self.answer.isHidden()
+        if was_open and self.answer.full.isChecked():
+            self.answer.full.click()
+            return True
         self.answer.clear()
         self.answer.hide()
-        self._chart.setVisible(self._has_chart)
+        self._arrange()
         if was_open:
             self.table.setFocus()
         return was_open
@@ -186,10 +190,8 @@ class ResultsView(QWidget):
     def _show_report(self, report: Report) -> None:
         self._report = report
         self._show_sentence()
-        self.share.show_drawing(partial(charts.share_chart, report, height=260), charts.shares_in_words(report))
-        self._chart.setVisible(self._has_chart and self.answer.isHidden())
         self.folded.show_report(report)
-        self.folded.show()
+        self._arrange()
         self._show_state()
         self._count_takeovers()
 
@@ -206,8 +208,7 @@ class ResultsView(QWidget):
         elif total.done and not self.session.running:
             parts.append(f"{total.done:,} of {total.jobs:,}, stopped")
         self.summary.setText(" · ".join(filter(None, parts)))
-        self.error.setText(f"✗ {viewed.error}" if viewed.error else "")
-        self.error.setVisible(viewed.error is not None)
+        self.error.show_error(viewed.error)
         if self._report:
             self.summary.setToolTip(tables.heading(self._report))
 
@@ -272,14 +273,7 @@ class ResultsView(QWidget):
         reason = reviewer.busy_reason
         self.examine.setEnabled(total.done > 0 and not reason)
         self.examine.setToolTip(reason)
-        self._name_filters()
-
-    def _name_filters(self) -> None:
-        main = self.model.main
-        for each, rows in ((RowFilter.WRONG, self.model.wrong), (RowFilter.DIFFERENT, self.model.different)):
-            text = each.value.format(one_line(main, LONGEST_TITLE))
-            self.filters[each].setText(f"{text} ({len(rows):,})")
-        self.filters[RowFilter.WRONG].setToolTip(f"Problems that “{main}” did not get right")
+        self.filters.name()
 
     def _press_run(self) -> None:
         if self.session.running:
@@ -300,10 +294,10 @@ class ResultsView(QWidget):
         """Show the answer of a cell beside the table; in the first columns, of the main policy."""
         index = self.model.arm_cell(index)
         if self.model.result_at(index):
-            self._chart.hide()
             if self.answer.isHidden():
                 self.answer.show()
                 self._split.setSizes([0, 760, 480])
+                self._arrange()
             self.table.setCurrentIndex(index)
             self._follow(index)  # the cell may have been the current one before
             self._fit()
@@ -325,6 +319,7 @@ class ResultsView(QWidget):
         for name, recipe in ARMS.items():
             text = "\t".join(filter(None, (arm_title(name), recipe.summary)))
             arms.addAction(literal(text)).triggered.connect(partial(self.arm_wanted.emit, name))
+        menu.addMenu(self.table.columns_menu)
         menu.addSeparator()
         self.regrade = menu.addMenu("Grade again")
         for how, words in GRADINGS.items():
@@ -339,15 +334,8 @@ class ResultsView(QWidget):
         presses = (self.run, self.stop, self.export, self.examine, self.more)
         head = hbox(back, self.title, (self.summary, 1), *presses, spacing=8)
         self._progress = holder(hbox((self.bar, 1), 8, self.status, margins=0))
-        for wanted, press in self.filters.items():
-            set_role(press, Role.FLAT)
-            press.setAutoExclusive(True)
-            press.setChecked(wanted is RowFilter.ALL)
-            press.clicked.connect(partial(self.model.choose, wanted))
-        show = flowing(label("Show", Role.MUTED), *self.filters.values(), gap=4)
-        self._split.addWidget(self._chart)
-        self._split.addWidget(holder(vbox((self.table, 1), hbox(8, (show, 1)), margins=0, spacing=6)))
-        self._split.addWidget(self.answer)
+        for part in (self._chart, self._results, self.answer):
+            self._split.addWidget(part)
         self._split.setChildrenCollapsible(False)
         self._split.setStretchFactor(1, 1)
         content = vbox(
@@ -363,6 +351,27 @@ class ResultsView(QWidget):
         self._area = scrolling(holder(content))
         self.setLayout(vbox(self._area, margins=0))
 
+    def _arrange(self) -> None:
+        """Show the chart while no answer is open, and only the answer while it is to fill the page.
+
+        The heads of the folded parts stand below the chart where it is beside the table.
+        """
+        is_full = not self.answer.isHidden() and self.answer.full.isChecked()
+        has_chart = self._has_chart and self.answer.isHidden()
+        is_beside = has_chart and self._split.orientation() is Qt.Orientation.Horizontal
+        self._chart.setVisible(has_chart)
+        self._results.setVisible(not is_full)
+        self.sentence.setVisible(not is_full)
+        self.folded.setVisible(self._report is not None and not is_full)
+        place = self._beside_table if is_beside else self.folded.layout()
+        if isinstance(place, QVBoxLayout) and place.indexOf(self.folded.row) < 0:
+            place.insertWidget(1 if is_beside else 0, self.folded.row)
+        if self._report and has_chart:
+            room = round(self.height() / current_theme().text_size) - AROUND_PLOT
+            height = min(max(PLOT, room), HIGHEST_PLOT) if is_beside else PLOT
+            words = charts.shares_in_words(self._report)
+            self.share.show_drawing(partial(charts.share_chart, self._report, height=height), words)
+
     def _fit(self) -> None:
         """Put chart, table and answer side by side, in a narrow window below each other."""
         size, narrow = current_theme().text_size, self.width() < NARROW * current_theme().text_size
@@ -372,6 +381,7 @@ class ResultsView(QWidget):
         self.answer.setMinimumHeight(round(LOWEST * size) if narrow else 0)
         is_widened = self.width() >= ROOMY * size and self.answer.inspect.isChecked()
         self.answer.setMinimumWidth(round(WITH_INSPECTOR * size) if is_widened else 0)
+        self._arrange()
 
     def _connect(self) -> None:
         session = self.session
@@ -389,8 +399,44 @@ class ResultsView(QWidget):
         self.answer.stepped.connect(self.step)
         self.answer.closed.connect(self.close_answer)
         self.answer.inspect.toggled.connect(self._fit)
+        self.answer.full.toggled.connect(self._arrange)
         current_theme().changed.connect(self._fit)
-        for key, by in ((NEXT, 1), (PREVIOUS, -1)):
+        keys = {
+            NEXT: partial(self.step, 1),
+            PREVIOUS: partial(self.step, -1),
+            COLUMNS: self.table.open_columns_menu,
+            FULL: self.answer.full.click,
+            TO_CHAT: self.answer.to_chat.click,
+        }
+        for key, act in keys.items():
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(partial(self.step, by))
+            shortcut.activated.connect(act)
+
+
+class ErrorRow(QWidget):
+    """What ended the batch, and what can be done about it. Hidden unless it was an error."""
+
+    def __init__(self, actions: WindowActions) -> None:
+        super().__init__()
+        self._actions = actions
+        self._shown: BatonError | None = None
+        self.message = label("", Role.DANGER, wrap=True, selectable=True)
+        self.message.setAccessibleName("What ended the batch")
+        self.buttons: list[QPushButton] = []
+        self._row = hbox((self.message, 1), margins=0, spacing=6)
+        self.setLayout(self._row)
+        self.hide()
+
+    def show_error(self, error: BatonError | None) -> None:
+        if error is self._shown:
+            return
+        self._shown = error
+        self.message.setText(f"✗ {error}" if error else "")
+        for old in self.buttons:
+            old.hide()
+            old.deleteLater()
+        self.buttons = [button(text, act) for text, act in self._actions.remedies_of(error)] if error else []
+        for each in self.buttons:
+            self._row.addWidget(each)
+        self.setVisible(error is not None)

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.rich_text import RichText
-from baton_reasoning.app.document.steps_view import RIGHT_MARGIN, left_margin
+from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.toolkit.controls import IconButton, label, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.app.toolkit.theme import Role, current_theme, line_width, set_role
+from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
 from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.thinking.trace import Piece
 
@@ -27,11 +27,6 @@ BELOW_HANDLE = 2
 """Pixels."""
 NEAR = 48
 """Pixels from where the view would scroll by itself within which it does so."""
-
-
-def column_width() -> int:
-    """Return the pixels of the centred column: a full line of text between the margins of the steps."""
-    return line_width(QGuiApplication.font()) + left_margin() + RIGHT_MARGIN
 
 
 class ConversationView(QScrollArea):
@@ -82,11 +77,17 @@ class ConversationView(QScrollArea):
         for place, exchange in enumerate(path):
             if exchange.id not in self._answers:
                 self._add(exchange, 2 * place)
-            siblings = conversation.siblings(exchange)
-            self._bubbles[exchange.id].show_place(siblings.index(exchange), len(siblings))
-            self._bubbles[exchange.id].fit(self._inner_width())
             self.refresh(exchange)
+        self.show_attempts(conversation)
         self.jump_to_latest()
+
+    def show_attempts(self, conversation: Conversation) -> None:
+        """Show which attempt of how many each problem in view has."""
+        for exchange in conversation.path:
+            siblings = conversation.siblings(exchange)
+            if bubble := self._bubbles.get(exchange.id):
+                bubble.show_place(siblings.index(exchange), len(siblings))
+                bubble.fit(self._inner_width())
 
     def jump_to_latest(self) -> None:
         """Show the latest answer, and follow what is being written."""

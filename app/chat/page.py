@@ -11,18 +11,19 @@ from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
 from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
-from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
+from baton_reasoning.app.chat.conversation_view import ConversationView
 from baton_reasoning.app.chat.find import FindBar
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
-from baton_reasoning.app.chat.scoreboards import Scoreboards
+from baton_reasoning.app.chat.scoreboards import board_of, measure_small, run_alone
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.answer_pane import AnswerPane
+from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.run_queue import Activity, QueuedRun
+from baton_reasoning.app.session.run_queue import QueuedRun
 from baton_reasoning.app.toolkit.controls import announce, key_text, scrolling
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
@@ -53,7 +54,6 @@ class ChatPage(QSplitter):
         self._preferences = session.preferences
         self._actions = actions
         self._typesetter = Typesetter(self)
-        self._scoreboards = Scoreboards(session, self)
         self._shown: Conversation | CompareView | None = None
         self._written: Exchange | None = None
         """The exchange in view that is being written."""
@@ -117,8 +117,7 @@ class ChatPage(QSplitter):
 
     def escape(self) -> bool:
         """Close the find bar or the card of a token, else cancel editing, else empty the composer of a recalled
-        problem, else stop what is written here or for its scoreboard, else leave the comparison. Returns False if there
-        was none of these."""
+        problem, else stop what is written here, else leave the comparison. Returns False if there was none of these."""
         if not self.find_bar.isHidden():
             self.close_find()
         elif cards := [each.token_view for each in self.conversation.answers() if each.token_view.card]:
@@ -127,10 +126,8 @@ class ChatPage(QSplitter):
             self.composer.end_edit()
         elif self.composer.edit.is_recalling:
             self.composer.edit.clear()
-        elif self._session.activity is not Activity.IDLE:
+        elif self._session.conversation in self._session.runs.conversations:
             self._session.stop()
-        elif self._session.current and self._scoreboards.stop(self._session.current):
-            return True
         elif self.is_comparing:
             self.comparison.leave()
         else:
@@ -217,8 +214,7 @@ class ChatPage(QSplitter):
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
         session.runs.ended.connect(self._announce)
-        self._scoreboards.changed.connect(self._show_scores)
-        self._scoreboards.scored.connect(lambda text: announce(self.conversation, text))
+        session.models.changed.connect(self._show_scores)
         self._preferences.changed.connect(self._show_preferences)
         current_theme().changed.connect(self._fit_composer)
 
@@ -284,7 +280,7 @@ class ChatPage(QSplitter):
     def _show_progress(self, exchange: Exchange) -> None:
         if not self.is_comparing:  # it is brought up to date when the conversation is shown again
             self.conversation.refresh(exchange)
-        if not self._session.runs.writes(exchange):
+        if not self._session.runs.writes(exchange) or exchange not in self._session.conversation.path:
             self._show_scores()
         self.inspector.follow(exchange)
         self.composer.show_writer()
@@ -303,6 +299,7 @@ class ChatPage(QSplitter):
 
     def _show_activity(self) -> None:
         self._refresh_waiting()
+        self.conversation.show_attempts(self._session.conversation)
         current = self._session.current
         before, self._written = self._written, current if self._session.answering else None
         if self._written and self._written is not before:
@@ -314,10 +311,10 @@ class ChatPage(QSplitter):
     def _show_scores(self) -> None:
         """Update the scoreboards in view; for the last answer, the small model alone answers as well."""
         for answer in self.conversation.answers():
-            if board := self._scoreboards.board(answer.exchange):
+            if board := board_of(answer.exchange, self._session):
                 answer.show_board(board)
         if self._session.current and not self.is_comparing:
-            self._scoreboards.measure_small(self._session.current)
+            measure_small(self._session.current, self._session)
 
     def _show_preferences(self) -> None:
         settings = self._preferences.value
@@ -337,7 +334,7 @@ class ChatPage(QSplitter):
             case OtherPolicy(name):
                 self._session.ask_again(exchange, policy=name)
             case ScoredArm():
-                self._scoreboards.run_alone(exchange, request)
+                run_alone(exchange, request, self._session)
             case AnswerAction():
                 self._acts[request](exchange)
 
@@ -356,7 +353,7 @@ class ChatPage(QSplitter):
             AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
             AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
-            AnswerAction.STOP_ALONE: self._scoreboards.stop,
+            AnswerAction.STOP_ALONE: lambda _: session.stop(),
             AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
 

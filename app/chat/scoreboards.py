@@ -1,21 +1,18 @@
-"""The scoreboard of an answer of the demo pair: what was measured, how that is shown; lets one model write alone."""
+"""The scoreboard of an answer of the demo pair: its attempts by both models and by each alone, and how they compare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from PySide6.QtCore import QObject, QRectF, Signal
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.loaded_models import LoadState
-from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
@@ -23,16 +20,16 @@ from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Busy
+from baton_reasoning.core.errors import Busy
 from baton_reasoning.core.model_costs import seconds_of_large_alone
 from baton_reasoning.core.models.options import DemoModel
-from baton_reasoning.core.run import RunSettings, run
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.events import Event, Finish
-from baton_reasoning.core.thinking.interruptions import Control
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.labels import ending
 from baton_reasoning.core.words.numbers import rough_duration
 
 POLICY_ALONE = {ScoredArm.SMALL: Never.Settings(), ScoredArm.LARGE: Always.Settings()}
@@ -48,6 +45,7 @@ class BoardRow(NamedTuple):
     """Written so far."""
     seconds: float = 0.0
     """Measured, so far if it is being written."""
+    is_running: bool = False
 
 
 class Board(NamedTuple):
@@ -59,142 +57,77 @@ class Board(NamedTuple):
     is_running: bool
 
 
-@dataclass(eq=False)
-class AloneRun:
-    """One model writes an answer to be scored."""
+def board_of(exchange: Exchange, session: ChatSession) -> Board | None:
+    """Return the scoreboard of an answer in view; None if it is no finished answer of the demo pair to its problems.
 
-    exchange: Exchange
-    arm: ScoredArm
-    trace: Trace = field(default_factory=Trace)
-    control: Control = field(default_factory=Control)
+    An answer in which a person wrote has none: it would blame the models.
+    """
+    expected = expected_answer(exchange.problem)
+    if not (expected and _is_scored(exchange.trace)):
+        return None
+    rows = [row for arm in ScoredArm if (row := _row(exchange, arm, expected, session))]
+    running = {row.arm for row in rows if row.is_running}
+    to_run = [row.arm for row in rows if not (row.score or row.is_running)]
+    started, loaded = exchange.trace.started, session.models.pair.cards
+    assert started
+    # A batch has a copy of the pair that is smaller, and so faster, under the same names.
+    wrote = {author: (card.identity, card.parameters) for author, card in started.cards.items()}
+    is_there = wrote == {author: (card.identity, card.parameters) for author, card in loaded.items()}
+    expected_seconds = seconds_of_large_alone(exchange.trace, session.models.costs.of(started.large))
+    return Board(rows, to_run if is_there else [], expected_seconds, bool(running))
 
 
-class Scoreboards(QObject):
-    """The scoreboards of all answers; what one model alone writes for them is kept as long as the window is open."""
+def measure_small(exchange: Exchange, session: ChatSession) -> None:
+    """Let the small model alone answer, if that was not tried yet and nothing else is being written."""
+    if (
+        session.runs.is_idle
+        and not session.models.is_writing
+        and exchange.is_read
+        and _attempt_alone(exchange, ScoredArm.SMALL, session) is None
+        and (board := board_of(exchange, session))
+        and ScoredArm.SMALL in board.to_run
+    ):
+        session.measure(exchange, POLICY_ALONE[ScoredArm.SMALL])
 
-    changed = Signal()
-    scored = Signal(str)
-    """What has just been measured, in words."""
 
-    def __init__(self, session: ChatSession, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._session = session
-        self._models = session.models
-        self._run: AloneRun | None = None
-        """What is being written; with the models that the answers are from, so that times can be compared."""
-        self._scores: dict[tuple[str, ScoredArm], ScoreRow] = {}
-        """By the exchange's id."""
-        self._endings: dict[tuple[str, ScoredArm], str] = {}
-        """Why a run gave nothing; it is begun again only if a person says so."""
-        self._models.writing_began.connect(self._make_way)
-        self._models.changed.connect(self._models_changed)
+def run_alone(exchange: Exchange, arm: ScoredArm, session: ChatSession) -> None:
+    """Let one model alone answer, unless something is being written."""
+    if session.models.is_writing:
+        session.failed.emit(Busy("Something else is being written.", "Stop it, or wait for its end."))
+    else:
+        session.measure(exchange, POLICY_ALONE[arm])
 
-    def board(self, exchange: Exchange) -> Board | None:
-        """Return the scoreboard of an answer; None if it is no finished answer of the demo pair to its problems.
 
-        An answer in which a person wrote has none: it would blame the models.
-        """
-        expected = expected_answer(exchange.problem)
-        if not (expected and _is_scored(exchange.trace)):
-            return None
-        rows = [row for arm in ScoredArm if (row := self._row(exchange, arm, expected))]
-        running = self._run if self._run and self._run.exchange.id == exchange.id else None
-        to_run = [row.arm for row in rows if not row.score and not (running and running.arm is row.arm)]
-        started = exchange.trace.started
-        is_demo = self._session.preferences.value.models.is_demo
-        return Board(
-            rows,
-            to_run if is_demo else [],
-            seconds_of_large_alone(exchange.trace, self._models.costs.of(started.large)) if started else None,
-            running is not None,
-        )
-
-    def measure_small(self, exchange: Exchange) -> None:
-        """Let the small model alone answer, if that was not tried yet and nothing else is being written."""
-        is_free = self._session.runs.is_idle and not self._models.is_writing
-        was_tried = (exchange.id, ScoredArm.SMALL) in self._endings
-        board = self.board(exchange) if is_free and self._has_demo_pair and not was_tried else None
-        if board and ScoredArm.SMALL in board.to_run:
-            self._begin(exchange, ScoredArm.SMALL)
-
-    def run_alone(self, exchange: Exchange, arm: ScoredArm) -> None:
-        """Let one model alone answer, unless something is being written."""
-        if not self._has_demo_pair:
-            self._session.failed.emit(Busy("The demo pair is not loaded yet.", "Try again in a moment."))
-        elif self._models.is_writing:
-            self._session.failed.emit(Busy("Something else is being written.", "Stop it, or wait for its end."))
-        else:
-            self._begin(exchange, arm)
-
-    def stop(self, exchange: Exchange | None = None) -> bool:
-        """Stop what one model alone writes, for this answer or for any; return whether there was something."""
-        if self._run is None or (exchange and exchange.id != self._run.exchange.id):
-            return False
-        self._run.control.stop()
-        if exchange:
-            self._endings[exchange.id, self._run.arm] = "Stopped."
-        self.changed.emit()
-        return True
-
-    # -----------------------------------------------------------------------------------------------------------------
-
-    @property
-    def _has_demo_pair(self) -> bool:
-        choice = self._models.choice
-        return self._models.state is LoadState.READY and choice is not None and choice.is_demo
-
-    def _row(self, exchange: Exchange, arm: ScoredArm, expected: str) -> BoardRow | None:
-        siblings = self._session.conversation.siblings(exchange)
-        alike = (each.trace for each in (exchange, *reversed(siblings)) if _are_alike(each, exchange))
-        trace = next((each for each in alike if _is_scored(each) and ScoredArm.of(each) is arm), None)
-        score = ScoreRow.of(trace, expected) if trace else self._scores.get((exchange.id, arm))
-        if score:
+def _row(exchange: Exchange, arm: ScoredArm, expected: str, session: ChatSession) -> BoardRow | None:
+    for trace in [each.trace for each in _alike(exchange, session)]:
+        if _is_scored(trace) and ScoredArm.of(trace) is arm:
+            score = ScoreRow.of(trace, expected)
             return BoardRow(arm, score, seconds=score.seconds)
-        if arm is ScoredArm.BOTH:
-            return None
-        if (alone := self._run) and (alone.exchange.id, alone.arm) == (exchange.id, arm):
-            return BoardRow(arm, None, "Waiting…", alone.trace.tokens, alone.trace.seconds)
-        return BoardRow(arm, None, self._endings.get((exchange.id, arm), "Not run yet."))
+    if arm is ScoredArm.BOTH:
+        return None
+    attempt = _attempt_alone(exchange, arm, session)
+    if attempt is None:
+        return BoardRow(arm, status="Not run yet.")
+    trace = attempt.trace
+    if session.runs.writes(attempt) or not attempt.is_read:
+        return BoardRow(arm, status="Waiting…", tokens=trace.tokens, seconds=trace.seconds, is_running=True)
+    return BoardRow(arm, status=ending(trace, live=False) or "Not run yet.")
 
-    def _begin(self, exchange: Exchange, arm: ScoredArm) -> None:
-        self._endings.pop((exchange.id, arm), None)
-        self._run = alone = AloneRun(exchange, arm)
-        pair, messages, control = self._models.pair, exchange.messages(), alone.control
-        settings = exchange.settings.model_copy(update={"policy": POLICY_ALONE[arm]})
 
-        def write() -> Iterator[Event]:
-            return run(pair, messages, settings, control=control)
+def _attempt_alone(exchange: Exchange, arm: ScoredArm, session: ChatSession) -> Exchange | None:
+    """Return the newest attempt of one model alone, finished or not."""
+    return next((each for each in _alike(exchange, session) if each.settings.policy == POLICY_ALONE[arm]), None)
 
-        def take(events: list[Event]) -> None:
-            for event in events:
-                alone.trace.apply(event)
-            self.changed.emit()
 
-        self._models.begin_writing(alone)
-        task = StreamTask(self, "one model alone", write, cancel=control.stop).items(take)
-        task.done(lambda error: self._ended(alone, error)).start()
-        self.changed.emit()
+def _alike(exchange: Exchange, session: ChatSession) -> list[Exchange]:
+    """Return the attempts that differ from this answer in their policies only: itself, then the newest first."""
 
-    def _ended(self, alone: AloneRun, error: BatonError | None) -> None:
-        key, trace = (alone.exchange.id, alone.arm), alone.trace
-        self._run = None
-        self._models.end_writing(alone)
-        if error or trace.finish is Finish.FAILED:
-            self._endings[key] = str(error or (trace.ended and trace.ended.reason))
-        elif trace.finish is not Finish.STOPPED:
-            self._scores[key] = score = ScoreRow.of(trace, expected_answer(alone.exchange.problem))
-            self.scored.emit(f"{score.title}: {score.shown_answer} {score.mark}, {score.time}")
-        self.changed.emit()
+    def settings(each: Exchange) -> RunSettings:
+        return each.settings.model_copy(update={"policy": Never.Settings()})
 
-    def _make_way(self, writer: object) -> None:
-        """Stop for what a person has begun: it goes first."""
-        if writer is not self._run:
-            self.stop()
-
-    def _models_changed(self) -> None:
-        if self._models.state is LoadState.WAITING:
-            self.stop()  # for other models
-        self.changed.emit()
+    siblings = session.conversation.siblings(exchange)[::-1]
+    same = [each for each in siblings if each.problem == exchange.problem and settings(each) == settings(exchange)]
+    return [exchange, *(each for each in same if each is not exchange)]
 
 
 def beyond_the_demo(exchange: Exchange) -> bool:
@@ -211,15 +144,6 @@ def _is_scored(trace: Trace) -> bool:
     """Whether the demo pair finished this answer undisturbed: no model was restarted, nobody steered it or wrote."""
     is_finished = trace.finish is Finish.END_OF_TEXT and not trace.notices and _is_by_demo_pair(trace)
     return is_finished and not trace.is_steered and all(piece.author is not Author.PERSON for piece in trace.pieces)
-
-
-def _are_alike(one: Exchange, other: Exchange) -> bool:
-    """Whether two attempts at a problem differ in their policies only."""
-
-    def apart_from_policy(settings: RunSettings) -> RunSettings:
-        return settings.model_copy(update={"policy": Never.Settings()})
-
-    return one.problem == other.problem and apart_from_policy(one.settings) == apart_from_policy(other.settings)
 
 
 BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."

@@ -13,6 +13,7 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QFont,
     QFontMetricsF,
+    QGuiApplication,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
@@ -31,7 +32,7 @@ from baton_reasoning.app.document.style import CELL_PADDING, CODE_KINDS, LINE_HE
 from baton_reasoning.app.document.token_places import TokenPlaces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
-from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, tint_of
+from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, line_width, tint_of
 from baton_reasoning.core.analysis.token_choices import PlacedToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.markdown.blocks import Grid, Row, row_at
@@ -95,6 +96,11 @@ class Line(NamedTuple):
 def left_margin() -> int:
     """Return the pixels on the left for the bar and the author's sign."""
     return current_theme().scaled(30)
+
+
+def column_width() -> int:
+    """Return the pixels of a column of steps with full lines of text between its margins."""
+    return line_width(QGuiApplication.font()) + left_margin() + RIGHT_MARGIN
 
 
 class StepsView(RichText):

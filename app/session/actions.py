@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.errors import BatonError
 
 
 class WindowActions(Protocol):
+    def remedies_of(self, error: BatonError) -> list[tuple[str, Callable[[], object]]]:
+        """Return what can be done about an error: texts of buttons, and what they do."""
+
     def show_error(self, error: BatonError) -> None:
         """Show an error with the actions that fit it, until its cause is over."""
 
@@ -21,6 +25,9 @@ class WindowActions(Protocol):
 
     def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
         """Say that something was deleted, and offer to bring it back."""
+
+    def continue_in_chat(self, exchange: Exchange) -> None:
+        """Begin a conversation with a copy of an answer that stands elsewhere, and show it."""
 
     def choose_models(self) -> None: ...
 

@@ -22,6 +22,7 @@ from baton_reasoning.core.thinking.automatic import automatic_choice, is_automat
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Intervention
 from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.requests import TakeOver, Until, Write
@@ -214,6 +215,14 @@ class ChatSession(QObject):
         self.runs.compare(self.conversation, exchanges)
         self._load_models()
         return exchanges
+
+    def measure(self, exchange: Exchange, policy: PolicySettings) -> None:
+        """Write another attempt like this answer, under another policy, beside what is shown, until a person begins
+        anything."""
+        attempt = Exchange(exchange.problem, exchange.settings.model_copy(update={"policy": policy}), exchange.parent)
+        self._keep(attempt, shows=False)
+        self._keep_leaf()
+        self.runs.measure(self.conversation, attempt)
 
     def ask_again(self, exchange: Exchange, problem: str = "", policy: str = "") -> None:
         """Ask again at the same place in the conversation, with another seed, problem, or policy (by its name)."""

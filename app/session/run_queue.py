@@ -61,6 +61,8 @@ class QueuedRun:
     """Asked when its turn has come: False drops it."""
     is_compared: bool = False
     """Whether its time is compared, so that nothing else is written meanwhile."""
+    gives_way: bool = False
+    """Whether it is stopped for whatever a person begins. Beside it, its conversation is idle."""
     is_begun: bool = False
     """Whether it is being written, and waits no longer."""
     control: Control = field(default_factory=Control)
@@ -89,10 +91,11 @@ class RunQueue(QObject):
         self._viewed: Conversation | None = None
         self._unread: dict[str, Conversation] = {}
         models.changed.connect(self._models_changed)
+        models.writing_began.connect(self._make_way)
 
     @property
     def is_idle(self) -> bool:
-        return not self._runs
+        return all(run.gives_way for run in self._runs)
 
     @property
     def waits_for_loan(self) -> bool:
@@ -159,12 +162,13 @@ class RunQueue(QObject):
         """Write answers to be compared, each beside nothing else."""
         self._add([QueuedRun(conversation, exchange, is_compared=True) for exchange in exchanges])
 
+    def measure(self, conversation: Conversation, exchange: Exchange) -> None:
+        """Write an answer beside nothing else, until a person begins anything."""
+        self._add([QueuedRun(conversation, exchange, is_compared=True, gives_way=True)])
+
     def stop(self, conversation: Conversation | None = None) -> None:
         """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there."""
-        stopped = self._runs if conversation is None else self._of(conversation)
-        for run in stopped:
-            run.control.stop()
-        self._drop([run for run in stopped if not run.is_begun])
+        self._stop([run for run in self._runs if conversation in (None, run.conversation)])
 
     def stop_answer(self, exchange: Exchange) -> None:
         """Stop one answer that is being written."""
@@ -175,9 +179,20 @@ class RunQueue(QObject):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _of(self, conversation: Conversation) -> list[QueuedRun]:
-        return [run for run in self._runs if run.conversation is conversation]
+        return [run for run in self._runs if run.conversation is conversation and not run.gives_way]
+
+    def _make_way(self, writer: object = None) -> None:
+        """Stop what gives way, unless it is that which writes."""
+        if writer not in self._runs:
+            self._stop([run for run in self._runs if run.gives_way])
+
+    def _stop(self, runs: list[QueuedRun]) -> None:
+        for run in runs:
+            run.control.stop()
+        self._drop([run for run in runs if not run.is_begun])
 
     def _add(self, runs: list[QueuedRun]) -> None:
+        self._make_way()
         self._runs += runs
         self._start_next()
 
@@ -248,7 +263,9 @@ class RunQueue(QObject):
     def _models_changed(self) -> None:
         """Begin what waits or, when no models are loaded and none are on their way, give it up."""
         waiting = [run for run in self._runs if not run.is_begun]
-        if self._models.state in (LoadState.FAILED, LoadState.NONE):
+        if self._models.state is LoadState.WAITING:
+            self._make_way()  # for other models
+        elif self._models.state in (LoadState.FAILED, LoadState.NONE):
             self._drop(waiting)
         elif waiting:
             self._start_next()

@@ -1,18 +1,48 @@
-"""Shows an SVG chart of `core` in the colours of the theme; its points may be chosen by mouse and by keyboard."""
+"""Shows an SVG chart of `core` in the colours of the theme; its points may be chosen by mouse and by keyboard.
+
+Its context menu copies it, or saves it as a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import NamedTuple
 
-from PySide6.QtCore import QByteArray, QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtCore import (
+    QBuffer,
+    QByteArray,
+    QKeyCombination,
+    QPoint,
+    QPointF,
+    QRectF,
+    QStandardPaths,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QImage,
+    QImageWriter,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QMenu, QMessageBox
 
-from baton_reasoning.app.toolkit.controls import ChoosableParts, plain_tip
+from baton_reasoning.app.toolkit.controls import ChoosableParts, key_text, plain_tip
+from baton_reasoning.app.toolkit.copying import copy_picture
+from baton_reasoning.app.toolkit.save_dialog import file_to_save
 from baton_reasoning.app.toolkit.theme import bundled_family, current_theme
 from baton_reasoning.core.charts import FONTS, coloured
+from baton_reasoning.core.files import replace_text
 
 Draw = Callable[[int], str]
 """Draws the SVG of a chart of this width in pixels."""
@@ -21,6 +51,10 @@ NARROWEST = 300
 NEAR = 14
 """Pixels within which the mouse reaches a point."""
 RING = 8
+PIXELS = 2
+"""Those of a copied or saved picture for one of the window: it is printed, or shown larger."""
+SAVE = QKeyCombination(Qt.Modifier.CTRL | Qt.Modifier.ALT, Qt.Key.Key_S)
+KINDS = {".png": "Picture", ".svg": "Drawing"}
 
 
 class ChartPoint(NamedTuple):
@@ -41,6 +75,8 @@ class ChartPicture(ChoosableParts):
         super().__init__(title)
         self._draw: Draw | None = None
         self._renderer = QSvgRenderer(self)
+        self._drawing = ""
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._text = ""
         self.points: Sequence[ChartPoint] = ()
         current_theme().changed.connect(self._redraw)
@@ -73,8 +109,9 @@ class ChartPicture(ChoosableParts):
         colours = asdict(theme.colours) | {"background": theme.colours.surface}
         drawing = self._draw(max(NARROWEST, round(self.width() / theme.text_size)))
         # Qt takes a list of several typefaces for the name of one.
-        drawing = coloured(drawing, colours).replace(FONTS, bundled_family() or FONTS)
-        self._renderer.load(QByteArray(drawing.encode("utf-8")))
+        self._drawing = coloured(drawing, colours)
+        shown = self._drawing.replace(FONTS, bundled_family() or FONTS)
+        self._renderer.load(QByteArray(shown.encode("utf-8")))
         size = self._renderer.defaultSize()
         self.setFixedHeight(round(size.height() * self.width() / max(1, size.width())))
         self.update()
@@ -87,11 +124,56 @@ class ChartPicture(ChoosableParts):
             return drawing
 
         self._text = text
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.show_drawing(drawn, text)
         self.setToolTip("")
         self.select(self.selected if self.selected < len(self.points) else -1)
+
+    def picture(self) -> QImage:
+        """Return the chart on its ground, without what is chosen."""
+        image = QImage(self.size() * PIXELS, QImage.Format.Format_RGB32)
+        image.fill(QColor(current_theme().colours.surface))
+        painter = QPainter(image)
+        self._renderer.render(painter, QRectF(image.rect()))
+        painter.end()
+        return image
+
+    def copy(self) -> None:
+        copy_picture(self.picture(), self)
+
+    def save(self) -> None:
+        """Ask where, and write the picture; say why that fails."""
+        folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.PicturesLocation)
+        first = Path(folder) / f"{self.accessibleName()}.png"
+        file = file_to_save(self, "Save the chart", first, KINDS)
+        if file is None:
+            return
+        try:
+            if file.suffix.lower() == ".svg":
+                replace_text(file, [self._drawing])
+            else:
+                written = QByteArray()
+                buffer = QBuffer(written)
+                QImageWriter(buffer, b"png").write(self.picture())
+                file.write_bytes(written.data())
+        except OSError as error:
+            told = f"{file} cannot be written: {error.strerror or error}. Choose another place."
+            QMessageBox.warning(self, "Save the chart", told)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(f"Copy the chart\t{key_text('Ctrl+C')}", self.copy)
+        menu.addAction(f"Save the chart…\t{key_text('Ctrl+Alt+S')}", self.save)
+        menu.popup(event.globalPos())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy()
+        elif event.keyCombination() == SAVE:
+            self.save()
+        else:
+            super().keyPressEvent(event)
 
     def count(self) -> int:
         return len(self.points)

@@ -1,9 +1,9 @@
-"""Copies text, and says so for a moment over the control that was pressed: one sign for every copy of the window."""
+"""Copies text and pictures, and says so for a moment over what was pressed: one sign for every copy of the window."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, Qt, QTimer
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QLabel, QWidget
 
 from baton_reasoning.app.toolkit.controls import announce
@@ -19,6 +19,16 @@ def copy_text(text: str, control: QWidget, area: QRect | None = None) -> None:
     A control that is hidden has no place: it is said in the middle of its window.
     """
     QGuiApplication.clipboard().setText(text)
+    _confirm(control, area)
+
+
+def copy_picture(picture: QImage, control: QWidget) -> None:
+    """Put a picture on the clipboard, and say over the control that shows it that it was copied."""
+    QGuiApplication.clipboard().setImage(picture)
+    _confirm(control)
+
+
+def _confirm(control: QWidget, area: QRect | None = None) -> None:
     window = control.window()
     sign = window.findChild(CopiedSign, options=Qt.FindChildOption.FindDirectChildrenOnly) or CopiedSign(window)
     if control.isVisible():

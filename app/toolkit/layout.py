@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLayout, QLayoutItem, QVBoxLayout, QWidget
 
 from baton_reasoning.app.toolkit.theme import Role, set_role
@@ -155,6 +155,25 @@ class FlowLayout(QLayout):
             line.append((item, size))
         if line:
             yield line
+
+
+class FlowRow(QFrame):
+    """Widgets side by side, in as many lines as are needed, which it keeps room for in a splitter.
+
+    A splitter asks no part of it how high it is at its width.
+    """
+
+    def __init__(self, *widgets: QWidget, gap: int = 6) -> None:
+        super().__init__()
+        self._flow = FlowLayout(gap)
+        for widget in widgets:
+            self._flow.addWidget(widget)
+        self.setLayout(self._flow)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            self.setMinimumHeight(self._flow.heightForWidth(self.width()))
+        return super().event(event)
 
 
 def flowing(*widgets: QWidget, gap: int = 6) -> QWidget:

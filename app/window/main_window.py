@@ -176,6 +176,13 @@ class MainWindow(QMainWindow):
         if not (page and page.escape()):
             self.notice.close_newest()
 
+    def find_text(self, by: int = 0) -> None:
+        """Find in the conversation, or go on by so many matches; on the page of a batch, find its problems."""
+        if self._batch and self._shown_page == "batch" and self._batch.find_problems():
+            return
+        self.show_page("chat")
+        self.chat.find_bar.step(by) if by else self.chat.find_bar.open()
+
     def choose_problems(self) -> None:
         """Choose a file of problems for a batch."""
         if self._batch:
@@ -410,10 +417,6 @@ def commands_of(window: MainWindow) -> list[Command]:
 
         return do
 
-    def find(by: int = 0) -> None:
-        window.show_page("chat")
-        chat.find_bar.step(by) if by else chat.find_bar.open()
-
     def search() -> None:
         window.show_sidebar(True)
         chat.sidebar.search.setFocus()
@@ -432,9 +435,9 @@ def commands_of(window: MainWindow) -> list[Command]:
     table: dict[str, tuple[tuple[str, str, Callable[[], object]], ...]] = {
         "Conversation": (
             ("New conversation", "Ctrl+N", chat.new),
-            ("Find in the conversation", "Ctrl+F", find),
-            ("Find next", "F3", lambda: find(1)),
-            ("Find previous", "Shift+F3", lambda: find(-1)),
+            ("Find in the conversation, or problems of a batch", "Ctrl+F", window.find_text),
+            ("Find next", "F3", lambda: window.find_text(1)),
+            ("Find previous", "Shift+F3", lambda: window.find_text(-1)),
             ("Jump to the latest", "Alt+End", chat.conversation.jump_to_latest),
             ("Search conversations", "Ctrl+Shift+F", search),
             ("Undo the last deletion", "Ctrl+Z", actions.undo_deletion),

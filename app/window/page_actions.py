@@ -18,6 +18,7 @@ from baton_reasoning.app.session.preferences import Preferences, documents_folde
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.app.toolkit.save_dialog import file_to_save
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import (
     BatonError,
@@ -86,12 +87,16 @@ class PageActions(QObject):
         """Show an error with the actions that fit it, until its cause is over."""
         self._bar.show_message(str(error), *self._engine_actions(error), cause=self._cause_of(error))
 
+    def remedies_of(self, error: BatonError) -> list[MessageAction]:
+        """Return what can be done about an error that ended an answer or a batch."""
+        if isinstance(error, SettingsError) and error is not self._models.error:
+            return [("Settings…", self.show_settings)]
+        return self._engine_actions(error)
+
     def show_writing_error(self, error: BatonError) -> None:
         """Show why an answer could not be written; if it is a setting, offer to change that."""
-        if isinstance(error, SettingsError):
-            self._bar.show_message(str(error), ("Settings…", self.show_settings), cause=Cause.WRITING)
-        else:
-            self.show_error(error)
+        cause = Cause.WRITING if isinstance(error, SettingsError) else self._cause_of(error)
+        self._bar.show_message(str(error), *self.remedies_of(error), cause=cause)
 
     def end_busy(self) -> None:
         """Remove what was said about other work that had to end first."""
@@ -278,6 +283,19 @@ class PageActions(QObject):
 
         task = BackgroundTask(self, "export", write).success(lambda _: self.show_saved(path))
         task.failure(self.show_error).start()
+
+    def continue_in_chat(self, exchange: Exchange) -> None:
+        """Store a copy of an answer of a batch as a conversation, in the background, and show it in the chat."""
+        store = self.store
+        assert store
+        conversation = Conversation()
+        conversation.add(Exchange(exchange.problem, exchange.settings, trace=exchange.trace))
+
+        def add() -> str:
+            store.add_conversation(conversation)
+            return conversation.id
+
+        BackgroundTask(self, "continue in chat", add).success(self.imported.emit).failure(self.show_error).start()
 
     def read_file(self, store: Store, path: Path) -> None:
         """Import what Baton exported as JSON, in the background."""

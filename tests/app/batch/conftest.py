@@ -82,6 +82,8 @@ class RecordedActions(QObject):
     said = Signal(str)
     saved = Signal(object)
     """A Path."""
+    continued = Signal(object)
+    """An Exchange."""
     deleted = Signal(str, object)
     """A name, and the function that undoes it."""
 
@@ -90,8 +92,14 @@ class RecordedActions(QObject):
         self.show_error = self.failed.emit
         self.offers: dict[str, Callable[[], object]] = {}
         """What the last sentence offers to do."""
+        self.remedies: list[str] = []
+        """What is offered against any error."""
         self.show_saved = self.saved.emit
+        self.continue_in_chat = self.continued.emit
         self.show_deleted = self.deleted.emit
+
+    def remedies_of(self, error):
+        return [(text, lambda: None) for text in self.remedies]
 
     def say(self, text, *actions):
         self.offers = dict(actions)

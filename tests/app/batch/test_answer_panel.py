@@ -118,6 +118,20 @@ def test_keys_lead_to_the_next_and_the_previous_failure_also_if_it_cannot_be_rea
     assert shown(view) == "p3 · large"
 
 
+def test_an_answer_fills_the_page_on_demand_and_is_stepped_through_there(view, page, qtbot):
+    qtbot.keyClick(view.table, Qt.Key.Key_F9)
+    assert view.answer.isVisible()
+    assert not any(part.isVisible() for part in (view.table, view.share, view.sentence, view.folded))
+    first = shown(view)
+    qtbot.keyClick(view.answer.full, Qt.Key.Key_F8)
+    assert shown(view) != first
+    assert page.escape()
+    assert view.table.isVisible()
+    assert view.answer.isVisible()
+    assert page.escape()
+    assert not view.answer.isVisible()
+
+
 def test_the_inspector_opens_on_demand_or_with_a_step_and_follows(view, page, qtbot):
     answer = view.answer
     first, second, *_ = answer.pane.exchange.trace.pieces

@@ -12,7 +12,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
+from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.batch.preview import NONE
+from baton_reasoning.app.batch.result_grid import ABOVE, PROBLEM
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
 from baton_reasoning.app.batch.session import BatchActivity
@@ -28,6 +30,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.settings import ColourScheme
+from baton_reasoning.core.store.batches import JobState
 from tests.app.batch.conftest import counting_file, preview, run, wait_until_done, wait_until_read
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import NOTES, noted_report
@@ -258,14 +261,14 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
         folded.heads[Fold.TESTS].click()
         assert folded.tests.isVisibleTo(view) is (verb == "Hide")
         assert folded.heads[Fold.TESTS].accessibleName() == f"{verb}: Paired tests and intervals"
-    assert [each.text() for each in view.filters.values()] == [
+    assert [each.text() for each in view.filters.buttons.values()] == [
         "all",
         "what small got wrong (3)",
         "where policies differ (3)",
     ]
-    view.filters[RowFilter.DIFFERENT].click()
+    view.filters.buttons[RowFilter.DIFFERENT].click()
     assert [view.model.problem_at(place).id for place in range(view.model.rowCount())] == ["p1", "p3", "p5"]
-    view.filters[RowFilter.ALL].click()
+    view.filters.buttons[RowFilter.ALL].click()
     assert view.model.rowCount() == 6
 
 
@@ -282,11 +285,11 @@ def test_titles_are_whole_the_problem_keeps_its_share_and_the_chart_follows_wind
 
     assert cut_off(range(FIRST_ARM, header.count())) == []
     assert table.horizontalScrollBar().maximum() == 0
-    width = table.columnWidth(ResultColumn.PROBLEM)
+    assert header.length() == table.viewport().width(), "the problem takes what is free"
     page._add_arm("every-step")
     wait_until_done(page, qtbot)
     assert len(view.model.arms) == 5
-    assert table.columnWidth(ResultColumn.PROBLEM) == width
+    assert table.columnWidth(ResultColumn.PROBLEM) >= PROBLEM
     for wide, orientation in ((800, Qt.Orientation.Vertical), (1280, Qt.Orientation.Horizontal)):
         page.resize(wide, 800)
         assert view._split.orientation() is orientation
@@ -298,6 +301,46 @@ def test_titles_are_whole_the_problem_keeps_its_share_and_the_chart_follows_wind
         assert view.share.grab().toImage().pixelColor(2, 2).name() == DARK.surface
     finally:
         current_theme().use(ColourScheme.LIGHT)
+
+
+def test_a_long_problem_has_lines_and_rows_are_as_high_as_most_problems_need(page, qtbot, tmp_path):
+    long = "Count on and past all that there is to be seen beside the road. "
+    lines = [f"p{n},Road {n}: {long * n}Count to {n}.,{n}" for n in (0, 5, 6, 7, 9)]
+    path = tmp_path / "roads.csv"
+    path.write_text("\n".join(["id,question,answer", *lines]))
+    page.show()
+    run(page, qtbot, path, "small", "large")
+    table = page.view.table
+
+    def lines_of(row):
+        return (table.rowHeight(row) - 2 * ABOVE) // table.fontMetrics().lineSpacing()
+
+    assert [lines_of(row) for row in range(5)] == [3] * 5
+    page.view.filters.search.setText("p0")
+    assert lines_of(0) == 1
+
+
+def test_problems_are_found_by_words_and_figures_are_shown_beside_each_policy(page, qtbot, problem_file):
+    page.show()
+    run(page, qtbot, problem_file, "small", "baton")
+    view, menu = page.view, page.view.table.columns_menu
+    assert page.find_problems()
+    assert view.filters.search.hasFocus()
+    view.filters.search.setText(" count TO 3")
+    assert [view.model.problem_at(place).id for place in range(view.model.rowCount())] == ["p3"]
+    view.filters.search.setText("no such words")
+    assert view.model.rowCount() == 0
+    view.filters.search.clear()
+    for text in ("By large", "Tokens", "Seconds"):
+        next(each for each in menu.actions() if each.text() == text).trigger()
+    titles = [view.model.headerData(each, Qt.Orientation.Horizontal) for each in range(view.model.columnCount())]
+    assert titles[FIRST_ARM:] == ["small", "tokens", "seconds", "baton · Keywords", "by large", "tokens", "seconds"]
+    tokens = titles.index("tokens")
+    row = view.model.result_at(view.model.index(1, tokens))
+    assert view.model.index(1, tokens).data() == f"{row.cost.tokens:,}"
+    qtbot.keyClick(view.table, Qt.Key.Key_F7)
+    qtbot.waitUntil(menu.isVisible)
+    menu.close()
 
 
 def test_what_is_opened_below_the_fold_is_scrolled_to_and_takeovers_are_counted_then(page, qtbot, problem_file):
@@ -383,7 +426,7 @@ def test_other_large_models_run_one_after_another_and_where_one_is_missing_the_c
     page.preview.show_larges([smaller, loader.missing])
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.view.error.isVisibleTo(page.view))
-    assert "✗ Big-32B.gguf is not there" in page.view.error.text()
+    assert "✗ Big-32B.gguf is not there" in page.view.error.message.text()
     qtbot.waitUntil(lambda: loader.larges == larges)  # at last the chat's own again
     assert [arm.name for arm in page.session.batch.arms] == ["small", "chosen, Big-14B", "chosen, Big-32B"]
     assert page.session.progress.to_run("chosen, Big-32B") == 6
@@ -400,9 +443,11 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     run(page, qtbot, problem_file, "small")
     page.session.progress.parallel += 1  # so that the models are loaded again
     loader.missing = "demo:large"
+    actions.remedies = ["Load again"]
     page.view.run.click()
     qtbot.waitUntil(lambda: page.view.error.isVisibleTo(page.view))
-    assert "demo:large is not there." in page.view.error.text()
+    assert [each.text() for each in page.view.error.buttons] == ["Load again"]
+    assert "demo:large is not there." in page.view.error.message.text()
     assert (marks(page).count("error"), page.view.run.text()) == (1, "Retry 1 error")
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]
@@ -412,6 +457,15 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     assert page.view.error.isHidden()
     assert marks(page) == ["✓", "✗"] * 3
     assert (page.session.progress.total.done, page.session.progress.total.failed) == (6, 0)
+
+
+def test_what_a_killed_program_was_writing_is_not_called_written_now(page, qtbot, problem_file):
+    run(page, qtbot, problem_file, "small")
+    batches, batch = page.session.store.batches, page.session.batch
+    killed = "UPDATE jobs SET state = 'claimed', owner = '999999999@then' WHERE id = (SELECT min(id) FROM jobs)"
+    batches._database.execute(killed).result()
+    opened = OpenedBatch.read(page.session.store, batch.id)
+    assert [row.state for row in opened.rows.values()] == [JobState.WAITING, *5 * [JobState.DONE]]
 
 
 def test_an_earlier_batch_is_deleted_and_brought_back(page, actions, qtbot, problem_file):

@@ -11,6 +11,7 @@ from PySide6.QtTest import QAbstractItemModelTester, QSignalSpy
 from baton_reasoning.app.batch.result_table import (
     FIRST_ARM,
     RIBBON_ROLE,
+    Figure,
     ResultColumn,
     ResultTable,
     RowFilter,
@@ -157,6 +158,19 @@ def test_what_differs_between_problems_is_shown_and_the_whole_text_in_the_tip(qt
     first = model.index(0, ResultColumn.PROBLEM)
     assert first.data(Qt.ItemDataRole.ToolTipRole) == f"p0\n{texts[0]}"
     assert first.data(Qt.ItemDataRole.AccessibleTextRole) == texts[0]
+
+
+def test_figures_stand_beside_each_policy_and_are_sorted_as_numbers(model):
+    for job, tokens in ((0, 9), (4, 1000), (8, 30)):
+        model.take(row(job, RIGHT)._replace(cost=RunCost(seconds=tokens / 10, small_tokens=tokens)))
+    model.show_figures([Figure.TOKENS, Figure.SECONDS])
+    tokens = FIRST_ARM + 1
+    model.sort(tokens, FALLING)
+    assert [model.index(place, tokens).data() for place in range(4)] == ["1,000", "30", "9", ""]
+    assert [model.index(0, tokens + each).data() for each in (-1, 1)] == ["✓", "100.0"]
+    assert model.arm_cell(model.index(0, tokens)).column() == FIRST_ARM, "the answer is that of the result beside it"
+    model.show_figures([])
+    assert numbers(model) == [1, 2, 3, 4, 5]
 
 
 def test_it_is_a_sound_model_that_tells_of_the_changed_row_alone_which_stays_until_the_next_choice(model):

@@ -98,6 +98,30 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_models_with_more
     assert page.session.progress.total.correct == 4
 
 
+def test_an_answer_is_continued_in_the_chat_with_who_wrote_it_and_the_models(make_window, qtbot, problem_file, held):
+    held.let_go.set()
+    window = make_window(held, models=OWN_MODELS)
+    page = window.findChild(BatchPage)
+    run(page, qtbot, problem_file, "small")
+    answer, session = page.view.answer, window.session
+    page.view.table.activated.emit(page.view.model.index(1, FIRST_ARM))
+    qtbot.waitUntil(answer.to_chat.isEnabled)
+    trace = answer.pane.exchange.trace
+    for _ in range(2):  # each time another conversation
+        before = session.conversation
+        qtbot.keyClick(answer.to_chat, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+        qtbot.waitUntil(lambda before=before: session.conversation is not before and session.ready)
+        copy = session.conversation.leaf
+        assert copy.problem == "Count to 1."
+        assert [(each.author, each.text, each.card.name) for each in copy.trace.pieces] == [
+            (each.author, each.text, each.card.name) for each in trace.pieces
+        ]
+        assert copy.settings.seed == trace.started.settings["seed"]
+        window.show_page("batch")
+    session.ask_again(copy)
+    qtbot.waitUntil(lambda: session.ready and len(session.conversation.roots) == 2)
+
+
 def test_a_batch_says_how_far_it_has_read_the_files_of_its_models(
     make_window, qtbot, problem_file, tmp_path, monkeypatch
 ):

@@ -9,9 +9,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QTextEdit
 
 from baton_reasoning.app.chat.answer_view import ChatActions
-from baton_reasoning.app.chat.conversation_view import ConversationView, column_width
+from baton_reasoning.app.chat.conversation_view import ConversationView
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.rich_text import Layer
+from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.theme import current_theme

@@ -1,11 +1,13 @@
 """Below an answer of the demo pair: small alone, both and large alone, measured, and what can go wrong meanwhile."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 
-from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView
+from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView, board_of
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.controller import Chooser
 from baton_reasoning.app.session.pair_loader import PairLoader
@@ -60,13 +62,13 @@ class DemoCards(ScriptedLoader):
         self.large = faulty.with_card(source=DemoModel.LARGE)
 
 
-def board_of(window):
+def shown_board(window):
     return last_answer(window).scoreboard
 
 
 def shown(window, arm):
     """Return what stands in a row after its title; "" if it is not there."""
-    row = board_of(window).rows[arm]
+    row = shown_board(window).rows[arm]
     return " ".join(text.text() for text in (row.answer, row.status) if text.isVisible())
 
 
@@ -87,13 +89,13 @@ def solved(make_window, loader, qtbot):
 def running(window, loader, qtbot):
     """Let the large model begin alone; it waits at its first token."""
     loader.gate_of_large.clear()
-    qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(shown_board(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: window.models.is_writing)
-    assert board_of(window).halt.isVisible()
+    assert shown_board(window).halt.isVisible()
 
 
 def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_says_so(solved, loader, qtbot):
-    board, answer = board_of(solved), last_answer(solved)
+    board, answer = shown_board(solved), last_answer(solved)
     assert shown(solved, BOTH) == f"{RIGHT} ✓"
     assert shown(solved, LARGE) == "Not run yet."
     share = last_exchange(solved).trace.large_share
@@ -118,12 +120,47 @@ def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_s
     qtbot.waitUntil(lambda: not solved.models.is_writing)
     solved.session.open(conversation)
     qtbot.waitUntil(lambda: solved.session.conversation.leaf is not None and solved.session.ready)
-    qtbot.waitUntil(lambda: board_of(solved).isVisible())
+    qtbot.waitUntil(lambda: shown_board(solved).isVisible())
     assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
     assert len(loader.small.sessions) == calls, "nothing was run twice"
-    board = board_of(solved)
+    board = shown_board(solved)
     assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
-    assert solved.session.conversation.siblings(last_exchange(solved)) == [last_exchange(solved)]
+    attempts = solved.session.conversation.siblings(last_exchange(solved))
+    assert [each.settings.policy.policy for each in attempts] == ["keywords", "never", "always"]
+    assert solved.session.conversation.leaf is attempts[0]
+
+
+def test_the_scoreboard_is_there_after_a_restart_and_nothing_is_run_again(solved, make_window, loader, qtbot):
+    times = [row.time.text() for row in shown_board(solved).rows.values()]
+    solved.close()
+    calls = len(loader.small.sessions), len(loader.large.sessions)
+    again = make_window(loader)
+    qtbot.waitUntil(lambda: again.session.conversation.leaf is not None and again.session.ready)
+    qtbot.waitUntil(lambda: shown_board(again).isVisible() and shown_board(again).run[LARGE].isVisible())
+    assert [shown(again, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", "Not run yet."]
+    assert [row.time.text() for row in shown_board(again).rows.values()] == times
+    assert (len(loader.small.sessions), len(loader.large.sessions)) == calls
+    loader.gate_of_large.set()
+    shown_board(again).run[LARGE].click()
+    qtbot.waitUntil(lambda: shown(again, LARGE) == f"{RIGHT} ✓")
+    again.close()
+    last = make_window(loader)
+    qtbot.waitUntil(lambda: last.session.conversation.leaf is not None and last.session.ready)
+    qtbot.waitUntil(lambda: shown_board(last).isVisible() and shown(last, LARGE) == f"{RIGHT} ✓")
+
+
+def test_a_conversation_goes_on_with_the_answer_that_was_shown_not_with_what_one_model_wrote_alone(
+    solved, loader, qtbot
+):
+    first = last_exchange(solved)
+    loader.gate_of_large.set()
+    solved.session.ask(OTHER)
+    qtbot.waitUntil(lambda: solved.session.ready and "✗" in shown(solved, SMALL))
+    second = last_exchange(solved)
+    solved.session.show_sibling(first, 1)
+    assert solved.session.conversation.leaf is not second
+    solved.session.show(first)
+    assert solved.session.conversation.leaf is second
 
 
 def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
@@ -166,15 +203,15 @@ def test_what_runs_alone_is_stopped_by_key_by_button_by_a_new_problem_or_for_oth
     loader.gate_of_large.set()
     qtbot.waitUntil(lambda: solved.session.ready and "✗" in shown(solved, SMALL))
     assert last_exchange(solved).problem == OTHER
-    assert first.scoreboard.rows[LARGE].status.text() == "Not run yet."
+    assert first.scoreboard.rows[LARGE].status.text() == "Stopped."
     assert first.scoreboard.run[LARGE].isVisible()
     running(solved, loader, qtbot)
     solved.preferences.change(models=OWN_MODELS)
     solved.models.load(OWN_MODELS)
     loader.gate_of_large.set()
     qtbot.waitUntil(lambda: loader.choices[-1] == OWN_MODELS and solved.session.ready)
-    assert shown(solved, LARGE) == "Not run yet."
-    board = board_of(solved)
+    assert shown(solved, LARGE) == "Stopped."
+    board = shown_board(solved)
     assert not any(press.isVisible() for press in (*board.run.values(), board.halt, board.choose))
 
 
@@ -186,9 +223,9 @@ def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbo
     window = make_window(loader)
     window.chat.welcome.solve.click()
     qtbot.waitUntil(lambda: window.session.ready and shown(window, SMALL) == "00005 ✗")
-    qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(shown_board(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "was killed" in shown(window, LARGE))
-    assert board_of(window).run[LARGE].isVisible()
+    assert shown_board(window).run[LARGE].isVisible()
     assert not window.models.is_writing
 
 
@@ -206,10 +243,10 @@ def test_comparing_proposes_each_model_alone_and_fills_the_rows(solved, loader, 
     assert columns[1].exchange is answer
     solved.chat.comparison.leave()
     assert shown(solved, LARGE) == f"{RIGHT} ✓"
-    assert board_of(solved).rows[LARGE].time.text() == f"{columns[2].exchange.trace.seconds:.1f} s"
+    assert shown_board(solved).rows[LARGE].time.text() == f"{columns[2].exchange.trace.seconds:.1f} s"
     assert not solved.models.is_writing
     solved.session.show(columns[2].exchange)
-    qtbot.waitUntil(lambda: board_of(solved).isVisible())
+    qtbot.waitUntil(lambda: shown_board(solved).isVisible())
     assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
 
 
@@ -219,15 +256,13 @@ def words_on(button):
 
 def test_another_seed_is_another_measurement_and_what_one_model_wrote_is_not_called_the_pairs(solved, qtbot):
     first = last_exchange(solved)
-    solved.session.ask_again(first, policy="never")
-    qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
+    solved.session.show_sibling(first, 1)
     assert last_exchange(solved).settings.seed == first.settings.seed
-    qtbot.waitUntil(lambda: shown(solved, SMALL) == "00005 ✗")
-    assert shown(solved, BOTH) == f"{RIGHT} ✓"
-    solved.session.ask_again(last_exchange(solved), policy="never")
+    qtbot.waitUntil(lambda: (shown(solved, SMALL), shown(solved, BOTH)) == ("00005 ✗", f"{RIGHT} ✓"))
+    solved.session.ask_again(first, policy="never")
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved).settings.seed != first.settings.seed)
     qtbot.waitUntil(lambda: shown(solved, SMALL) == "00005 ✗")
-    assert not board_of(solved).rows[BOTH].title.isVisible()
+    assert not shown_board(solved).rows[BOTH].title.isVisible()
 
 
 def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_window, loader, qtbot):
@@ -235,14 +270,14 @@ def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_wind
     qtbot.waitUntil(lambda: window.session.ready)
     window.models.begin_writing(batch)
     window.chat.welcome.solve.click()
-    qtbot.waitUntil(lambda: window.session.ready and board_of(window).isVisible())
+    qtbot.waitUntil(lambda: window.session.ready and shown_board(window).isVisible())
     assert shown(window, SMALL) == "Not run yet."
-    board_of(window).run[SMALL].click()
+    shown_board(window).run[SMALL].click()
     assert window.notice.text == "Something else is being written. Stop it, or wait for its end."
     window.notice.close_newest()
     window.models.end_writing(batch)
-    board_of(window).run[LARGE].click()
-    qtbot.waitUntil(lambda: not board_of(window).run[SMALL].isEnabled())
+    shown_board(window).run[LARGE].click()
+    qtbot.waitUntil(lambda: not shown_board(window).run[SMALL].isEnabled())
     loader.gate_of_large.set()
     qtbot.waitUntil(lambda: shown(window, LARGE) == f"{RIGHT} ✓")
     qtbot.waitUntil(lambda: shown(window, SMALL) == "00005 ✗")
@@ -250,28 +285,33 @@ def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_wind
 
 def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window, qtbot, solved):
     first = last_exchange(solved)
-    assert solved.chat._scoreboards.board(first)
+    assert board_of(first, solved.session)
     assert solved.session.edit(first, 0, "It is 99.")
     qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
     assert last_exchange(solved).trace.finish is Finish.END_OF_TEXT
-    assert not board_of(solved).isVisible()
+    assert not shown_board(solved).isVisible()
     real = msgspec.structs.replace(first.trace.started, small=ModelCard("gemma", "", 4096))
     begun = Trace.of([real, TokenWritten(0.0, Author.SMALL, 1, "So "), *first.trace.events])
-    assert solved.chat._scoreboards.board(Exchange(first.problem, first.settings, trace=begun)) is None
+    assert board_of(Exchange(first.problem, first.settings, trace=begun), solved.session) is None
     steered = Trace.of([*first.trace.events[:1], TextInserted(0.1, "</think>", ANSWER_NOW.id), *first.trace.events[1:]])
-    assert solved.chat._scoreboards.board(Exchange(first.problem, first.settings, trace=steered)) is None
+    assert board_of(Exchange(first.problem, first.settings, trace=steered), solved.session) is None
+    fast = msgspec.structs.replace(first.trace.started, small=replace(first.trace.started.small, parameters=7))
+    batch = Exchange(first.problem, first.settings, trace=Trace.of([fast, *first.trace.events[1:]]))
+    board = board_of(batch, solved.session)
+    assert board
+    assert board.to_run == [], "a copy that is loaded for batches wrote it"
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
-    assert solved.chat._scoreboards.board(first) is None
+    assert board_of(first, solved.session) is None
     answer_to(solved, qtbot, "Who wrote Faust?")
-    assert board_of(solved).text.text() == BEYOND
-    press(board_of(solved), "Choose real models…")
+    assert shown_board(solved).text.text() == BEYOND
+    press(shown_board(solved), "Choose real models…")
     dialog = solved.findChild(PairDialog)
     assert dialog.isVisible()
     dialog.reject()
     window = make_window(ScriptedLoader())
     window.session.new()
     answer_to(window, qtbot, PROBLEM)
-    assert not board_of(window).isVisible()
+    assert not shown_board(window).isVisible()
 
 
 def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
@@ -281,8 +321,8 @@ def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
     assert last_answer(window).ending.text() == "Waiting for the models…"
     qtbot.waitUntil(lambda: window.session.ready and "✗" in shown(window, SMALL))
     assert "✓" in shown(window, BOTH)
-    assert "about" in board_of(window).run[LARGE].text()
-    qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
+    assert "about" in shown_board(window).run[LARGE].text()
+    qtbot.mouseClick(shown_board(window).run[LARGE], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "✓" in shown(window, LARGE))
 
 

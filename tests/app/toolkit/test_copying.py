@@ -2,14 +2,16 @@
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtGui import QGuiApplication, QTextCursor
+from PySide6.QtGui import QGuiApplication, QImage, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.toolkit import copying
+from baton_reasoning.app.toolkit.chart_picture import ChartPicture
 from baton_reasoning.app.toolkit.copying import COPIED, CopiedSign
 from baton_reasoning.app.toolkit.tables import FigureTable
+from baton_reasoning.core import charts
 from baton_reasoning.core.table import Column, Table
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, press
 
@@ -117,3 +119,29 @@ COPY_ANSWER = "Copy the answer (Ctrl+Shift+C)"
 def named(within, text):
     (button,) = [each for each in within.findChildren(QPushButton) if each.text() == text and each.isVisible()]
     return button
+
+
+def test_a_chart_is_copied_and_saved_as_a_picture_and_why_it_cannot_be_saved_is_said(
+    qtbot, heard, tmp_path, monkeypatch
+):
+    chart = ChartPicture("Accuracy")
+    qtbot.addWidget(chart)
+    chart.resize(300, 200)
+    chart.show_drawing(lambda width: charts.svg(width, 100, [charts.text(8, 20, "% correct")], "Accuracy"), "")
+    chart.show()
+    chart.setFocus()
+    qtbot.keyClick(chart, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().image().size() == chart.size() * 2
+    assert heard == [COPIED]
+    wanted: list[str] = []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / wanted[-1]), ""))
+    for name in ("chart.png", "chart.svg"):
+        wanted.append(name)
+        qtbot.keyClick(chart, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    assert QImage(str(tmp_path / "chart.png")) == chart.picture()
+    assert "% correct" in (tmp_path / "chart.svg").read_text()
+    told: list[str] = []
+    monkeypatch.setattr(QMessageBox, "warning", lambda *args: told.append(args[-1]))
+    wanted.append("missing/chart.png")
+    chart.save()
+    assert told[0].endswith("No such file or directory. Choose another place.")

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QFontMetricsF, QPalette
 from PySide6.QtWidgets import QLabel, QPushButton
 
-from baton_reasoning.app.chat.conversation_view import column_width
+from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.theme import (
     DARK,
