@@ -66,23 +66,6 @@ def save_cost(connection: sqlite3.Connection, run: str, trace: Trace, **others: 
     connection.execute(f"UPDATE runs SET {changes} WHERE id = :run", columns | {"run": run})
 
 
-def fill_costs(connection: sqlite3.Connection) -> None:
-    """Compute what the runs cost that have ended without it; others follow when they end, and damaged ones stay as they
-    are."""
-    lacking = "SELECT id FROM runs WHERE state <> 'running' AND small_decoded + large_decoded = 0"
-    for row in connection.execute(lacking).fetchall():
-        trace, damage = read_trace(connection, row["id"])
-        if not damage:
-            save_cost(connection, row["id"], trace)
-
-
-def fill_counts(connection: sqlite3.Connection) -> None:
-    """Count the events of each run."""
-    for row in connection.execute("SELECT id FROM runs").fetchall():
-        trace, _ = read_trace(connection, row["id"])
-        connection.execute("UPDATE runs SET events = ? WHERE id = ?", (len(trace.events), row["id"]))
-
-
 def save_text(connection: sqlite3.Connection, run: str, trace: Trace) -> None:
     """Save what was written, edited steps included, for searches; nothing for a run that is no exchange."""
     connection.execute(
@@ -92,9 +75,15 @@ def save_text(connection: sqlite3.Connection, run: str, trace: Trace) -> None:
     )
 
 
-def fill_texts(connection: sqlite3.Connection) -> None:
-    """Save the texts of the answers that have ended; of a damaged one, what can be read."""
-    ended = "SELECT runs.id FROM runs JOIN exchanges ON exchanges.id = runs.id WHERE state <> 'running'"
-    for row in connection.execute(ended).fetchall():
-        trace, _ = read_trace(connection, row["id"])
-        save_text(connection, row["id"], trace)
+def fill_in(connection: sqlite3.Connection, which: str = "TRUE") -> None:
+    """Derive anew what follows from the events of these runs; of a damaged one, what can be read, but not its cost.
+
+    `which`: a condition in SQL. What a run costs, and its text, follow when it ends.
+    """
+    for run, state in connection.execute(f"SELECT id, state FROM runs WHERE {which}").fetchall():
+        trace, damage = read_trace(connection, run)
+        connection.execute("UPDATE runs SET events = ? WHERE id = ?", (len(trace.events), run))
+        if state != "running":
+            save_text(connection, run, trace)
+            if not damage:
+                save_cost(connection, run, trace)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.derived import fill_costs, fill_counts, fill_texts
+from baton_reasoning.core.store.derived import fill_in
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""
@@ -94,7 +94,6 @@ _SEARCH: Migration = (
     """CREATE VIRTUAL TABLE exchange_text USING fts5 (
         problem, answer, reasoning, tokenize = 'unicode61 remove_diacritics 2')""",
     "INSERT INTO exchange_text (rowid, problem, answer, reasoning) SELECT number, problem, '', '' FROM exchanges",
-    fill_texts,
 )
 
 _OWNERS: Migration = (
@@ -102,7 +101,6 @@ _OWNERS: Migration = (
     # Names the recording that wrote the events last: only that one may add to them.
     "ALTER TABLE runs ADD COLUMN attempt TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE runs ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
-    fill_counts,
     "CREATE INDEX jobs_by_owner ON jobs (owner) WHERE owner <> ''",
 )
 
@@ -122,8 +120,8 @@ _UNSENT = (
 
 _RECOMPUTED: Migration = (
     *(f"ALTER TABLE runs RENAME COLUMN {each}_reread TO {each}_recomputed" for each in ("small", "large")),
-    # It writes every column of `RunCost`: a migration that adds one takes this line over.
-    fill_costs,
+    # Of runs from before `_OWNERS`. It writes all columns of `RunCost`: a migration that adds one takes this line over.
+    lambda connection: fill_in(connection, "events = 0"),
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES, _UNSENT, _RECOMPUTED)
