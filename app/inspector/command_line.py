@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import demo_settings
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import ServerUrls
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.events import RunStarted
@@ -25,7 +25,7 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     """Return the command that repeats a run; it names only what differs from the terminal's defaults."""
     usual = RunSettings(policy=type(settings.policy)())
     if models.is_demo:
-        usual = effective_settings(usual, DEMO_SETTINGS)
+        usual = demo_settings(usual)
     arguments = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
     if not (isinstance(models.small, ServerUrls) and isinstance(models.large, ServerUrls)):
         arguments += ["--context", str(models.context)]

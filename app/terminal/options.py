@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.app.terminal.command_line import METHOD, MODELS, gathered, option
 from baton_reasoning.app.terminal.models import source_of
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, PROMPT
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
@@ -95,6 +95,8 @@ def run_settings(options: RunOptions, *, is_demo: bool) -> RunSettings:
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
+    if is_demo:
+        settings = settings.model_copy(update=PROMPT)
     settings.policy.check_values()
     _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
     return settings
