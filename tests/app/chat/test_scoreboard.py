@@ -314,7 +314,7 @@ def test_another_question_stays_in_the_composer_with_two_ways_on(solved, qtbot):
     qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: solved.notice.text == WHAT_IT_SOLVES)
     assert composer.edit.toPlainText() == "Who wrote Faust?"
-    assert list(solved.session.conversation) == [first], "and nothing was written"
+    assert {each.problem for each in solved.session.conversation} == {first.problem}, "and nothing was written"
     with qtbot.waitSignal(solved.page_actions.pairs_wanted):
         press(solved.notice, "Choose a pair")
     assert solved.session.compare("Who wrote Faust?", [solved.session.settings], None, shows=True) == []
