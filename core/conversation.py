@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from baton_reasoning.core.demo_pair.task import DemoProblem
 from baton_reasoning.core.engines.base import Message, Messages
 from baton_reasoning.core.run import RunSettings, ask, question
 from baton_reasoning.core.text import one_line
@@ -53,10 +54,11 @@ class Exchange:
     def messages(self) -> Messages:
         """Return what the models are given: the earlier turns without their thinking, then this problem.
 
-        Earlier questions stand as they were asked, so that the KV cache holds them.
+        Earlier questions stand as they were asked, so that the KV cache holds them. A problem of the demo stands alone:
+        its models have never seen a second turn.
         """
         before: list[Message] = []
-        for exchange in self.path()[:-1]:
+        for exchange in [] if DemoProblem.of(self.problem) else self.path()[:-1]:
             answer = Message("assistant", exchange.trace.answer.strip())
             before += [question(exchange.problem, exchange.settings), answer]
         return ask(self.problem, self.settings, tuple(before))

@@ -12,12 +12,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import PROMPT, demo_settings
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.models.options import ServerUrls
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.events import RunStarted
@@ -63,7 +63,7 @@ def run_settings(
         chosen = presets[preset]
     base = base.model_copy(update={"policy": chosen})
     if is_demo:
-        base = effective_settings(base, DEMO_SETTINGS)
+        base = demo_settings(base)
     run = base.model_dump()
     own, limits = run.pop("policy"), run.pop("limits")
     run |= {name: value for name, value in (("seed", seed), ("max_tokens", max_tokens)) if value is not None}
@@ -85,6 +85,8 @@ def run_settings(
         first = error.errors()[0]
         reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
+    if is_demo:
+        settings = settings.model_copy(update=PROMPT)
     settings.policy.check_values()
     _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
     return settings
@@ -99,7 +101,7 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     """Return the command that repeats a run; it names only what differs from the terminal's defaults."""
     usual = RunSettings(policy=type(settings.policy)())
     if models.is_demo:
-        usual = effective_settings(usual, DEMO_SETTINGS)
+        usual = demo_settings(usual)
     arguments = ["baton", "solve", problem, "--small", str(models.small), "--large", str(models.large)]
     if not (isinstance(models.small, ServerUrls) and isinstance(models.large, ServerUrls)):
         arguments += ["--context", str(models.context)]

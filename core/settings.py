@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import demo_settings
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
@@ -29,7 +29,7 @@ from baton_reasoning.core.models.options import (
     is_demo_pair,
     parse_source,
 )
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.policies.automatic import Automatic
 
@@ -155,7 +155,7 @@ class Settings(BaseModel):
 
     def effective_run(self, cards: Mapping[Author, ModelCard] | None = None) -> RunSettings:
         """Return the settings of the next answer. `cards`: of the chosen models, once they are loaded."""
-        return with_policy(effective_settings(self.run, DEMO_SETTINGS if self.models.is_demo else None), cards or {})
+        return with_policy(demo_settings(self.run) if self.models.is_demo else self.run, cards or {})
 
 
 class SettingsFile:

@@ -11,7 +11,7 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
-from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView, beyond_the_demo
+from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.row_writer import utf16_length
 from baton_reasoning.app.document.steps_view import StepsView, left_margin
@@ -159,13 +159,7 @@ class AnswerView(AnswerPane):
         super().follow(live, waiting)
         self.review.follow()
         trace = self.exchange.trace
-        is_beyond = self.is_over and beyond_the_demo(self.exchange)
-        if is_beyond:
-            self.scoreboard.show_beyond()
-            self.result.hide()  # nothing of what it writes is one
-            if trace.finish is Finish.END_OF_TEXT:
-                self.ending.hide()  # advice on the policy would not help
-        self._offer(remedies(trace) if self.is_over and (trace.finish is Finish.FAILED or not is_beyond) else [])
+        self._offer(remedies(trace) if self.is_over else [])
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
         by_both = trace.finish is Finish.END_OF_TEXT and trace.totals[Author.LARGE].kept

@@ -260,7 +260,7 @@ class Composer(QFrame):
 
     def _send(self) -> None:
         text = self.edit.toPlainText().strip()
-        if text and self._session.ready:
+        if text and self._session.ready and self._session.takes(text):
             edited = self.edited
             self.edit.clear()
             self.end_edit()

@@ -354,7 +354,6 @@ class ChatPage(QSplitter):
             AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
             AnswerAction.STOP_ALONE: lambda _: session.stop(),
-            AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
 
     def _go_on_with_more_context(self, exchange: Exchange) -> None:

@@ -241,7 +241,7 @@ class ComparisonController(QObject):
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():
-            now = {"system": self._session.system}
+            now = {"system": self._session.settings.system}
             picked = [CompareChoice("", each.settings.model_copy(update=now)) for each in self.view.exchanges]
             self._begin(problem, None, picked, expected_answer(problem))
 

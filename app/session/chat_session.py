@@ -15,6 +15,7 @@ from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.session.run_queue import Activity, QueuedRun, RunQueue
 from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.core.conversation import Conversation, Exchange
+from baton_reasoning.core.demo_pair import BeyondDemo, check_problem, has_demo_model
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
 from baton_reasoning.core.run import RunSettings, thinks_always
@@ -125,6 +126,20 @@ class ChatSession(QObject):
             self.failed.emit(Busy("The conversation is still being read.", "Try again in a moment."))
         return self.ready
 
+    def takes(self, problem: str) -> bool:
+        """Return whether the loaded models can be asked this, and report why not: the demo pair solves only its own.
+
+        Without models every problem is taken, and this is asked again when its turn comes.
+        """
+        try:
+            if has_demo_model(self.models.pair.cards.values()) and not self.runs.waits_for_loan:
+                check_problem(problem)
+        except BeyondDemo as error:
+            # Later: where models have just been loaded, the window removes its earlier errors first.
+            QTimer.singleShot(0, self, partial(self.failed.emit, error))
+            return False
+        return True
+
     @property
     def current(self) -> Exchange | None:
         """The exchange in view that is being written or waits; else the last one."""
@@ -205,7 +220,7 @@ class ChatSession(QObject):
 
         `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
         """
-        if not arms or not self.is_ready_or_says_why():
+        if not (arms and self.is_ready_or_says_why() and self.takes(problem)):
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
         for place, exchange in enumerate(exchanges):
@@ -245,7 +260,7 @@ class ChatSession(QObject):
         first. A person is asked before other models go on than those that wrote it, unless they have `agreed`. An
         answer that has come to its end is refused.
         """
-        if not self.is_ready_or_says_why():
+        if not (self.is_ready_or_says_why() and self.takes(exchange.problem)):
             return
         if exchange.trace.finish is Finish.END_OF_TEXT:
             self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or answer it again."))
@@ -285,8 +300,8 @@ class ChatSession(QObject):
         except StoreError as error:
             self.failed.emit(error)
             return False
-        self._begin(Exchange(exchange.problem, self._another_seed(self.settings, exchange), exchange.parent, trace))
-        return True
+        settings = self._another_seed(self.settings, exchange)
+        return self._begin(Exchange(exchange.problem, settings, exchange.parent, trace))
 
     def stop(self) -> None:
         """Stop what is written or waits in the conversation in view."""
@@ -382,12 +397,15 @@ class ChatSession(QObject):
         self.path_changed.emit()
         self.activity_changed.emit()
 
-    def _begin(self, exchange: Exchange, intervention: Intervention | None = None) -> None:
-        if self.is_ready_or_says_why():
-            self.conversation.comparison = None
-            self._keep(exchange)
-            self.path_changed.emit()
-            self._start(exchange, intervention)
+    def _begin(self, exchange: Exchange, intervention: Intervention | None = None) -> bool:
+        """Begin an answer; return False, and say why, if that is not possible now."""
+        if not (self.is_ready_or_says_why() and self.takes(exchange.problem)):
+            return False
+        self.conversation.comparison = None
+        self._keep(exchange)
+        self.path_changed.emit()
+        self._start(exchange, intervention)
+        return True
 
     def _keep(self, exchange: Exchange, shows: bool = True) -> None:
         """Put it into the conversation in view; `shows`: at the end of the path."""
@@ -407,7 +425,7 @@ class ChatSession(QObject):
         self, exchange: Exchange, intervention: Intervention | None = None, may_begin: Callable[[], bool] = lambda: True
     ) -> None:
         self._stop_reading()  # an answer goes first
-        self.runs.write(self.conversation, exchange, intervention, may_begin)
+        self.runs.write(self.conversation, exchange, intervention, lambda: self.takes(exchange.problem) and may_begin())
         self._load_models()
 
     def _asks(

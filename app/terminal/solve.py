@@ -28,7 +28,7 @@ from baton_reasoning.app.terminal.streams import (
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.conversation import Exchange
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, check_problem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
@@ -46,10 +46,6 @@ from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_jso
 from baton_reasoning.core.words.labels import bills_of
 from baton_reasoning.core.words.speed import did_not_pay, speed_of_pair, time_saved
 
-BEYOND_THE_DEMO = (
-    "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
-)
-NO_MODELS = "No models are named, and the demo pair solves only number puzzles, which this is not."
 NOT_KEPT = "The answer is not in the history."
 WAYS_ON = "See one with baton demo, or name models with --small … --large … (baton models pairs lists some)."
 ABOUT = (
@@ -88,11 +84,10 @@ def solve(
     """
     settings = run_settings(**vars(method), is_demo=models.is_demo)
     problem = whole_problem(problem)
-    if models.is_demo and DemoProblem.of(problem) is None:
-        if not models.are_given:
-            raise SettingsError(NO_MODELS, WAYS_ON)
-        remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
+    models.sources(needs.small, needs.large)  # a model that is missing is named first
+    if models.is_demo:
+        check_problem(problem, WAYS_ON)
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
     with open_pair(models, loading, needs, costly_demo=True) as pair:
         remark_on_policy(settings, pair)

@@ -300,6 +300,7 @@ class MainWindow(QMainWindow):
         self.page_actions.imported.connect(self._imported)
         self.page_actions.restored.connect(self._refresh_lists)
         self.page_actions.problems_dropped.connect(self._open_problems)
+        self.page_actions.pairs_wanted.connect(lambda: self.show_page("models"))
         self.drops.dropped.connect(self.page_actions.take_dropped)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from baton_reasoning.app.chat.welcome import NEW_PROBLEM, another_problem
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
@@ -19,6 +20,7 @@ from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.app.toolkit.save_dialog import file_to_save
 from baton_reasoning.core.conversation import Conversation, Exchange
+from baton_reasoning.core.demo_pair import BeyondDemo
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import (
     BatonError,
@@ -52,6 +54,8 @@ MOST_RECENT = 6
 class PageActions(QObject):
     """The window's `WindowActions` and `ModelsActions`."""
 
+    pairs_wanted = Signal()
+    """The page of models is wanted, to choose a pair."""
     problems_dropped = Signal(object)
     """The Path of a file or a folder of problems."""
     imported = Signal(str)
@@ -89,7 +93,8 @@ class PageActions(QObject):
 
     def remedies_of(self, error: BatonError) -> list[MessageAction]:
         """Return what can be done about an error that ended an answer or a batch."""
-        if isinstance(error, SettingsError) and error is not self._models.error:
+        is_setting = isinstance(error, SettingsError) and not isinstance(error, BeyondDemo)
+        if is_setting and error is not self._models.error:
             return [("Settings…", self.show_settings)]
         return self._engine_actions(error)
 
@@ -338,10 +343,17 @@ class PageActions(QObject):
             ("Use as pair", partial(self.use_pair, small, large)),
         )
 
+    def _ask_new_problem(self) -> None:
+        """Ask the demo pair a problem of its kind, in the conversation in view."""
+        self._bar.resolve(Cause.WRITING)
+        self._session.ask(another_problem())
+
     def _use_server(self, author: Author, address: str) -> None:
         self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))
 
     def _engine_actions(self, error: BatonError) -> list[MessageAction]:
+        if isinstance(error, BeyondDemo):
+            return [(NEW_PROBLEM, self._ask_new_problem), ("Choose a pair", self.pairs_wanted.emit)]
         choose = ("Choose models…", self.choose_models)
         if isinstance(error, ModelFileError) and error is not self._models.error:
             return [choose]
@@ -355,6 +367,8 @@ class PageActions(QObject):
     def _cause_of(self, error: BatonError) -> Cause | None:
         if error is self._models.error:
             return Cause.MODELS
+        if isinstance(error, BeyondDemo):
+            return Cause.WRITING
         if isinstance(error, NotApplicable):
             return Cause.NOT_APPLICABLE
         if isinstance(error, Busy):

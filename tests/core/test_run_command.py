@@ -8,11 +8,12 @@ import pytest
 
 from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.options import loading_options, model_options, run_options
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import PROMPT, demo_settings
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.run_command import command_line, run_settings, why_not_repeatable
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.automatic import is_automatic
 from baton_reasoning.core.thinking.cue_rules import VERIFICATION
 from baton_reasoning.core.thinking.cues import Match
 from baton_reasoning.core.thinking.events import TakeoverEnded, TakeoverStarted
@@ -60,7 +61,9 @@ def test_the_terminal_reads_the_same_settings(settings, monkeypatch):
     problem_again, models, again = read_again(command_line(problem, settings, FILES))
     assert (problem_again, again) == (problem, settings)
     assert (models.small, models.large) == ("small.gguf", "http://host:8080")
-    for used in (effective_settings(settings, DEMO_SETTINGS), settings):  # of the demo pair, and forced on it
+    for used in (demo_settings(settings), settings.model_copy(update=PROMPT)):  # of the demo pair, and forced on it
+        if is_automatic(used):  # the settings of a run never are
+            continue
         line = command_line(problem, used, ModelChoice())
         assert "--small demo:small --large demo:large" in line
         assert read_again(line)[2] == used
