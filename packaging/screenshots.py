@@ -171,6 +171,7 @@ def batch(window: MainWindow) -> None:
     view.filters.buttons[RowFilter.DIFFERENT].click()
     view.table.setCurrentIndex(view.model.index(0, FIRST_ARM))
     view.step(1)
+    until(lambda: bool(view.answer.pane.exchange.trace.events))
     view.answer.review.opinion.begin()
     until(lambda: not view.reviewer.kind)
     until(lambda: view.answer.pane.steps.selected is not None)

@@ -14,7 +14,7 @@ from baton_reasoning.app.toolkit.ribbon import paint_ribbon
 from baton_reasoning.app.toolkit.theme import current_theme
 
 RIBBON, BEFORE_RIBBON = QSize(64, 10), 8
-ARM, PAIR, PROBLEM, WIDEST_EXPECTED = 90, 186, 200, 150
+ARM, PAIR, PROBLEM, WIDEST_EXPECTED = 84, 180, 180, 150
 """Pixels at the usual text size: of policies at least, of those with a ribbon, of the problem at least, and of expected
 answers at most."""
 BESIDE_TEXT, ABOVE = 18, 7
