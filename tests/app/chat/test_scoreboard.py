@@ -296,7 +296,9 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
     assert board_of(Exchange(first.problem, first.settings, trace=steered), solved.session) is None
     fast = msgspec.structs.replace(first.trace.started, small=replace(first.trace.started.small, parameters=7))
     batch = Exchange(first.problem, first.settings, trace=Trace.of([fast, *first.trace.events[1:]]))
-    assert board_of(batch, solved.session).to_run == [], "a copy that is loaded for batches wrote it"
+    board = board_of(batch, solved.session)
+    assert board
+    assert board.to_run == [], "a copy that is loaded for batches wrote it"
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert board_of(first, solved.session) is None
     answer_to(solved, qtbot, "Who wrote Faust?")
