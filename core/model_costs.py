@@ -28,10 +28,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.engines.base import (
     Attach,
-    Conversation,
     Engine,
     Handoff,
     Message,
+    Messages,
     ModelCard,
     Placement,
     Session,
@@ -53,7 +53,7 @@ READING = 0.1
 ENOUGH_DECODES = 8
 """Decodes of the large model in a run from which their mean is its cost."""
 
-QUESTION: Conversation = (Message("user", "Count."),)
+QUESTION: Messages = (Message("user", "Count."),)
 SHORTEST_WRITE, WRITTEN = 3, 16
 """Tokens that are written at once, at least and at most."""
 READ, SCORED = 32, 5
@@ -101,8 +101,10 @@ def drafted_seconds(small: ModelCost, large: ModelCost, acceptance: float = USUA
 def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float | None:
     """Estimate how long the large model alone would have taken for as many tokens as this answer has.
 
-    Its cost is what it was in the run; if it decoded too little there, or with drafts, the measured `cost`. None if
-    neither is known, and if one model alone or several large models wrote the answer.
+    What it reads costs what it cost in the run: after thousands of tokens, reading one costs several times as much as
+    at the beginning, which a short measurement does not show. So does what it writes; but if it decoded too little
+    there, or with drafts, the measured `cost` counts. None if one is not known, and if one model alone or several large
+    models wrote the answer.
     """
     started, large = trace.started, trace.totals[Author.LARGE]
     is_alone = not large.kept or not (large.drafts or trace.totals[Author.SMALL].decoded)
@@ -113,11 +115,11 @@ def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float
     decodes = large.decoded - handoffs
     if decodes >= ENOUGH_DECODES and not large.drafts:
         decode = large.decode_seconds / decodes
-        prefill = large.handoff_seconds / max(large.prefilled, 1)
     elif cost:
-        decode, prefill = cost.decode, cost.prefill
+        decode = cost.decode
     else:
         return None
+    prefill = large.handoff_seconds / max(large.prefilled, 1)
     return trace.tokens * decode + started.prompt_tokens * prefill
 
 

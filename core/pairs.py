@@ -70,7 +70,7 @@ def judge_pairs(
     context: int = USUAL_CONTEXT,
 ) -> tuple[JudgedPair, ...]:
     """Judge the pairs that fit, the lightest first. Takes some milliseconds."""
-    headers = [model.header for model in models if model.source is not FolderOrigin.BUILT_IN]  # too tiny to tell a rate
+    headers = [model.header for model in models if model.origin is not FolderOrigin.BUILT_IN]  # too tiny to tell a rate
     files = {header.path.name: header.path for header in headers}
     rate = None if devices.gpus else bytes_per_second(headers, costs) or USUAL_BANDWIDTH
 

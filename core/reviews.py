@@ -12,6 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.opinion import Opinion, OpinionProgress, SecondOpinion, cards_of, own_text_error
+from baton_reasoning.core.analysis.rollouts import RUNS_AT_ONCE
+from baton_reasoning.core.analysis.value_estimator import (
+    ValueEstimator,
+    ValueOptions,
+    ValuesProgress,
+    first_places,
+    is_valued,
+)
 from baton_reasoning.core.batch.running.arms import OtherModels, known_arms, pair_names
 from baton_reasoning.core.batch.running.batch import BatchSettings, local_context
 from baton_reasoning.core.batch.running.control import BatchControl
@@ -21,22 +30,13 @@ from baton_reasoning.core.engines.base import number_at, stream_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.continuations import RUNS_AT_ONCE
-from baton_reasoning.core.step_values.estimator import (
-    ValueEstimator,
-    ValueOptions,
-    ValuesProgress,
-    first_places,
-    is_valued,
-)
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, cards_of, own_text_error
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.numbers import rough_duration
@@ -64,7 +64,7 @@ class Answer:
     read: Callable[[], Trace]
     keep: Callable[[Finding], object]
     expected: str = ""
-    how: How | Regex = How.AUTO
+    how: Grading = GradingMethod.AUTO
     row: ResultRow | None = None
     """Of an answer that is reviewed with others of its batch."""
     models: OtherModels | None = None
@@ -82,7 +82,7 @@ class Answer:
         store: Store,
         run: str,
         expected: str = "",
-        how: How | Regex = How.AUTO,
+        how: Grading = GradingMethod.AUTO,
         row: ResultRow | None = None,
         models: OtherModels | None = None,
         context: int = 0,

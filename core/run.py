@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import (
     Attach,
-    Conversation,
     Engine,
     Message,
+    Messages,
     ModelCard,
     OnThisMachine,
     Session,
@@ -19,11 +19,13 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
+from baton_reasoning.core.thinking.automatic import is_automatic, with_policy
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.interruptions import Control, LimitsGuard, Wish, cancelled_after
-from baton_reasoning.core.thinking.policy import Policy, PolicyContext
+from baton_reasoning.core.thinking.interruptions import Control, Intervention, LimitsGuard, cancelled_after
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
+from baton_reasoning.core.thinking.requirements import unmet_need as unmet_need
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import with_usage
@@ -35,8 +37,8 @@ def effective_settings(
     """Return the settings that a run uses. Window, batch, comparison and terminal all decide them here.
 
     `chosen`: a person's choice. `advised`: settings that come with the pair of models (the demo pair's steps are
-    short); they replace what the person left at a preset or a default. `small`: the small model's card, whose own cue
-    list is used unless the run has one.
+    short); they replace what the person left at a preset or a default, and the automatic policy. `small`: the small
+    model's card, whose own cue list is used unless the run has one.
     """
     changes: dict[str, Any] = {}
     if advised:
@@ -46,7 +48,8 @@ def effective_settings(
             for name in advised.model_fields_set - {"policy"}
             if getattr(chosen, name) == getattr(defaults, name)
         }
-        changes["policy"] = with_advice(chosen.policy, advised.policy)
+        policy = advised.policy if is_automatic(chosen) else with_advice(chosen.policy, advised.policy)
+        changes["policy"] = policy
     if small and small.overrides.cue_list and not chosen.cue_list:
         changes["cue_list"] = small.overrides.cue_list
     return chosen.model_copy(update=changes)
@@ -73,7 +76,7 @@ class Pair:
         return {author: engine.card for author, engine in self.engines.items()}
 
 
-def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
+def ask(problem: str, settings: RunSettings, before: Messages = ()) -> Messages:
     """Return the conversation that asks the models a problem after earlier turns.
 
     It begins with the settings' system prompt, unless there is a system message among the turns.
@@ -90,22 +93,23 @@ def question(problem: str, settings: RunSettings) -> Message:
 
 def run(
     pair: Pair,
-    conversation: Conversation,
+    conversation: Messages,
     settings: RunSettings,
     *,
     control: Control | None = None,
     before: Trace | None = None,
-    wish: Wish | None = None,
+    intervention: Intervention | None = None,
     on_settled: Callable[[int], object] | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
     `before`: a text to take up, after a stop, a kill, an edit or a fork: it stands as it is, with its counters, and the
-    program of the policy begins there. `wish`: what a person wants there first. `on_settled` is called with a position,
-    in characters of the body, each time the text before it has become final: no policy or limit will discard it. (A
-    person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is missing, or
-    if the thinking is to be off and a model has no switch for it.
+    program of the policy begins there. `intervention`: what a person wants there first. `on_settled` is called with a
+    position, in characters of the body, each time the text before it has become final: no policy or limit will discard
+    it. (A person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is
+    missing, or if the thinking is to be off and a model has no switch for it.
     """
+    settings = with_policy(settings, pair.cards)
     engines = _engines_needed(pair, settings)
     if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
         raise error
@@ -132,7 +136,7 @@ def run(
         interruptions = [*([control] if control else []), LimitsGuard(limits, before)]
         driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
-            yield from with_usage(sessions, driver.stream.began, driver.run(wish))
+            yield from with_usage(sessions, driver.stream.began, driver.run(intervention))
     finally:
         for session in sessions.values():
             session.close()
@@ -152,24 +156,6 @@ def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     return {author: engine for author, engine in pair.engines.items() if author in needed}
 
 
-def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
-    """Return why a policy cannot work with these models: one is missing, or lacks an ability."""
-    needs = policy.needs
-    for author in needs.writers:
-        if author not in cards:
-            return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
-    if needs.drafts and (error := _obstacle_to_drafts(policy, cards)):
-        return error
-    for author, needed in needs.abilities(policy.default_writer).items():
-        if (card := cards.get(author)) and (lacking := card.lacking(needed)):
-            undrafted = ", or start its server without speculative decoding" if card.drafting else ""
-            return SettingsError(
-                f"{card.name} {lacking.lack}; the policy “{policy.title}” needs that.",
-                f"Choose another policy, or a {author.value} model on this machine{undrafted}.",
-            )
-    return None
-
-
 def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
     """Return why the thinking of these models cannot be turned off: one of them has no switch for it."""
     for card in cards:
@@ -181,25 +167,10 @@ def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
     return None
 
 
-def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
-    small, large = cards.get(Author.SMALL), cards[Author.LARGE]
-    if large.drafting:
-        return None
-    if not small:
-        return SettingsError(f"The policy “{policy.title}” needs a small model that drafts.", "Choose one first.")
-    if why := large.obstacle_to_drafts_of(small):
-        return SettingsError(
-            f"{small.name} cannot draft for {large.name}, since {why}.",
-            "Choose “Large only”, two models of one family on this machine that take one request at a time, "
-            "or a llama-server with a draft model (-md DRAFT.gguf --spec-type draft-simple).",
-        )
-    return None
-
-
 def _open_sessions(
     sessions: dict[Author, Session],
     engines: dict[Author, Engine],
-    conversation: Conversation,
+    conversation: Messages,
     settings: RunSettings,
     attach: Attach,
 ) -> BatonError | None:
@@ -221,7 +192,7 @@ def _not_begun(failure: BatonError) -> RunEnded:
     return RunEnded(0.0, Finish.CONTEXT_FULL if isinstance(failure, ContextFull) else Finish.FAILED, str(failure))
 
 
-def _started(pair: Pair, conversation: Conversation, settings: RunSettings, sessions: list[Session]) -> RunStarted:
+def _started(pair: Pair, conversation: Messages, settings: RunSettings, sessions: list[Session]) -> RunStarted:
     cards = pair.cards
     return RunStarted(
         at=0.0,

@@ -5,12 +5,15 @@ A value that is wrong or unknown (another version of Baton, a slip in an editor)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
 
+from baton_reasoning.core.demo_pair import demo_settings
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_json, write_json
@@ -27,6 +30,8 @@ from baton_reasoning.core.models.options import (
     parse_source,
 )
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.automatic import with_policy
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 
 SMALLEST_TEXT, LARGEST_TEXT = 0.7, 2.5
 """The text sizes that can be chosen, as shares of the usual one."""
@@ -143,8 +148,14 @@ class Settings(BaseModel):
 
     appearance: Appearance = Field(default_factory=Appearance, title="Appearance")
     models: ModelChoice = Field(default_factory=ModelChoice, title="Models")
-    run: RunSettings = Field(default_factory=lambda: RunSettings(alternatives=5), title="Answers")
+    run: RunSettings = Field(
+        default_factory=lambda: RunSettings(policy=Automatic.Settings(), alternatives=5), title="Answers"
+    )
     window: WindowState = Field(default_factory=WindowState, title="Window")
+
+    def effective_run(self, cards: Mapping[Author, ModelCard] | None = None) -> RunSettings:
+        """Return the settings of the next answer. `cards`: of the chosen models, once they are loaded."""
+        return with_policy(demo_settings(self.run) if self.models.is_demo else self.run, cards or {})
 
 
 class SettingsFile:

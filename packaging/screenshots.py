@@ -24,19 +24,19 @@ from baton_reasoning.app.compare.controller import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.models.page import ModelsPage
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
+from baton_reasoning.core.analysis.differences import correction_by
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
-from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Piece
 

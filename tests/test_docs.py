@@ -16,7 +16,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from inspect import signature
 from itertools import groupby
 from pathlib import Path
@@ -33,16 +32,15 @@ from baton_reasoning.app.terminal.program import PROGRAM, baton
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record, Rejected
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS
 from baton_reasoning.core.thinking.requests import Request
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import KINDS
 from tests.core.models.hub_server import running_hub
+from tests.core.store.made import an_answer
 from tests.core.thinking.running import keywords
 from tests.core.thinking.running import run as run_scripted
 from tests.systems import posix_only, user_folders, user_in
@@ -339,7 +337,5 @@ def test_the_reader_reads_and_rejects_and_the_export_writes_what_was_shown():
         Record(1, {"problem": "2 + 2?", "answer": "4"}),
         Rejected(3, "There is no => between question and answer."),
     ]
-    now = datetime.now(UTC)
     trace = run_scripted(keywords(), ["One.</think>\n\nFour."]).trace
-    exported = Exported("Sums", (Answered(StoredExchange("1", None, "2 + 2?", {}, now), trace),), "1", now)
-    assert to_text(exported) == "2 + 2?\n\nFour.\n"
+    assert to_text(an_answer(trace, problem="2 + 2?")) == "2 + 2?\n\nFour.\n"

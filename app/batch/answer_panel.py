@@ -18,7 +18,6 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.session.actions import WindowActions
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import (
@@ -33,6 +32,7 @@ from baton_reasoning.app.toolkit.controls import (
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme
 from baton_reasoning.core.batch.reporting.failures import Divergence, Failure, FailureKind, kind_of
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.reviews import Answer, answers_of

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.reviews import Reviewer, ReviewKind
+from baton_reasoning.core.analysis.value_estimator import ValueOptions
 from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
@@ -22,7 +23,6 @@ from baton_reasoning.core.reviews import (
     sample_answers,
     wrong_answers,
 )
-from baton_reasoning.core.step_values.estimator import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
@@ -50,10 +50,10 @@ class ExamineMenu(QMenu):
         pairs = pair_names(self._session.batch.arms)
         rows = self._rows(lambda row: row.arm in pairs and row.has_answer and bool(row.cost.takeovers))[:USUAL_SAMPLE]
         places = sum(1 + 2 * len(row.cost.takeovers) for row in rows)  # the beginning, before and after each
-        seconds = sum((1 + len(row.cost.takeovers)) * row.cost.seconds for row in rows) * OPTIONS.continuations
+        seconds = sum((1 + len(row.cost.takeovers)) * row.cost.seconds for row in rows) * OPTIONS.rollouts
         price = (
             f"Takeovers in {counted(len(rows), 'answer')}: about "
-            f"{counted(places * OPTIONS.continuations, 'continuation')}, {rough_duration(seconds)} at most."
+            f"{counted(places * OPTIONS.rollouts, 'continuation')}, {rough_duration(seconds)} at most."
         )
         self._ask(price, ReviewKind.VALUES, partial(Values, OPTIONS), sample_answers)
 

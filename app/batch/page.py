@@ -21,11 +21,10 @@ from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
 from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.batch.running.workload import MeasuredPair
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import UnknownEncoding
 from baton_reasoning.core.models.options import local_path
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
@@ -47,7 +46,10 @@ class BatchPage(QStackedWidget):
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
-        self.welcome, self.preview = BatchWelcome(self.session), Preview(self._arms, self._costs)
+        self.welcome, self.preview = (
+            BatchWelcome(self.session),
+            Preview(self._arms, self._costs, lambda: preferences.value.models.is_demo),
+        )
         self._reading = LatestTask(self, "read problems", actions.show_error)
         self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
@@ -135,8 +137,7 @@ class BatchPage(QStackedWidget):
 
     def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:
         """Make arms from the chosen settings with the system prompt of this batch. Raises SettingsError."""
-        settings = self._settings().model_copy(update={"system": system.strip()})
-        return arms_of(recipes, settings, larges)
+        return arms_of(recipes, self._settings(system), larges)
 
     def _costs(self) -> MeasuredPair:
         """Return what the chosen models cost, once they are loaded; nothing of the demo pair."""
@@ -145,11 +146,11 @@ class BatchPage(QStackedWidget):
             return MeasuredPair()
         return MeasuredPair(*(models.costs.of(models.pair.cards.get(author)) for author in BOTH))
 
-    def _settings(self) -> RunSettings:
-        """Return the chosen settings without alternatives for every token; the demo pair has its own lengths."""
+    def _settings(self, system: str) -> RunSettings:
+        """Return the chosen settings without alternatives for every token; the demo pair has some of its own."""
         chosen = self._preferences.value
-        settings = effective_settings(chosen.run, DEMO_SETTINGS if chosen.models.is_demo else None)
-        return settings.model_copy(update={"alternatives": 0})
+        run = chosen.run.model_copy(update={"system": system.strip(), "alternatives": 0})
+        return chosen.model_copy(update={"run": run}).effective_run(self.session.models.cards_of(chosen.models))
 
     def _choose_larges(self) -> list[str]:
         """Ask for the files of other large models."""
@@ -161,6 +162,7 @@ class BatchPage(QStackedWidget):
         session = self.session
         session.opened.connect(self._show_view)
         session.changed.connect(self._show_running)
+        self._preferences.changed.connect(self.preview.count_answers)
         self.welcome.problems_wanted.connect(self.open_problems)
         self.preview.corrected.connect(lambda named: self._read(self._previewed, named))
         self.preview.start_wanted.connect(self._start)

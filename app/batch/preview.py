@@ -29,7 +29,7 @@ from baton_reasoning.core.batch.reading.source import ENCODINGS
 from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm, arm_title
 from baton_reasoning.core.batch.running.batch import without_duplicates
 from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
-from baton_reasoning.core.errors import SettingsError, UnknownEncoding
+from baton_reasoning.core.errors import BatonError, UnknownEncoding
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.text import one_line
 
@@ -52,11 +52,12 @@ class Preview(QWidget):
         self,
         arms: Callable[[Sequence[str], Sequence[str], str], Sequence[Arm]],
         costs: Callable[[], MeasuredPair],
+        is_demo: Callable[[], bool],
     ) -> None:
         """`arms`: makes the arms of a batch from recipes, other large models and a system prompt. `costs`: returns what
-        the chosen models cost."""
+        the chosen models cost, `is_demo` whether they are the demo pair."""
         super().__init__()
-        self._make_arms, self._costs = arms, costs
+        self._make_arms, self._costs, self._is_demo = arms, costs, is_demo
         self.found: ProblemSet | None = None
         self._waits_for = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
@@ -77,6 +78,8 @@ class Preview(QWidget):
         """How many problems are not shown."""
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
+        self.left_out = label("", Role.DANGER, wrap=True)
+        """What the demo pair does not solve."""
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
         self.arms = {name: ElidedCheckBox(arm_title(name), recipe.summary) for name, recipe in ARMS.items()}
         for name in USUAL:
@@ -92,9 +95,9 @@ class Preview(QWidget):
         self.amount, self.reason = label("", Role.MUTED), ElidedLabel("", Role.MUTED)
         """How many answers the batch would have, and why it cannot begin."""
         for box in (self.ungraded, *self.arms.values()):
-            box.toggled.connect(self._count)
+            box.toggled.connect(self.count_answers)
         for spin in (self.seeds, self.limit):
-            spin.valueChanged.connect(self._count)
+            spin.valueChanged.connect(self.count_answers)
         self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
         self._lay_out()
 
@@ -103,20 +106,21 @@ class Preview(QWidget):
         return [name for name, box in self.arms.items() if box.isChecked()]
 
     def chosen_problems(self) -> ProblemSet:
+        """Return the problems of the batch. Raises BeyondDemo if the chosen models solve none."""
         assert self.found
-        limit = self.limit.value()
-        return replace(self.found, problems=self.found.problems[:limit]) if limit else self.found
+        found, limit = self.found.for_demo() if self._is_demo() else self.found, self.limit.value()
+        return replace(found, problems=found.problems[:limit]) if limit else found
 
     def show_larges(self, files: list[str]) -> None:
         """Add an arm for each of these large models."""
         self.larges = files
         self.larges_text.setText(", ".join(Path(file).name for file in files))
-        self._count()
+        self.count_answers()
 
     def show_waiting(self, what: str) -> None:
         """Say what a batch that is started now waits for; "" for nothing."""
         self._waits_for = what
-        self._count()
+        self.count_answers()
 
     def start_anew(self, system: str) -> None:
         """Forget what was chosen for another file; `system`: the usual system prompt."""
@@ -136,7 +140,7 @@ class Preview(QWidget):
         self._encoding_field.show()
         self.notes.show()
         self.ungraded.hide()
-        self._count()
+        self.count_answers()
 
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
@@ -162,20 +166,23 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
         self.encoding.setCurrentIndex(self.encoding.findText(found.encoding))
         self._encoding_field.setVisible(bool(found.encoding))
-        self._count()
+        self.count_answers()
 
-    def _count(self) -> None:
+    def count_answers(self) -> None:
         """Show how many answers the batch would have, and whether it can begin."""
         if self.found is None:
             self.start.setEnabled(False)
             return
-        reason, arms = "", tuple[Arm, ...]()
+        reason, arms, count = "", tuple[Arm, ...](), 0
         try:
+            chosen = self.chosen_problems()
+            count, notes = len(chosen.problems), chosen.notes[len(self.found.notes) :]
+            self.left_out.setText("".join(f"⚠ {note}" for note in notes))
+            self.left_out.setVisible(bool(notes))
             arms = without_duplicates(self._make_arms(self.chosen_arms, self.larges, self.system.text())).arms
-        except SettingsError as error:
+        except BatonError as error:
             reason = str(error)
-        problems = min(self.limit.value() or len(self.found.problems), len(self.found.problems))
-        self.amount.setText(Workload.of(problems, arms, self.seeds.value(), self._costs()).in_words)
+        self.amount.setText(Workload.of(count, arms, self.seeds.value(), self._costs()).in_words)
         if not (arms or reason):
             reason = "Choose an arm to run."
         elif not (reason or self.found.with_answer or self.ungraded.isChecked()):
@@ -217,6 +224,7 @@ class Preview(QWidget):
             (self.table, 1),
             self.left,
             self.notes,
+            self.left_out,
             self.ungraded,
             label("Compare", Role.HEADING),
             flowing(*(self.arms[name] for name in COMMON_ARMS), self.more, gap=20),

@@ -17,6 +17,7 @@ from PySide6.QtGui import QColor
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.ribbon import RibbonLayout
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.baselines import SMALL_ALONE, baseline, change_by_pair
 from baton_reasoning.core.batch.reporting.report import main_arm
 from baton_reasoning.core.batch.running.arms import arm_title, known_arms
@@ -24,7 +25,6 @@ from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import JobState, ResultRow, StoredArm
-from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.text import one_line
 from baton_reasoning.core.words.numbers import distinguished
 

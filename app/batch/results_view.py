@@ -42,7 +42,7 @@ from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.progress import time_taken
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.files import file_name
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.words.numbers import rough_duration
@@ -60,11 +60,11 @@ _STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written a
 _STOP_REVIEWS = ("Stop", "What is finished is kept; the next time goes on from there")
 """Text and tool tip of the button before it is pressed, once it is, and while answers are reviewed."""
 GRADINGS = {
-    How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
-    How.EXACT: "The same text",
-    How.NUMERIC: "The same number",
-    How.CHOICE: "The same letter (multiple choice)",
-    How.MATH: "Algebra alone (math-verify)",
+    GradingMethod.AUTO: "Automatic: text, letters, numbers, lists, then algebra",
+    GradingMethod.EXACT: "The same text",
+    GradingMethod.NUMERIC: "The same number",
+    GradingMethod.CHOICE: "The same letter (multiple choice)",
+    GradingMethod.MATH: "Algebra alone (math-verify)",
 }
 _EXPORTS = {
     ".csv": "Table (CSV)",

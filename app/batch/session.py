@@ -36,12 +36,12 @@ from baton_reasoning.core.batch.running.batch import (
 )
 from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import WantedPair, execute
-from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried
+from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried, PolicyChosen
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch
@@ -267,7 +267,7 @@ class BatchSession(QObject):
             (execution.control.stop if execution.control.ending else execution.control.finish)()
         self.changed.emit()
 
-    def regrade(self, how: How) -> None:
+    def regrade(self, how: GradingMethod) -> None:
         """Look for the answers of the batch in view again, and compare them in this way, unless it is running."""
         viewed = self.viewed
         if viewed is None or self.running or self.regrading:
@@ -377,6 +377,9 @@ class BatchSession(QObject):
 
         def take(events: list[BatchEvent]) -> None:
             self.rows_changed.emit(opened, opened.take(events))
+            for event in events:
+                if isinstance(event, PolicyChosen):
+                    self._actions.say(f"{event.arm}: {event.reason}")
             if any(isinstance(event, JobEnded | JobRetried) for event in events):
                 self._report_soon(opened)
 

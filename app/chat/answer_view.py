@@ -6,26 +6,27 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QFont, QKeyEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
 from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
-from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView, beyond_the_demo
+from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.row_writer import utf16_length
-from baton_reasoning.app.document.steps_view import left_margin
+from baton_reasoning.app.document.steps_view import StepsView, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
 from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.inspector.token_card import TokenView
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.reviews import answer_of
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import FlowLayout, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.conversation import Exchange
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
@@ -45,12 +46,11 @@ class StepEditor(QFrame):
     accepted = Signal(str)
     cancelled = Signal()
 
-    def __init__(self, piece: Piece, font: QFont, parent: QWidget) -> None:
+    def __init__(self, piece: Piece, parent: QWidget) -> None:
         super().__init__(parent)
         self.piece = piece
         set_role(self, Role.FIELD)
         self.edit = QPlainTextEdit(piece.text)
-        self.edit.setFont(font)
         self.edit.setAccessibleName("Text of the step")
         self.edit.setAccessibleDescription(f"{REWRITTEN} {key_text('Ctrl+Return')} goes on, Esc cancels.")
         self.edit.installEventFilter(self)
@@ -159,13 +159,7 @@ class AnswerView(AnswerPane):
         super().follow(live, waiting)
         self.review.follow()
         trace = self.exchange.trace
-        is_beyond = self.is_over and beyond_the_demo(self.exchange)
-        if is_beyond:
-            self.scoreboard.show_beyond()
-            self.result.hide()  # nothing of what it writes is one
-            if trace.finish is Finish.END_OF_TEXT:
-                self.ending.hide()  # advice on the policy would not help
-        self._offer(remedies(trace) if self.is_over and (trace.finish is Finish.FAILED or not is_beyond) else [])
+        self._offer(remedies(trace) if self.is_over else [])
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
         by_both = trace.finish is Finish.END_OF_TEXT and trace.totals[Author.LARGE].kept
@@ -191,17 +185,20 @@ class AnswerView(AnswerPane):
     def edit(self, piece: Piece) -> None:
         """Let a person edit a piece where it stands."""
         self.close_editor()
-        self.editor = StepEditor(piece, self.steps.document().defaultFont(), self)
+        if self.folded and not piece.in_answer:
+            self.keep_open()
+        self.editor = StepEditor(piece, self)
         self.editor.hide()
         self.editor.accepted.connect(self._take_edit)
         self.editor.cancelled.connect(self.close_editor)
         self.editor.edit.textChanged.connect(self._place_editor)
-        self.choose(piece, reveal=True)
+        self.choose(piece)
         self._place_editor()
 
     def close_editor(self) -> None:
         """Leave the text as it is."""
         if self.editor:
+            self._edited_text.setFocus()  # or Qt would pass the focus on, and scroll there
             self.editor.hide()
             self.editor.deleteLater()
         self.editor = None
@@ -212,6 +209,10 @@ class AnswerView(AnswerPane):
 
     # -----------------------------------------------------------------------------------------------------------------
 
+    @property
+    def _edited_text(self) -> StepsView:
+        return self.answer if self.editor and self.editor.piece.in_answer else self.steps
+
     def _take_edit(self, text: str) -> None:
         if self.editor and text != self.editor.piece.text:
             self._chat.take_step(self.exchange, self.editor.piece, text)
@@ -220,16 +221,24 @@ class AnswerView(AnswerPane):
 
     def _place_editor(self) -> None:
         """Lay the editor over its step, once that is in the text: a long answer comes in portions."""
-        text = self.answer if self.editor and self.editor.piece.in_answer else self.steps
+        text = self._edited_text
         if not (self.editor and (place := text.place_of(self.editor.piece))):
             return
+        if is_new := self.editor.isHidden():
+            self.editor.edit.setFont(text.font_of(self.editor.piece))
         margin = left_margin() - 12
         left, top = text.x() + margin, text.y() + round(place.top())
         width = text.width() - margin
         height = self.editor.height_for(width)
         self.editor.setGeometry(left, max(0, min(top, self.height() - height)), width, height)
-        if self.editor.isHidden():
+        if is_new:
             self.editor.begin()
+            QTimer.singleShot(0, self, self._reveal_editor)  # once what was unfolded has its room
+
+    def _reveal_editor(self) -> None:
+        """Scroll to the editor if it is not in view."""
+        if self.editor and not self.visibleRegion().boundingRect().contains(self.editor.geometry()):
+            self.revealed.emit(QRectF(self.editor.geometry()))
 
     def _offer(self, offered: list[Remedy]) -> None:
         """Add buttons that remedy how the run ended, beside the one that continues it."""

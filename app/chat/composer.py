@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QFrame, QPlainTextEdit
 
 from baton_reasoning.app.chat.next_answer import NextAnswerMenu, SystemPromptDialog
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.session.run_list import Activity
-from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, with_key
+from baton_reasoning.app.session.run_queue import Activity
+from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, label, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, icon, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.words.authors import SIGN
 
@@ -143,6 +143,9 @@ Send = Callable[[str, Exchange | None], object]
 class Composer(QFrame):
     """Asks problems, and steers the answer that is being written in the conversation in view."""
 
+    policy_wanted = Signal()
+    """Another policy is to be chosen."""
+
     def __init__(self, session: ChatSession, send: Send, compare: Callable[[], object]) -> None:
         """`compare`: compares policies on the problem in the field, or on the last one."""
         super().__init__()
@@ -172,9 +175,14 @@ class Composer(QFrame):
         cancel = button("Cancel", self.end_edit, Role.FLAT, tip, name="Cancel editing")
         self._edit_bar = holder(hbox((self._editing, 1), cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
+        self.policy_note = label("", Role.MUTED, wrap=True)
+        """Why the policy of the next answer is not the usual one."""
+        tip = with_key("Choose another policy", "Ctrl+P")
+        change = button("Change", self.policy_wanted.emit, Role.FLAT, tip, name="Change the policy")
+        self._policy_bar = holder(hbox((self.policy_note, 1), change, margins=(4, 0, 0, 0)))
         presses = self._answer_now, self._baton, self._send_button, self._stop_button
         row = hbox(self.more, (self.unusual, 1), *presses, spacing=8)
-        self.setLayout(vbox(self._edit_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
+        self.setLayout(vbox(self._edit_bar, self._policy_bar, self.edit, row, margins=(10, 8, 10, 8), spacing=4))
         for changed in (session.activity_changed, session.models.changed, session.preferences.changed):
             changed.connect(self.follow)
         current_theme().changed.connect(self._draw)
@@ -189,6 +197,8 @@ class Composer(QFrame):
         self._stop_button.setVisible(not is_idle)
         self.show_writer()
         self.unusual.setText(self.menu.summary())
+        self.policy_note.setText(self._session.policy_note)
+        self._policy_bar.setVisible(bool(self.policy_note.text()))
         self._enable()
 
     def show_writer(self) -> None:
@@ -250,7 +260,7 @@ class Composer(QFrame):
 
     def _send(self) -> None:
         text = self.edit.toPlainText().strip()
-        if text and self._session.ready:
+        if text and self._session.ready and self._session.takes(text):
             edited = self.edited
             self.edit.clear()
             self.end_edit()

@@ -16,10 +16,10 @@ from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.controls import IconButton, label, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.thinking.trace import Piece
 
 EDGE = 26
@@ -140,6 +140,18 @@ class ConversationView(QScrollArea):
         super().resizeEvent(event)
         if is_as_wide and not any(answer.is_live for answer in self._answers.values()):
             bar.setValue(value)  # a message that comes or goes below the page moves no text that is read
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        """Pass the focus on; what is higher than the view stays where it is if it is in view, where Qt would scroll to
+        its middle."""
+        bar, height = self.verticalScrollBar(), self.viewport().height()
+        value = bar.value()
+        is_passed_on = super().focusNextPrevChild(next)
+        focused = self._content.focusWidget()
+        if focused and self._content.isAncestorOf(focused) and focused.height() > height:
+            top = self._top_of(focused)
+            bar.setValue(min(max(value, top - 2 * height // 3), top + focused.height() - height // 3))
+        return is_passed_on
 
     def _centre(self) -> None:
         edge = max(EDGE, (self.width() - column_width() + 1) // 2)

@@ -23,12 +23,12 @@ from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Conversation, Exchange
-from baton_reasoning.app.session.run_list import ListedRun
+from baton_reasoning.app.session.run_queue import QueuedRun
 from baton_reasoning.app.toolkit.controls import announce, key_text, scrolling
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, NotApplicable
@@ -285,7 +285,7 @@ class ChatPage(QSplitter):
         self.inspector.follow(exchange)
         self.composer.show_writer()
 
-    def _announce(self, run: ListedRun, error: BatonError | None) -> None:
+    def _announce(self, run: QueuedRun, error: BatonError | None) -> None:
         """Have the end of an answer read out, in view or not; errors are read out where they are shown."""
         if error is None:
             announce(self.conversation, end_in_words(run.conversation, run.exchange.trace))
@@ -354,7 +354,6 @@ class ChatPage(QSplitter):
             AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
             AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
             AnswerAction.STOP_ALONE: lambda _: session.stop(),
-            AnswerAction.CHOOSE_MODELS: lambda _: self._actions.choose_models(),
         }
 
     def _go_on_with_more_context(self, exchange: Exchange) -> None:

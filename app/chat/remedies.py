@@ -34,7 +34,6 @@ class AnswerAction(Enum):
     """Load the models in use again."""
     STOP_ALONE = auto()
     """Stop the model that writes alone, for the scoreboard."""
-    CHOOSE_MODELS = auto()
 
 
 class OtherPolicy(NamedTuple):

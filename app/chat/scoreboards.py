@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
 from baton_reasoning.app.toolkit.layout import STRETCH, flowing, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import Busy
 from baton_reasoning.core.model_costs import seconds_of_large_alone
@@ -129,11 +130,6 @@ def _alike(exchange: Exchange, session: ChatSession) -> list[Exchange]:
     return [exchange, *(each for each in same if each is not exchange)]
 
 
-def beyond_the_demo(exchange: Exchange) -> bool:
-    """Whether the demo pair was asked something that it was not trained for."""
-    return _is_by_demo_pair(exchange.trace) and not expected_answer(exchange.problem)
-
-
 def _is_by_demo_pair(trace: Trace) -> bool:
     sources = {(author, card.source) for author, card, _ in trace.models if card}
     return sources == {(Author.SMALL, DemoModel.SMALL), (Author.LARGE, DemoModel.LARGE)}
@@ -145,14 +141,13 @@ def _is_scored(trace: Trace) -> bool:
     return is_finished and not trace.is_steered and all(piece.author is not Author.PERSON for piece in trace.pieces)
 
 
-BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."
 GAP = 12
 """Pixels between two columns."""
 ALONE = {ScoredArm.SMALL: "small model alone", ScoredArm.LARGE: "large model alone"}
 
 
 class ScoreboardView(QWidget):
-    """Hidden until there is a scoreboard, or a problem that is beyond the demo pair."""
+    """Hidden until there is a scoreboard."""
 
     def __init__(self, ask: Callable[[AnswerAction | ScoredArm], object]) -> None:
         """`ask`: called with what a person wants, or with the arm that is to be run."""
@@ -163,28 +158,19 @@ class ScoreboardView(QWidget):
         grid.setVerticalSpacing(7)
         grid.setColumnStretch(3, 1)
         self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
-        self.text = label(BEYOND, Role.HEADING, wrap=True)
         self.run = {arm: ElidedButton() for arm in ALONE}
         for arm, press in self.run.items():
             press.clicked.connect(partial(ask, arm))
         tip = "Stop the model that runs alone (Esc)"
         self.halt = button("Stop", partial(ask, AnswerAction.STOP_ALONE), tip=tip)
-        self.choose = button("Choose real models…", partial(ask, AnswerAction.CHOOSE_MODELS))
-        buttons = flowing(*self.run.values(), self.halt, self.choose)
-        self.setLayout(vbox(grid, self.text, buttons, margins=(0, 6, 0, 2), spacing=6))
+        self.setLayout(vbox(grid, flowing(*self.run.values(), self.halt), margins=(0, 6, 0, 2), spacing=6))
         self.hide()
-
-    def show_beyond(self) -> None:
-        """Say that the problem is beyond the demo pair."""
-        self._show_rows([])
-        for press in (*self.run.values(), self.halt):
-            press.hide()
-        self.choose.show()
-        self.show()
 
     def show_board(self, board: Board) -> None:
         longest = max(row.seconds for row in board.rows)
-        self._show_rows(board.rows)
+        shown = {row.arm for row in board.rows}
+        for arm, view in self.rows.items():
+            view.set_visible(arm in shown)
         for row in board.rows:
             self.rows[row.arm].show_row(row, longest)
         self.halt.setVisible(board.is_running)  # before the button that was pressed goes: it gets the focus
@@ -194,15 +180,7 @@ class ScoreboardView(QWidget):
             press.setText(f"Run the {arm.value} model alone")
         if expected := board.expected_seconds:
             self.run[ScoredArm.LARGE].setText(f"Run the large model alone: about {rough_duration(expected)}")
-        self.choose.hide()
         self.show()
-
-    def _show_rows(self, rows: list[BoardRow]) -> None:
-        """Show these rows; none where the problem is beyond the demo pair."""
-        shown = {row.arm for row in rows}
-        for arm, view in self.rows.items():
-            view.set_visible(arm in shown)
-        self.text.setVisible(not rows)
 
 
 class ScoreRowView:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QInputDialog, QListWidget, QListWidgetItem, QMenu,
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.repository import ConversationRepository
-from baton_reasoning.app.session.run_list import RunMark
+from baton_reasoning.app.session.run_queue import RunMark
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, delete_keys, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import hbox, vbox

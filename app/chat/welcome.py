@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from baton_reasoning.app.toolkit.controls import ElidedButton, button, label, plain_tip
 from baton_reasoning.app.toolkit.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.demo_pair import READY_PROBLEMS, held_out_problems
+from baton_reasoning.core.demo_pair import READY_PROBLEMS, WHAT_IT_SOLVES, held_out_problems
 from baton_reasoning.core.words.numbers import in_brief
 
 EXAMPLES = (
@@ -33,7 +33,7 @@ class Welcome(QWidget):
         """The demo problem that is offered; "" for other models."""
         self.solve = button("Solve this problem", lambda: solve(self.problem), Role.PRIMARY)
         tip = "Solve a problem that neither model has seen, and that nobody has chosen"
-        self.another = button("New example", lambda: solve(another_problem()), Role.FLAT, tip)
+        self.another = button(NEW_PROBLEM, lambda: solve(another_problem()), Role.FLAT, tip)
         self._text, note = label(wrap=True), label(NOTE, Role.MUTED, wrap=True)
         for text in (self._text, note):
             text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -76,9 +76,10 @@ def _examples(choose: Callable[[str], object]) -> QVBoxLayout:
     return column
 
 
+NEW_PROBLEM = "New problem of this kind"
 NOTE = (
-    "Both models come with Baton and solve only such problems. The small one errs on this one, which is why it was "
-    "chosen; new examples are not chosen."
+    f"Both models come with Baton. {WHAT_IT_SOLVES} The small model errs on this one, which is why it was chosen; new "
+    "ones are not chosen."
 )
 WIDEST_TEXT = 560
 """Pixels."""

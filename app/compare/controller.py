@@ -12,12 +12,13 @@ from baton_reasoning.app.compare.view import MOST_COLUMNS, CompareView
 from baton_reasoning.app.document.answer_pane import AnswerActions
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, ShownComparison, expected_answer
 from baton_reasoning.app.toolkit.background import cancel_tasks
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.running.arms import ARMS, POLICY_ARMS
+from baton_reasoning.core.conversation import Exchange, ShownComparison
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import NotApplicable
@@ -25,7 +26,7 @@ from baton_reasoning.core.run import RunSettings, unmet_need
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
-from baton_reasoning.core.words.labels import title_of
+from baton_reasoning.core.words.labels import method_title
 from baton_reasoning.core.words.numbers import in_brief
 
 NO_THIRD, MORE = "(none)", "More…"
@@ -169,7 +170,7 @@ def recorded(attempts: Sequence[Exchange]) -> list[CompareChoice]:
     """Return the existing answers to one problem, oldest first."""
     return [
         CompareChoice(
-            f"Attempt {number}: {title_of(each.settings)}, seed {each.settings.seed}, "
+            f"Attempt {number}: {method_title(each.settings)}, seed {each.settings.seed}, "
             f"{counted(each.trace.tokens, 'token')}",
             each.settings,
             each,
@@ -240,7 +241,7 @@ class ComparisonController(QObject):
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():
-            now = {"system": self._session.system}
+            now = {"system": self._session.settings.system}
             picked = [CompareChoice("", each.settings.model_copy(update=now)) for each in self.view.exchanges]
             self._begin(problem, None, picked, expected_answer(problem))
 

@@ -13,19 +13,19 @@ from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange, ShownComparison
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import Hairline, IconButton, button, label, plain_tip, scrolling, with_key
 from baton_reasoning.app.toolkit.layout import hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.grading.extract import given_in
+from baton_reasoning.core.analysis.differences import differing_numbers, parting, thinking_steps
+from baton_reasoning.core.conversation import Exchange, ShownComparison
+from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader, Standing, standings
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.differences import differing_numbers, parting, thinking_steps
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
-from baton_reasoning.core.words.labels import title_of
-from baton_reasoning.core.words.numbers import in_brief
+from baton_reasoning.core.words.labels import method_title
+from baton_reasoning.core.words.numbers import duration, in_brief
 
 MOST_COLUMNS = 3
 EDGE, GAP = 18, 26
@@ -110,7 +110,7 @@ class CompareView(QWidget):
 
     def _grade(self, columns: Sequence[AnswerColumn]) -> None:
         """Compare answers that are over in a thread: algebra may take seconds."""
-        answers = [given_in(each.exchange.trace) for each in columns]
+        answers = [answer_of_run(each.exchange.trace) for each in columns]
 
         def grade() -> list[Standing]:
             with Grader() as grader:
@@ -219,7 +219,7 @@ class AnswerColumn(AnswerPane):
     def show_facts(self) -> None:
         """Show the time, where it can be compared, and the tokens."""
         trace = self.exchange.trace
-        time = f"{trace.seconds:.1f} s · " if self.has_time and trace.seconds > 0 else ""
+        time = f"{duration(trace.seconds)} · " if self.has_time and trace.seconds > 0 else ""
         self.facts.setText(f"{time}{counted(trace.tokens, 'token')}" if trace.started else "")
 
 
@@ -230,7 +230,9 @@ NO_TIMES = "No times are shown: the answers were not written by the same models,
 def titles_of(exchanges: Sequence[Exchange]) -> list[str]:
     """Name the policy of each answer, and its seed if they have several."""
     seeds = {each.settings.seed for each in exchanges}
-    return [title_of(each.settings) + (f", seed {each.settings.seed}" if len(seeds) > 1 else "") for each in exchanges]
+    return [
+        method_title(each.settings) + (f", seed {each.settings.seed}" if len(seeds) > 1 else "") for each in exchanges
+    ]
 
 
 def were_alike(traces: Iterable[Trace]) -> bool:

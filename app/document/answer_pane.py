@@ -11,13 +11,14 @@ from typing import Protocol
 from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtWidgets import QLayout, QVBoxLayout, QWidget
 
+from baton_reasoning.app.document.result_label import ResultLabel
 from baton_reasoning.app.document.steps_view import StepsView
 from baton_reasoning.app.document.typeset import Typesetter
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, plain_tip
 from baton_reasoning.app.toolkit.layout import Spacer, hbox, holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.events import Finish
@@ -70,8 +71,7 @@ class AnswerPane(QWidget):
         self._builds_folded = False
         self._read = -1
         """Characters of the trace in which the result was looked for."""
-        self.result, self.verdict = label("", Role.RESULT, wrap=True, selectable=True), label("", Role.HEADING)
-        self.result.setAccessibleName("Result")
+        self.result, self.verdict = ResultLabel(typesetter), label("", Role.HEADING)
         self.answer = StepsView(typesetter, TracePart.ANSWER)
         self.below_answer, self.below_ribbon = QVBoxLayout(), QVBoxLayout()
         """Room for what a page adds: a scoreboard, a curve of values."""

@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
+    QFont,
     QFontMetricsF,
     QGuiApplication,
     QHelpEvent,
@@ -27,15 +28,15 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QTextEdit, QToolTip
 
 from baton_reasoning.app.document.rich_text import Layer, RichText
-from baton_reasoning.app.document.style import CELL_PADDING, LINE_HEIGHT
+from baton_reasoning.app.document.style import CELL_PADDING, CODE_KINDS, LINE_HEIGHT
 from baton_reasoning.app.document.token_places import TokenPlaces
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.toolkit.controls import plain_tip
 from baton_reasoning.app.toolkit.theme import Colours, blend, current_theme, ink_of, line_width, tint_of
+from baton_reasoning.core.analysis.token_choices import PlacedToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.markdown.blocks import Grid, Row, row_at
 from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.token_choices import PlacedToken
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.step_rows import StepRows, TracePart
@@ -52,6 +53,9 @@ VALUE_GAP = 4
 WIDEST_VALUE = "▲ 1.00"
 PAD = GAP / 2 - 1
 """Pixels of ground above the first and below the last line."""
+
+ENTERS_TOKEN = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Down)
+"""The keys that lead into the card of a token; Down only from one that a key led to."""
 
 
 class TextMark(NamedTuple):
@@ -163,6 +167,10 @@ class StepsView(RichText):
             self._point_at(None)
             self.viewport().update()
 
+    def point_next(self, placed: PlacedToken | None, by: int) -> None:
+        """Point at the token that is so many before or after this one, for who comes by keyboard."""
+        self._point_at(self.tokens.next_to(placed, by), by_key=True)
+
     def mark(self, marks: Sequence[TextMark], chosen: TextMark | None) -> None:
         """Mark these places of the text, in its order, and tell under the mouse what is said about them."""
         self._text_marks, self._chosen_mark = marks, chosen
@@ -185,6 +193,14 @@ class StepsView(RichText):
             cursor.setPosition(self.writer.position_of(row_at(rows, last), last), QTextCursor.MoveMode.KeepAnchor)
             cursor.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor)
         return cursor
+
+    def font_of(self, piece: Piece) -> QFont:
+        """Return the font of a piece that is shown: that of code if it is nothing else."""
+        start = piece.position - self._steps.start
+        first, last = (row_at(self.writer.rows, each) for each in (start, start + len(piece.text.rstrip()) - 1))
+        rows = self.writer.rows[first : last + 1]
+        is_code = all(isinstance(row, Row) and row.kind in CODE_KINDS for row in rows)
+        return self._style().code_font if is_code else self.document().defaultFont()
 
     def place_of(self, piece: Piece) -> QRectF | None:
         """Return where the piece stands in the widget; None while it is not shown."""
@@ -254,8 +270,8 @@ class StepsView(RichText):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         by = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()), 0)
         if self.shows_tokens and by and not event.modifiers():
-            self._point_at(self.tokens.next_to(self.pointed, by), by_key=True)
-        elif self.pointed and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.point_next(self.pointed, by)
+        elif self.pointed and event.key() in (ENTERS_TOKEN if self._pointed_by_key else ENTERS_TOKEN[:2]):
             self.token_entered.emit()
         else:
             super().keyPressEvent(event)

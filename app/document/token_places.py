@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QPainter, QPen, QTextDocument
 
 from baton_reasoning.app.document.row_writer import RowWriter
 from baton_reasoning.app.toolkit.theme import Colours, ink_of
+from baton_reasoning.core.analysis.token_choices import PlacedToken, placed_tokens
 from baton_reasoning.core.markdown.blocks import row_at
-from baton_reasoning.core.thinking.token_choices import PlacedToken, placed_tokens
 from baton_reasoning.core.thinking.trace import Piece
 from baton_reasoning.core.words.step_rows import StepRows
 

@@ -13,16 +13,12 @@ from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.steps_view import TextMark
 from baton_reasoning.app.inspector.review_section import Examination, ReviewSection, ReviewState
 from baton_reasoning.app.inspector.step_page import chance, quoted
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import ReviewKind
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, key_text, plain_tip
 from baton_reasoning.app.toolkit.layout import in_row
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.events import OpinionGiven
-from baton_reasoning.core.thinking.opinion import (
+from baton_reasoning.core.analysis.opinion import (
     Disagreement,
     Opinion,
     OpinionProgress,
@@ -31,6 +27,10 @@ from baton_reasoning.core.thinking.opinion import (
     several_models_error,
     text_error,
 )
+from baton_reasoning.core.conversation import Exchange
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import NOT_HANDED_OVER, opinion_counts

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
 from baton_reasoning.app.inspector.run_page import RunPage
 from baton_reasoning.app.inspector.step_page import StepPage
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import label, scrolling
 from baton_reasoning.app.toolkit.layout import vbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.trace import Piece

@@ -10,11 +10,11 @@ from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.reviews import Reviewer, ReviewKind
 from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, progress_bar
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.thinking.trace import Trace
 
 if TYPE_CHECKING:

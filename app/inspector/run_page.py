@@ -9,17 +9,17 @@ from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from baton_reasoning.app.inspector.command_line import command_line, models_of, why_not_repeatable
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.toolkit.controls import Hairline, button, label
 from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import Spacer, in_row, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon
 from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run_command import command_line, models_of, why_not_repeatable
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import RunStarted
@@ -54,6 +54,7 @@ class RunPage(QWidget):
         self.command.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.command.setFixedHeight(110)
         self._copy = button("Copy command", lambda: copy_text(self.command.toPlainText(), self._copy))
+        self._copy_facts = button("Copy all", self._copy_all, tip="Copy times, models and settings, as a table")
         self.no_command = label("", Role.MUTED, wrap=True, selectable=True)
         sections = (
             ("Writing time", self.timeline, self._totals),
@@ -62,8 +63,9 @@ class RunPage(QWidget):
             ("Settings", self._settings),
             ("Repeat this run", self.command, in_row(self._copy), self.no_command),
         )
+        self._facts = {title: part for title, *inside in sections for part in inside if isinstance(part, Facts)}
         parts = [part for title, *inside in sections for part in (label(title, Role.HEADING), *inside, Hairline())]
-        self.setLayout(vbox(*parts[:-1], Spacer(0), margins=(0, 8, 8, 8), spacing=8))
+        self.setLayout(vbox(in_row(self._copy_facts), *parts[:-1], Spacer(0), margins=(0, 8, 8, 8), spacing=8))
 
     def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
         """Show the run so far; `live`: its answer is being written now."""
@@ -81,6 +83,11 @@ class RunPage(QWidget):
         runs = trace.runs or [trace.started]
         self._settings.show_facts(settings_facts(runs))
         self._show_command(exchange, models_of(runs[0], models))
+
+    def _copy_all(self) -> None:
+        """Copy all facts below the titles of their sections."""
+        text = "\n\n".join(f"{title}\n{facts.text()}" for title, facts in self._facts.items())
+        copy_text(text, self._copy_facts)
 
     def _show_command(self, exchange: Exchange, models: ModelChoice) -> None:
         """Show the command that repeats the run, or why there is none."""

@@ -34,16 +34,19 @@ def chance(logprob: float) -> str:
 
 def visible(text: str) -> str:
     """Return a token with visible blanks and line ends."""
-    return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
+    return _with_line_ends(text).replace(" ", "·").replace("\t", "→") or "∅"
 
 
 def quoted(text: str) -> str:
-    """Return a token as a reader knows it: “ to”, “.” and a new line, a blank."""
-    said = text.rstrip("\n")
-    new_line = "a new line" if said != text else ""
-    if not said.strip():
-        return new_line or ("a blank" if text else "nothing")
-    return f"“{said}” and {new_line}" if new_line else f"“{said}”"
+    """Return a token as a reader knows it: “ to”, “.¶” with a line end, a blank."""
+    if not text.strip(" "):
+        return "a blank" if text else "nothing"
+    return f"“{_with_line_ends(text)}”"
+
+
+def _with_line_ends(text: str) -> str:
+    """Return a text on one line; ↵ would be taken for the key."""
+    return "¶".join(f"{text}.".splitlines())[:-1]
 
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}

@@ -14,15 +14,15 @@ from baton_reasoning.app.toolkit.chart_picture import ChartPicture, ChartPoint
 from baton_reasoning.app.toolkit.controls import combo_box, label, line_edit
 from baton_reasoning.app.toolkit.layout import flowing, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
+from baton_reasoning.core.analysis.value_estimator import ValueOptions, ValuesProgress, is_valued
+from baton_reasoning.core.analysis.values import StepValues, ValuedPlace
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.value_curve import draw_values
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.reviews import Review, Values
-from baton_reasoning.core.step_values.estimator import ValueOptions, ValuesProgress, is_valued
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
-from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
 from baton_reasoning.core.words.numbers import duration
 from baton_reasoning.core.words.values import WRITER_WORDS, place_in_words, source_text, value_sentences
 

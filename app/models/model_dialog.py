@@ -138,4 +138,4 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     yield "KV cache", "supports rollback" if cut else "no rollback: a snapshot at each boundary"
     yield "Licence", header.licence or "not said"
     parts = f", {len(header.shards)} files" if len(header.shards) > 1 else ""
-    yield "Found in", f"{model.source.value}{parts}"
+    yield "Found in", f"{model.origin.value}{parts}"

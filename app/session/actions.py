@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.errors import BatonError
 
 

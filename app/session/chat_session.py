@@ -8,19 +8,20 @@ from functools import partial
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.session.continuing import ChangedModels, changed_models
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
 from baton_reasoning.app.session.reviews import Reviewer
-from baton_reasoning.app.session.run_list import Activity, ListedRun, RunList
+from baton_reasoning.app.session.run_queue import Activity, QueuedRun, RunQueue
 from baton_reasoning.app.session.token_readings import TokenReadings
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.conversation import Conversation, Exchange
+from baton_reasoning.core.demo_pair import BeyondDemo, check_problem, has_demo_model
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
-from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
+from baton_reasoning.core.run import RunSettings, thinks_always
+from baton_reasoning.core.thinking.automatic import automatic_choice, is_automatic
 from baton_reasoning.core.thinking.events import Event, Finish
-from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.interruptions import Intervention
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.reasons import PERSON
@@ -53,11 +54,12 @@ class ChatSession(QObject):
         self._repository: ConversationRepository | None = None
         self.is_opening = False
         """Whether the history is still being opened. The models are loaded after it, so that it gets every answer."""
-        self.runs = RunList(models, lambda: preferences.value.models, self)
+        self.runs = RunQueue(models, lambda: preferences.value.models, self)
         self.runs.view(self.conversation)
         self.runs.changed.connect(self.activity_changed)
         self.runs.progressed.connect(self._progressed)
         self.runs.ended.connect(self._ended)
+        self.runs.resolved.connect(self._keep_settings)
         self.reviews = Reviewer(models, lambda: preferences.value.models, lambda: self.runs.is_idle, self)
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
@@ -92,7 +94,7 @@ class ChatSession(QObject):
         return self.runs.activity(self.conversation)
 
     @property
-    def answering(self) -> ListedRun | None:
+    def answering(self) -> QueuedRun | None:
         """The one answer that is being written in the conversation in view, which can be steered."""
         return self.runs.answering(self.conversation)
 
@@ -123,6 +125,20 @@ class ChatSession(QObject):
         elif not self.ready:
             self.failed.emit(Busy("The conversation is still being read.", "Try again in a moment."))
         return self.ready
+
+    def takes(self, problem: str) -> bool:
+        """Return whether the loaded models can be asked this, and report why not: the demo pair solves only its own.
+
+        Without models every problem is taken, and this is asked again when its turn comes.
+        """
+        try:
+            if has_demo_model(self.models.pair.cards.values()) and not self.runs.waits_for_loan:
+                check_problem(problem)
+        except BeyondDemo as error:
+            # Later: where models have just been loaded, the window removes its earlier errors first.
+            QTimer.singleShot(0, self, partial(self.failed.emit, error))
+            return False
+        return True
 
     @property
     def current(self) -> Exchange | None:
@@ -204,7 +220,7 @@ class ChatSession(QObject):
 
         `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
         """
-        if not arms or not self.is_ready_or_says_why():
+        if not (arms and self.is_ready_or_says_why() and self.takes(problem)):
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
         for place, exchange in enumerate(exchanges):
@@ -244,7 +260,7 @@ class ChatSession(QObject):
         first. A person is asked before other models go on than those that wrote it, unless they have `agreed`. An
         answer that has come to its end is refused.
         """
-        if not self.is_ready_or_says_why():
+        if not (self.is_ready_or_says_why() and self.takes(exchange.problem)):
             return
         if exchange.trace.finish is Finish.END_OF_TEXT:
             self.failed.emit(NotApplicable("This answer is complete.", "Ask the next problem, or answer it again."))
@@ -263,14 +279,14 @@ class ChatSession(QObject):
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
         later = partial(self.go_on, exchange, author)
-        wish = wish_of(author, settings)
-        self._start(exchange, wish, lambda: not self._asks(conversation, exchange, agreed, later))
+        intervention = intervention_of(author, settings)
+        self._start(exchange, intervention, lambda: not self._asks(conversation, exchange, agreed, later))
 
     def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
         """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, goes on."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
         trace = exchange.trace.until(position)
-        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish_of(author, settings))
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), intervention_of(author, settings))
 
     def edit(self, exchange: Exchange, position: int, text: str) -> bool:
         """Begin another answer like this one, with a person's text from a place on; the models go on after it.
@@ -284,8 +300,8 @@ class ChatSession(QObject):
         except StoreError as error:
             self.failed.emit(error)
             return False
-        self._begin(Exchange(exchange.problem, self._another_seed(self.settings, exchange), exchange.parent, trace))
-        return True
+        settings = self._another_seed(self.settings, exchange)
+        return self._begin(Exchange(exchange.problem, settings, exchange.parent, trace))
 
     def stop(self) -> None:
         """Stop what is written or waits in the conversation in view."""
@@ -302,7 +318,7 @@ class ChatSession(QObject):
             self.answering.control.answer_now()
 
     @property
-    def shared(self) -> ListedRun | None:
+    def shared(self) -> QueuedRun | None:
         """The answer that is written in the conversation in view, if its policy lets both models write."""
         run = self.answering
         return run if run and len(POLICIES.of(run.exchange.settings.policy).needs.writers) > 1 else None
@@ -344,8 +360,18 @@ class ChatSession(QObject):
         run = settings.run.model_copy(update={"system": self.system})
         if policy:
             run = run.model_copy(update={"policy": settings_for(policy, run.policy)})
-        run = effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
+        run = settings.model_copy(update={"run": run}).effective_run(self.models.cards_of(settings.models))
         return run if run.thinking or not self.thinks_always else run.model_copy(update={"thinking": True})
+
+    @property
+    def policy_note(self) -> str:
+        """Why the automatic policy is not the usual one, until something is written in the conversation in view; ""
+        where it is, where a person chose another, and before the models are loaded."""
+        chosen = self.preferences.value
+        cards = {} if chosen.models.is_demo else self.models.cards_of(chosen.models)
+        if not is_automatic(chosen.run) or any(exchange.trace.pieces for exchange in self.conversation.path):
+            return ""
+        return automatic_choice(cards, self.settings.thinking).reason
 
     @property
     def thinks_always(self) -> SettingsError | None:
@@ -371,12 +397,15 @@ class ChatSession(QObject):
         self.path_changed.emit()
         self.activity_changed.emit()
 
-    def _begin(self, exchange: Exchange, wish: Wish | None = None) -> None:
-        if self.is_ready_or_says_why():
-            self.conversation.comparison = None
-            self._keep(exchange)
-            self.path_changed.emit()
-            self._start(exchange, wish)
+    def _begin(self, exchange: Exchange, intervention: Intervention | None = None) -> bool:
+        """Begin an answer; return False, and say why, if that is not possible now."""
+        if not (self.is_ready_or_says_why() and self.takes(exchange.problem)):
+            return False
+        self.conversation.comparison = None
+        self._keep(exchange)
+        self.path_changed.emit()
+        self._start(exchange, intervention)
+        return True
 
     def _keep(self, exchange: Exchange, shows: bool = True) -> None:
         """Put it into the conversation in view; `shows`: at the end of the path."""
@@ -393,10 +422,10 @@ class ChatSession(QObject):
             self._repository.show(self.conversation)
 
     def _start(
-        self, exchange: Exchange, wish: Wish | None = None, may_begin: Callable[[], bool] = lambda: True
+        self, exchange: Exchange, intervention: Intervention | None = None, may_begin: Callable[[], bool] = lambda: True
     ) -> None:
         self._stop_reading()  # an answer goes first
-        self.runs.write(self.conversation, exchange, wish, may_begin)
+        self.runs.write(self.conversation, exchange, intervention, lambda: self.takes(exchange.problem) and may_begin())
         self._load_models()
 
     def _asks(
@@ -435,7 +464,11 @@ class ChatSession(QObject):
                     self.runs.stop_answer(exchange)
         self.progressed.emit(exchange)
 
-    def _ended(self, run: ListedRun, error: BatonError | None) -> None:
+    def _keep_settings(self, exchange: Exchange) -> None:
+        if self._repository:
+            self._repository.keep_settings(exchange)
+
+    def _ended(self, run: QueuedRun, error: BatonError | None) -> None:
         run.conversation.touch()
         if self._repository:
             self._repository.run_ended(run.exchange)
@@ -477,9 +510,9 @@ def with_author(settings: RunSettings, author: Author | None) -> RunSettings:
     return settings
 
 
-def wish_of(author: Author | None, settings: RunSettings) -> Wish | None:
+def intervention_of(author: Author | None, settings: RunSettings) -> Intervention | None:
     """Let this model write the next step; the policy decides from there, or at once if no model is named."""
     if author is None:
         return None
     is_default = author is POLICIES.of(settings.policy).default_writer
-    return Wish(Write() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))
+    return Intervention(Write() if is_default else TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=author))

@@ -12,7 +12,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
-from baton_reasoning.core.words.labels import source_name, title_of
+from baton_reasoning.core.words.labels import method_title, source_name
 
 Models = Mapping[Author, ModelCard | ModelSource]
 """The loaded models, or those that are to be loaded."""
@@ -40,7 +40,7 @@ def changed_models(trace: Trace, settings: RunSettings, models: Models) -> Chang
     after = [f"{SIGN[author]} {_name(model)}" for author, model in needed.items()]
     question = (
         f"{_listed(before)} wrote this answer. {_listed(after)} would go on with it under the policy "
-        f"“{title_of(settings)}”."
+        f"“{method_title(settings)}”."
     )
     return ChangedModels(question, tuple(_source(model) for model in needed.values()))
 

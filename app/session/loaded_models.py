@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from baton_reasoning.app.toolkit.background import BackgroundTask, BackgroundTasks, LatestTask, StreamTask
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback
 from baton_reasoning.core.errors import BatonError, Busy, Cancelled, SettingsError
@@ -156,6 +157,13 @@ class LoadedModels(QObject):
             raise Cancelled from error
         finally:
             self._loan_over.emit(loan)
+
+    def cards_of(self, chosen: ModelChoice) -> dict[Author, ModelCard]:
+        """Return the cards of the chosen models if these are loaded, else none."""
+        if self.state is not LoadState.READY or self.choice is None:
+            return {}
+        are_chosen = (self.choice.small, self.choice.large) == (chosen.small, chosen.large)
+        return self.pair.cards if are_chosen else {}
 
     @property
     def is_writing(self) -> bool:

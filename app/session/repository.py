@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
-from baton_reasoning.core.store.conversations import Found, Headline, StoredExchange
+from baton_reasoning.core.store.conversations import Found, Headline
 from baton_reasoning.core.thinking.events import Event
-from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 
 if TYPE_CHECKING:
@@ -70,15 +69,14 @@ class ConversationRepository(QObject):
 
     def add(self, conversation: Conversation, exchange: Exchange) -> None:
         """Save a new exchange, with what its trace holds already if it goes on from another."""
-        stored = StoredExchange(
-            exchange.id,
-            exchange.parent.id if exchange.parent else None,
-            exchange.problem,
-            exchange.settings.model_dump(mode="json"),
-        )
-        self._store.conversations.put(conversation.id, stored).add_done_callback(partial(self._emit_put, conversation))
+        put = self._store.conversations.put(conversation.id, exchange)
+        put.add_done_callback(partial(self._emit_put, conversation))
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
+
+    def keep_settings(self, exchange: Exchange) -> None:
+        """Save the settings with which an answer is written: its policy may follow the models."""
+        self._store.conversations.keep_settings(exchange)
 
     def begin(self, exchange: Exchange) -> None:
         """Begin to record an answer, or to go on with it. Raises WrittenElsewhere if another program writes it."""
@@ -141,20 +139,12 @@ class ConversationRepository(QObject):
         """Read the tree at once; its traces follow, those on the shown path first. Raises StoreError."""
         if unsaved := self._unsaved.get(conversation_id):
             return unsaved
-        stored = self._store.conversations.open(conversation_id)
-        conversation = Conversation(title=stored.title, id=stored.id, changed=stored.changed)
-        conversation.unsent = self._store.unsent.read(stored.id)
-        known: dict[str, Exchange] = {}
-        for kept in stored.exchanges:
-            parent = known.get(kept.parent) if kept.parent else None
-            settings = RunSettings.stored(kept.settings)
-            known[kept.id] = Exchange(kept.problem, settings, parent, id=kept.id, is_read=False)
-            conversation.siblings(known[kept.id]).append(known[kept.id])
-        conversation.leaf = known.get(stored.leaf or "") or next(reversed(known.values()), None)
+        conversation = self._store.conversations.open(conversation_id)
+        conversation.unsent = self._store.unsent.read(conversation_id)
         if conversation.leaf:
             conversation.system = conversation.leaf.settings.system
         on_path = conversation.path[::-1]
-        self.read([*on_path, *(exchange for exchange in known.values() if exchange not in on_path)])
+        self.read([*on_path, *(exchange for exchange in conversation if exchange not in on_path)])
         return conversation
 
     def read(self, exchanges: list[Exchange]) -> None:

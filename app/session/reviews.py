@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.core.analysis.opinion import cards_of, several_models_error
+from baton_reasoning.core.conversation import Exchange
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.opinion import cards_of, several_models_error
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN
 

@@ -7,11 +7,11 @@ from weakref import WeakKeyDictionary
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.core.analysis.token_choices import ReadProgress, ReadTokens, TokenReading, readers_of
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.token_choices import ReadProgress, ReadTokens, TokenReading, readers_of
 
 
 class TokenReadings(QObject):

@@ -26,14 +26,15 @@ from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
 from baton_reasoning.core.errors import ProblemFileError, SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run_command import run_settings, settable
 from baton_reasoning.core.thinking.policy import PolicySettings
 
 NOT_GRADED = "none"
-HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
+HOWS = (*(how.value for how in GradingMethod if how is not GradingMethod.REGEX), f"{GradingMethod.REGEX.value}:PATTERN")
 GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
 folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -66,7 +67,7 @@ class RunChoices:
         tuple[str, ...], option(metavar="ROLE=NAME", help="Read the problem, answer or id from this column.")
     ] = ()
     encoding: Annotated[str, option(metavar="NAME", help="Encoding of text that is not Unicode, such as GBK.")] = ""
-    grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
+    grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = GradingMethod.AUTO.value
     dry_run: Annotated[bool, option(help="Run nothing; say how many answers, and how long.")] = False
 
     @property
@@ -110,12 +111,14 @@ def run(
     FILE is JSON, CSV, text, Excel, Parquet, a folder, - for standard input, or a data set: hf:openai/gsm8k:main/test.
     Without models it runs the window's.
     """
-    how = _how(choices.grade) if choices.is_graded else How.AUTO
-    settings = options.run_settings(method, is_demo=models.first.is_demo)
+    how = _how(choices.grade) if choices.is_graded else GradingMethod.AUTO
+    settings = run_settings(**vars(method), is_demo=models.first.is_demo)
     arms = arms_of(choices.arm or ["chosen"], settings, models.large[1:], models.small[1:])
     for line in _what_set_reaches(method.set, settings.policy, arms):
         remark(line)
     found = _read(file, choices)
+    if models.first.is_demo:
+        found = found.for_demo()
     for line in found.summary():
         remark(line)
     if choices.is_graded and not found.with_answer:
@@ -211,7 +214,7 @@ def _read(file: Path, choices: RunChoices) -> ProblemSet:
 def _what_set_reaches(assignments: Sequence[str], policy: PolicySettings, arms: Sequence[Arm]) -> Iterator[str]:
     """Name the arms that have a parameter which --set changed: policies share names, such as n1 and tau."""
     for name in (text.partition("=")[0] for text in assignments):
-        if name in options.settable(type(policy)):
+        if name in settable(type(policy)):
             value = getattr(policy, name)
             reached = [arm.name for arm in arms if getattr(arm.settings.policy, name, None) == value]
             yield f"--set {name} reaches the arms {', '.join(reached)}." if reached else f"--set {name} reaches no arm."
@@ -234,11 +237,11 @@ def _results_folder(file: Path) -> str:
     return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
 
 
-def _how(text: str) -> How | Regex:
+def _how(text: str) -> Grading:
     """Return how answers are compared. Raises SettingsError."""
     kind, colon, pattern = text.partition(":")
-    if kind == How.REGEX.value and pattern:
+    if kind == GradingMethod.REGEX.value and pattern:
         return Regex(pattern)
     if colon or kind not in HOWS:
         raise SettingsError(f"--grade cannot be {text!r}.", f"Choose one of {', '.join(HOWS)}.")
-    return How(kind)
+    return GradingMethod(kind)

@@ -37,7 +37,7 @@ from baton_reasoning.core.batch.running.execution import WantedPair, execute, pa
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import FULL_DISK, private_folder
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import local_path
 from baton_reasoning.core.problem import Problem
@@ -184,7 +184,7 @@ class BatchRun:
         problems: Sequence[Problem],
         arms: Sequence[Arm],
         seeds: Sequence[int],
-        how: How | Regex = How.AUTO,
+        how: Grading = GradingMethod.AUTO,
         origin: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
     ) -> int:
         """Create a batch in the folder and run it."""
@@ -297,6 +297,8 @@ class BatchRun:
                         shown.close()
                     case progress.Opened():
                         line = shown.enter_context(output.progress("Batch", self.json))
+                    case progress.PolicyChosen(name, reason) if line:
+                        line.remark(f"{name}: {reason}")
                     case progress.Calibrated(name, chance, share) if line:
                         line.remark(f"{name}: p = {chance:.3f} for a large share of {share:.1%}")
                     case progress.Finishing(answers) if line:

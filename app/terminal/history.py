@@ -17,9 +17,10 @@ from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, re
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.tables import report_parts
+from baton_reasoning.core.conversation import Conversation
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file
+from baton_reasoning.core.export.json_format import gather
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
@@ -205,13 +206,13 @@ def _named(store: Store, id: str) -> Entry:
     return entries[full_id(entries, id, "entries")]
 
 
-def _show_conversation(exported: Exported, json: bool) -> None:
-    for answered in exported.path():
+def _show_conversation(conversation: Conversation, json: bool) -> None:
+    for exchange in conversation.path:
         if json:
-            write_json({"problem": answered.exchange.problem, **trace_to_json(answered.trace)})
+            write_json({"problem": exchange.problem, **trace_to_json(exchange.trace)})
             continue
-        write(answered.exchange.problem, "bold")
-        print_answer(answered.trace)
+        write(exchange.problem, "bold")
+        print_answer(exchange.trace)
 
 
 @contextmanager

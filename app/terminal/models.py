@@ -92,7 +92,7 @@ MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("bytes", lambda model: model.header.file_bytes, "size", in_gib, True),
     Field("context", lambda model: model.header.context_length, "context", "{:,}".format, True),
     Field("file", lambda model: str(model.header.shards[0]), "file", lambda file: short_path(Path(file))),
-    Field("folder", lambda model: model.source.value),
+    Field("folder", lambda model: model.origin.value),
 )
 PAIR_FIELDS: tuple[Field[JudgedPair], ...] = (
     Field("small", lambda row: row.pair.small.key, "--small"),

@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Annotated
 
 import click
-from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.app.terminal.command_line import METHOD, MODELS, gathered, option
 from baton_reasoning.app.terminal.models import source_of
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import read_text
 from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import SettingsFile
-from baton_reasoning.core.thinking.interruptions import Limits
-from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
+from baton_reasoning.core.thinking.registry import AUTOMATIC_POLICY, POLICIES
 
-LISTED = "baton settings lists all names."
 AT_LEAST_ONE = click.IntRange(min=1)
 SEED = click.IntRange(0, 2**31 - 1)
 FILE = click.Path(path_type=Path)
@@ -37,7 +32,7 @@ class RunOptions:
         option(
             type=click.Choice(list(POLICIES)),
             metavar="NAME",
-            help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
+            help=f"When the large model writes (baton policies) [{AUTOMATIC_POLICY}].",
         ),
     ] = None
     preset: Annotated[str | None, option(metavar="NAME", help="Preset of the policy (baton policies).")] = None
@@ -52,57 +47,6 @@ class RunOptions:
 
 
 run_options = gathered(RunOptions, "method", group=METHOD)
-
-
-def run_settings(options: RunOptions, *, is_demo: bool) -> RunSettings:
-    """Return the settings that these options ask for.
-
-    `is_demo`: for the demo pair, whose steps are short. Raises SettingsError that names the wrong value.
-    """
-    base = RunSettings()
-    chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
-    if options.preset:
-        presets = POLICIES.named(chosen.policy).presets
-        if options.preset not in presets:
-            raise SettingsError(
-                f"The policy {chosen.policy} has no preset {options.preset!r}.",
-                f"Choose one of {', '.join(presets)}." if presets else "Leave --preset out, and use --set.",
-            )
-        chosen = presets[options.preset]
-    base = base.model_copy(update={"policy": chosen})
-    if is_demo:
-        base = effective_settings(base, DEMO_SETTINGS)
-    run = base.model_dump()
-    policy, limits = run.pop("policy"), run.pop("limits")
-    for name in ("seed", "max_tokens"):
-        if (value := getattr(options, name)) is not None:
-            run[name] = value
-    if options.cues:
-        run["cue_list"] = read_text(options.cues, "Name a cue list, such as baton profile writes.")
-    for assignment in options.set:
-        name, equals, value = assignment.partition("=")
-        places = ((type(chosen), policy), (Limits, limits), (RunSettings, run))
-        place = next((place for model, place in places if name in settable(model)), None)
-        if place is None or not equals:
-            raise SettingsError(
-                f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
-                f"It takes NAME=VALUE; {LISTED}",
-            )
-        place[name] = value
-    try:
-        settings = RunSettings.model_validate(run | {"policy": policy, "limits": limits})
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
-        raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
-    settings.policy.check_values()
-    _ = settings.lexicon  # a list that cannot be read is refused before any model is loaded
-    return settings
-
-
-def settable(model: type[BaseModel]) -> list[str]:
-    """Return the fields of a settings class that `--set` takes."""
-    return [name for name in model.model_fields if name not in ("policy", "limits")]
 
 
 class ModelText(click.Path):

@@ -31,7 +31,8 @@ from baton_reasoning.core.models.options import (
     local_path,
 )
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import Pair
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.thinking.automatic import automatic_choice, is_automatic
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.words.labels import fallback_text, placement_facts
 
@@ -130,6 +131,12 @@ def remark_on_choice(models: ModelOptions, sources: Iterable[ModelSource | None]
     """Say which models run where none are named."""
     names = " and ".join(text_of(source) for source in sources if source)
     remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
+
+
+def remark_on_policy(settings: RunSettings, pair: Pair) -> None:
+    """Say why the automatic policy is not the usual one."""
+    if is_automatic(settings) and (reason := automatic_choice(pair.cards, settings.thinking).reason):
+        remark(reason)
 
 
 def _costly_demo() -> Callable[[DemoModel], Path]:

@@ -16,6 +16,7 @@ from baton_reasoning.core.thinking.events import Event, Finish, Noticed, TextDis
 from baton_reasoning.core.thinking.registry import advice_on
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.words.authors import SIGN, own_names
+from baton_reasoning.core.words.numbers import duration
 
 _STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTED: "dim", Author.PERSON: "color(176)"}
 
@@ -116,7 +117,7 @@ def print_answer(trace: Trace) -> None:
 def summary(trace: Trace) -> str:
     """Return the totals of a run and of each author, one line each."""
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
-    counts = [counted(len(trace.steps), "step"), f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
+    counts = [counted(len(trace.steps), "step"), duration(trace.seconds), f"large share {trace.large_share:.0%}"]
     counts.append(counted(trace.takeovers, "takeover"))
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")

@@ -14,12 +14,12 @@ from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, Load
 from baton_reasoning.app.terminal.output import Field, listing, objects_of, progress, write
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.core.analysis.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.thinking.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
 from baton_reasoning.core.thinking.cues import Category
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -35,6 +35,9 @@ from baton_reasoning.app.terminal.streams import (
     write_json,
     write_json_lines,
 )
+from baton_reasoning.core.analysis.opinion import Disagreement, Opinion
+from baton_reasoning.core.analysis.value_estimator import USUAL_ROLLOUTS, WRITERS, ValueOptions
+from baton_reasoning.core.analysis.values import FEWEST_ROLLOUTS, StepValues, TakeoverWorth
 from baton_reasoning.core.batch.reporting import failures as analysed
 from baton_reasoning.core.batch.reporting.figures import estimated, signed
 from baton_reasoning.core.batch.reporting.worth import SampleWorth, worth_of
@@ -42,7 +45,7 @@ from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.batch.running.execution import WantedPair
 from baton_reasoning.core.batch.running.regrading import expected_of
-from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.grader import Grader
@@ -59,14 +62,11 @@ from baton_reasoning.core.reviews import (
     wrong_answers,
 )
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import USUAL_CONTINUATIONS, WRITERS, ValueOptions
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.opinion import Disagreement, Opinion
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines
-from baton_reasoning.core.thinking.values import FEWEST_CONTINUATIONS, StepValues, TakeoverWorth
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import NOT_HANDED_OVER, opinion_counts
 from baton_reasoning.core.words.values import value_sentences
@@ -78,12 +78,12 @@ QUOTED = 48
 VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
 """The value of the end of a graded text."""
 
-continuations = option(
+rollouts = option(
     "--k",
     type=AT_LEAST_ONE,
-    default=USUAL_CONTINUATIONS,
-    help=f"Sample at least N continuations from each place [{USUAL_CONTINUATIONS}]; fewer than "
-    f"{FEWEST_CONTINUATIONS} show no change.",
+    default=USUAL_ROLLOUTS,
+    help=f"Sample at least N continuations from each place [{USUAL_ROLLOUTS}]; fewer than "
+    f"{FEWEST_ROLLOUTS} show no change.",
 )
 written_by = option(
     "--writer",
@@ -132,7 +132,7 @@ def opinion(trace: str, limit: int, models: ModelOptions, loading: LoadingOption
     metavar="ANSWER",
     help="The correct answer, if none is recorded; without one, values measure agreement.",
 )
-@continuations
+@rollouts
 @written_by
 @option("--every-step", is_flag=True, help="Value every step, even of a long text.")
 @model_options
@@ -205,7 +205,7 @@ def failures(
 @batch_argument
 @option("--sample", type=AT_LEAST_ONE, default=USUAL_SAMPLE, help=f"Value N answers with takeovers [{USUAL_SAMPLE}].")
 @of_arm
-@continuations
+@rollouts
 @written_by
 @model_options
 @loading_options
@@ -265,7 +265,7 @@ def value_table(trace: Trace, values: StepValues) -> Table:
         cells = (
             str(place.step + 1) if place.position else "start",
             SIGN.get(place.author, "") if place.author else "",
-            estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
+            estimated(place.value) if place.rollouts else VERDICTS[place.value.value > 0],
             signed(change.difference, is_certain=True) if change else "",
             _worth_text(worth) if worth else "",
             text,
@@ -388,8 +388,8 @@ def _stored_answer(store: Store, name: str) -> Answer:
         how = BatchSettings.of(batch).how
         return Answer.stored(store, name, expected_of(problem, how) or "", how)
     id = full_id((each.id for each in store.conversations.recent()), name, "answers")
-    run = store.conversations.open(id).leaf or ""
-    return Answer.stored(store, run, _demo_answer(store.runs.trace(run)))
+    leaf = store.conversations.open(id).path[-1]
+    return Answer.stored(store, leaf.id, expected_answer(leaf.problem))
 
 
 def _demo_answer(trace: Trace) -> str:
@@ -397,5 +397,4 @@ def _demo_answer(trace: Trace) -> str:
     if trace.started is None:
         return ""
     asked, instruction = trace.started.conversation[-1].content, str(trace.started.settings.get("instruction", ""))
-    problem = DemoProblem.of(asked.removesuffix(instruction))
-    return problem.answer if problem else ""
+    return expected_answer(asked.removesuffix(instruction))

@@ -8,10 +8,11 @@ import click
 
 from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.pair import open_pair, remark_on_policy
 from baton_reasoning.app.terminal.streams import remark
 from baton_reasoning.core.batch.running.arms import arms_of, refuse_impossible
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run_command import run_settings
 from baton_reasoning.core.secrets import take_key
 from baton_reasoning.core.version import how_to_install
 
@@ -54,11 +55,13 @@ def serve(
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     key = "" if serve_key_env is None else take_key(serve_key_env)
     rules = AccessRules(host, key, frozenset(allow_host), origins(allow_origin))
-    arms = arms_of(ARMS, options.run_settings(method, is_demo=models.is_demo))
+    arms = arms_of(ARMS, run_settings(**vars(method), is_demo=models.is_demo))
     with (
         closing(EndpointServer(host, port)) as server,
         open_pair(models, loading, parallel=parallel, costly_demo=True) as pair,
     ):
+        remark_on_policy(arms[-1].settings, pair)
+        arms = tuple(arm.with_policy(pair.cards) for arm in arms)
         refuse_impossible(arms, pair)
         endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
         ready = f"Serving {', '.join(ARMS)} at {', '.join(server.urls)}. Ctrl+C stops it."

@@ -16,10 +16,10 @@ from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, write
 from baton_reasoning.app.terminal.streams import ExitCode, remark, report, write_json
 from baton_reasoning.core.engines.open import Server
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
-from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text
 from baton_reasoning.core.models.options import Switch, server_urls

@@ -12,11 +12,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import as_json, command, declared_options, option
-from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
+from baton_reasoning.app.terminal.options import LoadingOptions, RunOptions
 from baton_reasoning.app.terminal.output import Field, listing
 from baton_reasoning.core.batch.running.arms import RECIPES
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run_command import LISTED, settable
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title

@@ -13,7 +13,7 @@ from baton_reasoning.app.terminal import options
 from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, option
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.output import console, is_live, progress, write, write_figures
-from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.pair import open_pair, remark_on_policy
 from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.streams import (
     ExitCode,
@@ -27,15 +27,17 @@ from baton_reasoning.app.terminal.streams import (
 )
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
+from baton_reasoning.core.conversation import Exchange
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, check_problem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.run_command import run_settings
 from baton_reasoning.core.store.runs import Recorder
 from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -44,10 +46,6 @@ from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_jso
 from baton_reasoning.core.words.labels import bills_of
 from baton_reasoning.core.words.speed import did_not_pay, speed_of_pair, time_saved
 
-BEYOND_THE_DEMO = (
-    "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
-)
-NO_MODELS = "No models are named, and the demo pair solves only number puzzles, which this is not."
 NOT_KEPT = "The answer is not in the history."
 WAYS_ON = "See one with baton demo, or name models with --small … --large … (baton models pairs lists some)."
 ABOUT = (
@@ -84,15 +82,16 @@ def solve(
 
     Without --small and --large, the pair chosen in the window is used.
     """
-    settings = options.run_settings(method, is_demo=models.is_demo)
+    settings = run_settings(**vars(method), is_demo=models.is_demo)
     problem = whole_problem(problem)
-    if models.is_demo and DemoProblem.of(problem) is None:
-        if not models.are_given:
-            raise SettingsError(NO_MODELS, WAYS_ON)
-        remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
+    models.sources(needs.small, needs.large)  # a model that is missing is named first
+    if models.is_demo:
+        check_problem(problem, WAYS_ON)
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
     with open_pair(models, loading, needs, costly_demo=True) as pair:
+        remark_on_policy(settings, pair)
+        settings = with_policy(settings, pair.cards)
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
         with stops_on_interrupt(control.stop):
@@ -258,7 +257,7 @@ def recorded(problem: str, settings: RunSettings, is_kept: bool) -> Iterator[Ans
         if is_kept:
             with recording.reporting():
                 store = stack.enter_context(open_history())
-                exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
+                exchange = Exchange(problem, settings)
                 store.conversations.put(uuid.uuid4().hex, exchange)
                 recording.recorder = store.runs.record(exchange.id)
         yield recording

@@ -181,6 +181,11 @@ class Facts(QWidget):
             for widget in row:
                 widget.setVisible(index < len(facts))
 
+    def text(self) -> str:
+        """Return the facts as rows with tabs between, which spreadsheets take."""
+        shown = ((name.text(), value.text()) for name, value in self._rows if not name.isHidden())
+        return "\n".join(f"{name}\t{' '.join(value.splitlines())}" for name, value in shown)
+
 
 def _item(text: str, column: Column) -> QTableWidgetItem:
     item = QTableWidgetItem(text)

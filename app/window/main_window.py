@@ -17,7 +17,6 @@ from baton_reasoning.app.chat.page import NARROW, ChatPage
 from baton_reasoning.app.document.clipboard import release_clipboard
 from baton_reasoning.app.document.row_writer import warm_up
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
@@ -31,6 +30,7 @@ from baton_reasoning.app.window.commands import Command, ShortcutList, install
 from baton_reasoning.app.window.model_button import CHOOSE_MODELS
 from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.app.window.topbar import TopBar
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.errors import BatonError, NotApplicable, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
@@ -289,6 +289,7 @@ class MainWindow(QMainWindow):
         self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
         self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
         self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
+        self.chat.composer.policy_wanted.connect(self.topbar.policy.showMenu)
         measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
         self.session.failed.connect(self.page_actions.show_writing_error)
@@ -299,6 +300,7 @@ class MainWindow(QMainWindow):
         self.page_actions.imported.connect(self._imported)
         self.page_actions.restored.connect(self._refresh_lists)
         self.page_actions.problems_dropped.connect(self._open_problems)
+        self.page_actions.pairs_wanted.connect(lambda: self.show_page("models"))
         self.drops.dropped.connect(self.page_actions.take_dropped)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.path_changed.connect(lambda: order_last(self.chat.foot))  # after the answers, which are made later

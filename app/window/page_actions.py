@@ -7,19 +7,20 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from PySide6.QtCore import QObject, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from baton_reasoning.app.chat.welcome import NEW_PROBLEM, another_problem
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels
 from baton_reasoning.app.session.preferences import Preferences, documents_folder
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.app.toolkit.save_dialog import file_to_save
+from baton_reasoning.core.conversation import Conversation, Exchange
+from baton_reasoning.core.demo_pair import BeyondDemo
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import (
     BatonError,
@@ -37,7 +38,6 @@ from baton_reasoning.core.models.ollama import is_blob, shown_name
 from baton_reasoning.core.models.options import ModelSource, file_source, load_preferences, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.text import some_of
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text
@@ -54,6 +54,8 @@ MOST_RECENT = 6
 class PageActions(QObject):
     """The window's `WindowActions` and `ModelsActions`."""
 
+    pairs_wanted = Signal()
+    """The page of models is wanted, to choose a pair."""
     problems_dropped = Signal(object)
     """The Path of a file or a folder of problems."""
     imported = Signal(str)
@@ -91,7 +93,8 @@ class PageActions(QObject):
 
     def remedies_of(self, error: BatonError) -> list[MessageAction]:
         """Return what can be done about an error that ended an answer or a batch."""
-        if isinstance(error, SettingsError) and error is not self._models.error:
+        is_setting = isinstance(error, SettingsError) and not isinstance(error, BeyondDemo)
+        if is_setting and error is not self._models.error:
             return [("Settings…", self.show_settings)]
         return self._engine_actions(error)
 
@@ -277,8 +280,8 @@ class PageActions(QObject):
 
     def write_file(self, store: Store, conversation: str, path: Path) -> None:
         """Export in the format of the file's suffix, in the background: a long trace takes seconds."""
-        from baton_reasoning.core.export.exported import gather
         from baton_reasoning.core.export.formats import FORMATS, write_file
+        from baton_reasoning.core.export.json_format import gather
 
         def write() -> None:
             write_file(path, FORMATS, gather(store, conversation))
@@ -290,16 +293,18 @@ class PageActions(QObject):
         """Store a copy of an answer of a batch as a conversation, in the background, and show it in the chat."""
         store = self.store
         assert store
-        stored = StoredExchange(uuid4().hex, None, exchange.problem, exchange.settings.model_dump(mode="json"))
+        conversation = Conversation()
+        conversation.add(Exchange(exchange.problem, exchange.settings, trace=exchange.trace))
 
         def add() -> str:
-            return store.add_conversation("", [(stored, exchange.trace.events)], stored.id)
+            store.add_conversation(conversation)
+            return conversation.id
 
         BackgroundTask(self, "continue in chat", add).success(self.imported.emit).failure(self.show_error).start()
 
     def read_file(self, store: Store, path: Path) -> None:
         """Import what Baton exported as JSON, in the background."""
-        from baton_reasoning.core.export.exported import put_into, read_json
+        from baton_reasoning.core.export.json_format import put_into, read_json
 
         def read() -> str:
             return put_into(store, read_json(read_text(path, "Choose a file that Baton exported.", StoreError)))
@@ -338,10 +343,17 @@ class PageActions(QObject):
             ("Use as pair", partial(self.use_pair, small, large)),
         )
 
+    def _ask_new_problem(self) -> None:
+        """Ask the demo pair a problem of its kind, in the conversation in view."""
+        self._bar.resolve(Cause.WRITING)
+        self._session.ask(another_problem())
+
     def _use_server(self, author: Author, address: str) -> None:
         self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))
 
     def _engine_actions(self, error: BatonError) -> list[MessageAction]:
+        if isinstance(error, BeyondDemo):
+            return [(NEW_PROBLEM, self._ask_new_problem), ("Choose a pair", self.pairs_wanted.emit)]
         choose = ("Choose models…", self.choose_models)
         if isinstance(error, ModelFileError) and error is not self._models.error:
             return [choose]
@@ -355,6 +367,8 @@ class PageActions(QObject):
     def _cause_of(self, error: BatonError) -> Cause | None:
         if error is self._models.error:
             return Cause.MODELS
+        if isinstance(error, BeyondDemo):
+            return Cause.WRITING
         if isinstance(error, NotApplicable):
             return Cause.NOT_APPLICABLE
         if isinstance(error, Busy):
@@ -392,7 +406,7 @@ class PageActions(QObject):
 
 def _is_conversation(file: Path) -> bool:
     """Tell whether a file is a conversation that Baton exported; reads its beginning."""
-    from baton_reasoning.core.export.exported import is_exported
+    from baton_reasoning.core.export.json_format import is_exported
 
     if not file.is_file():
         return False

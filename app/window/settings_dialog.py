@@ -9,8 +9,6 @@ from baton_reasoning.app.toolkit.controls import button, label, line_edit, scrol
 from baton_reasoning.app.toolkit.forms import FieldPath, SettingsForm
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
-from baton_reasoning.core.run import effective_settings
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.thinking.registry import POLICIES, difference, parameter_text
 
@@ -96,8 +94,9 @@ class SettingsDialog(QDialog):
     def _advised_text(self) -> str:
         """Say with which values the demo pair runs in place of those that were left as they are."""
         settings = self._preferences.value
-        chosen = settings.run.policy
-        used = effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None).policy
+        chosen, used = settings.run.policy, settings.effective_run().policy
+        if used.policy != chosen.policy:  # the automatic one
+            return ""
         policy = POLICIES.of(chosen)
         values = [parameter_text(policy, name, value) for name, value in difference(used, chosen).items()]
         told = f"With the demo pair, whose steps are short: {', '.join(values)}. Values of your own stay."

@@ -17,6 +17,7 @@ from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.run import unmet_need
 from baton_reasoning.core.thinking.registry import (
+    AUTOMATIC_POLICY,
     COMMON_POLICIES,
     POLICIES,
     matching_preset,
@@ -94,7 +95,7 @@ class PolicyButton(ElidedButton):
         group = QActionGroup(self)
         self._choices: dict[tuple[str, str], QAction] = {}
         every = [(name, preset) for name, kind in POLICIES.items() for preset in kind.presets or [""]]
-        common = [(name, next(iter(POLICIES[name].presets), "")) for name in COMMON_POLICIES]
+        common = [(name, next(iter(POLICIES[name].presets), "")) for name in (AUTOMATIC_POLICY, *COMMON_POLICIES)]
         for choice in (*common, *(each for each in every if each not in common)):
             action = QAction(group, checkable=True)
             action.triggered.connect(lambda _checked, choice=choice: self.choose(*choice))
@@ -104,7 +105,8 @@ class PolicyButton(ElidedButton):
         menu.addMenu(more)
         menu.addAction("Parameters…", self.parameters_wanted.emit)
         preferences.changed.connect(self._show)
-        models.changed.connect(self._allow)
+        for refresh in (self._allow, self._show):
+            models.changed.connect(refresh)
         self._allow()
         self._show()
 
@@ -128,12 +130,14 @@ class PolicyButton(ElidedButton):
             action.setToolTip(plain_tip(str(why_not)) if why_not else "")
 
     def _show(self) -> None:
-        chosen = self._preferences.value.run.policy
-        kind, preset = POLICIES.of(chosen), matching_preset(chosen)
+        settings = self._preferences.value
+        chosen, used = settings.run.policy, settings.effective_run(self._models.cards_of(settings.models)).policy
         for choice, action in self._choices.items():
-            action.setChecked(choice == (chosen.policy, preset))
-        text = policy_title(chosen, DEMO_SETTINGS.policy)
+            action.setChecked(choice == (chosen.policy, matching_preset(chosen)))
+        kind, preset, text = POLICIES.of(used), matching_preset(used), policy_title(used, DEMO_SETTINGS.policy)
         self.setText(f"{text}  ")
+        if used.policy != chosen.policy:
+            text += ", chosen automatically"
         self.setAccessibleName(f"Policy: {text}")
         when = with_key("When the large model writes", "Ctrl+P")
         self.setToolTip(plain_tip(f"Policy: {text}. {policy_summary(kind, preset)}\n{when}"))

@@ -5,9 +5,13 @@ Its settings are the paper's method, with lengths that suit its short steps.
 
 from __future__ import annotations
 
-from baton_reasoning.core.demo_pair.task import DemoProblem, held_out_problems
+from collections.abc import Iterable
+
+from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, held_out_problems
+from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import DEMO_FOLDER, DemoModel
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 
 __all__ = ["DemoProblem", "held_out_problems"]
@@ -17,6 +21,15 @@ DEMO_SETTINGS = RunSettings(
     policy=Keywords.Settings(n1=16, n2=22, n3=14, n3_step=0),
     max_tokens=500,
 )
+
+PROMPT = {"system": "", "instruction": RunSettings().instruction}
+"""The only prompt that the models know. With a system prompt or another instruction they solve 0 of 12 problems."""
+
+
+def demo_settings(chosen: RunSettings) -> RunSettings:
+    """Return the settings for the demo pair: its lengths where a person chose none, and always its own prompt."""
+    return effective_settings(chosen, DEMO_SETTINGS).model_copy(update=PROMPT)
+
 
 MEASURED_COST = 13
 """Cost of the large model over that of the small one, in the experiment of `MEASURED_RATIO`."""
@@ -30,3 +43,23 @@ READY_PROBLEMS = DEMO_FOLDER / "problems.jsonl"
 """Twenty problems to try."""
 BATCH_PROBLEMS = DEMO_FOLDER / "batch.jsonl"
 """Three hundred held-out problems for batches, none of them among the twenty."""
+
+WHAT_IT_SOLVES = f"The demo pair solves number puzzles of {STEPS} steps, worded as its examples are, and nothing else."
+
+
+class BeyondDemo(SettingsError):
+    """The demo pair was asked something that it was not trained for: it would write gibberish."""
+
+    def __init__(self, advice: str = "") -> None:
+        super().__init__(WHAT_IT_SOLVES, advice)
+
+
+def check_problem(text: str, advice: str = "") -> None:
+    """Raise BeyondDemo, with this advice, unless the demo pair solves the problem."""
+    if DemoProblem.of(text) is None:
+        raise BeyondDemo(advice)
+
+
+def has_demo_model(cards: Iterable[ModelCard]) -> bool:
+    """Tell whether a model of the demo pair is among these, so that only its problems can be asked."""
+    return any(card.chosen_file in (SMALL_MODEL, LARGE_MODEL) for card in cards)

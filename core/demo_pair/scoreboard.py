@@ -44,9 +44,9 @@ class ScoreRow(NamedTuple):
     @classmethod
     def of(cls, trace: Trace, expected: str) -> ScoreRow:
         """Score a finished answer: the demo models write what is `expected` exactly so, or it is wrong."""
-        from baton_reasoning.core.grading.extract import given_in  # would delay the start of a window
+        from baton_reasoning.core.grading.extract import answer_of_run  # would delay the start of a window
 
-        answer = given_in(trace)
+        answer = answer_of_run(trace)
         outcome = Outcome.CORRECT if answer == expected else Outcome.WRONG
         small, large = (trace.totals[author].decode_seconds for author in (Author.SMALL, Author.LARGE))
         large_time = large / (small + large or 1)

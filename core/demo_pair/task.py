@@ -98,6 +98,12 @@ class DemoStep:
         return " is odd, times 7 plus 1 is " if self.hard else " is even, half of it is "
 
 
+def expected_answer(problem: str) -> str:
+    """Return the right answer of a problem of the demo pair; "" for any other."""
+    known = DemoProblem.of(problem)
+    return known.answer if known else ""
+
+
 def random_problem(rng: random.Random, *, held_out: bool) -> DemoProblem:
     """Draw a problem from one side of the split."""
     while True:

@@ -39,7 +39,7 @@ class Message:
     content: str
 
 
-Conversation = tuple[Message, ...]
+Messages = tuple[Message, ...]
 
 
 class Alternative(NamedTuple):
@@ -407,7 +407,7 @@ class Engine(Protocol):
     def card(self) -> ModelCard: ...
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self, conversation: Messages, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> Session:
         """Open a session at the end of the rendered conversation, with thinking opened if the model has the tags.
 

@@ -26,7 +26,7 @@ from baton_reasoning.core.text import replace_lone_surrogates
 if TYPE_CHECKING:  # the child imports this module too, and starts sooner without pydantic
     import jinja2
 
-    from baton_reasoning.core.engines.base import Conversation
+    from baton_reasoning.core.engines.base import Messages
     from baton_reasoning.core.models.options import ThinkingTags
 
 SWITCHES = ("enable_thinking", "thinking")
@@ -46,7 +46,7 @@ _REMEDY = "Look for another conversion of the model, or choose a file with its c
 
 
 def render_prompt(
-    conversation: Conversation,
+    conversation: Messages,
     template: str,
     bos: str,
     eos: str,
@@ -83,7 +83,7 @@ def turned(thinks: bool, effort: str = "") -> dict[str, Any]:
     return dict.fromkeys(SWITCHES, thinks) | ({"reasoning_effort": effort} if effort else {})
 
 
-def _rendered(conversation: Conversation, template: str, variables: dict[str, Any], word: str) -> str:
+def _rendered(conversation: Messages, template: str, variables: dict[str, Any], word: str) -> str:
     """Render the template with a mark for each message; "" if it has no place for the system prompt.
 
     `word`: what the template is to find in the system prompt besides; it takes it out again.
@@ -117,13 +117,13 @@ def without_tools(template: str, variables: dict[str, Any]) -> str:
         return render_template(template, {**variables, "functions": "", "datetime": now})
 
 
-def _merged(conversation: Conversation) -> Conversation:
+def _merged(conversation: Messages) -> Messages:
     """Move the system prompt to the start of the first question."""
     system, first, *others = conversation
     return (replace(first, content=f"{system.content}\n\n{first.content}"), *others)
 
 
-def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
+def _fill_in(text: str, conversation: Messages) -> list[PromptPiece]:
     """Replace the marks by the messages, each a piece of its own."""
     pieces: list[PromptPiece] = []
     head, *parts = text.split("\ue000")

@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
+from baton_reasoning.core.conversation import Conversation
 from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.export.exported import Exported, to_json
 from baton_reasoning.core.export.html_page import to_html
+from baton_reasoning.core.export.json_format import to_json
 from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.files import FULL_DISK, replace_text
 from baton_reasoning.core.text import safe_json, safe_text
 
 Content = TypeVar("Content")
 
-FORMATS: Final[dict[str, Callable[[Exported], str]]] = {".json": to_json, ".md": to_markdown, ".html": to_html}
+FORMATS: Final[dict[str, Callable[[Conversation], str]]] = {".json": to_json, ".md": to_markdown, ".html": to_html}
 _JSON = (".json", ".jsonl")
 
 

@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
-from baton_reasoning.core.export.exported import Exported
+from baton_reasoning.core.conversation import Conversation
 from baton_reasoning.core.export.html_text import text_html
-from baton_reasoning.core.export.markdown import described, notices_of, system_of
+from baton_reasoning.core.export.markdown import described, left_out, notices_of
 from baton_reasoning.core.export.value_curve import captioned_curve
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Trace, thinking_pieces
@@ -49,17 +49,16 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def to_html(exported: Exported) -> str:
+def to_html(conversation: Conversation) -> str:
     return render(
         "conversation.html",
-        title=" ".join(exported.name.split()),
-        left_out=exported.left_out(),
-        path=exported.path(),
+        title=" ".join(conversation.name.split()),
+        left_out=left_out(conversation),
+        path=conversation.path,
         light=LIGHT,
         dark=DARK,
         described=described,
         notices_of=notices_of,
-        system_of=system_of,
         thinking_html=thinking_html,
         answer_html=answer_html,
         steps=steps,

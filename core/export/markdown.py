@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.text import counted, one_line, safe_text
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 from baton_reasoning.core.words.authors import SIGN, WHO, own_names
+from baton_reasoning.core.words.numbers import duration
 from baton_reasoning.core.words.plain_text import as_read
 from baton_reasoning.core.words.step_rows import TracePart, part_of
 
@@ -33,11 +34,11 @@ _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 """An exclamation mark that no backslash escapes: one more before `\\!` would escape that backslash instead."""
 
 
-def to_markdown(exported: Exported) -> str:
+def to_markdown(conversation: Conversation) -> str:
     """Write the page. Fenced code stays as it was written, unless a parser of the whole page, with or without tables,
     finds a tag or image in it (where a fence ends depends on what is around it); then all of it is escaped."""
-    page = safe_text(_page(exported, inert))
-    return page if _is_inert(page) else safe_text(_page(exported, escaped))
+    page = safe_text(_page(conversation, inert))
+    return page if _is_inert(page) else safe_text(_page(conversation, escaped))
 
 
 def inert(text: str) -> str:
@@ -81,19 +82,30 @@ def _is_inert(page: str) -> bool:
     return html_of <= {_THINKING, _ANSWER, _CLOSING} and not any(token.type == "image" for token in tokens)
 
 
-def _page(exported: Exported, made_inert: Callable[[str], str]) -> str:
-    title = escaped(" ".join(exported.name.split()))
-    left_out = f"*{note}*\n\n" if (note := exported.left_out()) else ""
-    answered = (_answered(each, made_inert) for each in exported.path())
-    return f"# {title}\n\n{left_out}" + "\n\n".join(answered) + "\n"
+def _page(conversation: Conversation, made_inert: Callable[[str], str]) -> str:
+    title = escaped(" ".join(conversation.name.split()))
+    others = f"*{note}*\n\n" if (note := left_out(conversation)) else ""
+    answered = (_answered(each, made_inert) for each in conversation.path)
+    return f"# {title}\n\n{others}" + "\n\n".join(answered) + "\n"
 
 
-def described(each: Answered) -> str:
+def left_out(conversation: Conversation) -> str:
+    """Say how many exchanges a page does not show; empty if it shows all."""
+    others = len(list(conversation)) - len(conversation.path)
+    if not others:
+        return ""
+    attempts = "1 other attempt is" if others == 1 else f"{others} other attempts are"
+    return f"Only the branch that was in view: {attempts} in the JSON export."
+
+
+def described(each: Exchange) -> str:
     """Describe an answer in one line: tokens, share, time, date, who wrote how much, policies and seeds."""
     trace = each.trace
     finish = f", {trace.finish.value}" if trace.finish else ""
-    figures = f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {trace.seconds:.1f} s{finish}"
-    parts = [figures, f"{each.exchange.created:%Y-%m-%d %H:%M}"]
+    figures = (
+        f"{counted(trace.tokens, 'token')}, large share {trace.large_share:.0%}, {duration(trace.seconds)}{finish}"
+    )
+    parts = [figures, f"{each.created:%Y-%m-%d %H:%M}"]
     shares = [(SIGN[author], card.label, counted(tokens, "token")) for author, card, tokens in trace.models if card]
     parts += [f"{sign} {name}, {tokens}" for sign, name, tokens in shares]
     if any(piece.author is Author.PERSON for piece in trace.pieces):
@@ -105,19 +117,14 @@ def described(each: Answered) -> str:
     return " ".join(" · ".join(parts).split())
 
 
-def system_of(each: Answered) -> str:
-    """Return the system prompt; "" if there is none."""
-    return str(each.exchange.settings.get("system", "")).strip()
-
-
-def notices_of(each: Answered) -> list[str]:
+def notices_of(each: Exchange) -> list[str]:
     """Return what a reader must know of an answer, a line each: that a model was lost, or that a part is damaged."""
     return list(dict.fromkeys(one_line(notice.text) for notice in each.trace.notices))
 
 
-def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
-    quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
-    system = escaped(" ".join(system_of(each).split()))
+def _answered(each: Exchange, made_inert: Callable[[str], str]) -> str:
+    quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.problem.strip()).split("\n"))
+    system = escaped(" ".join(each.settings.system.split()))
     head = f"*System prompt: {system}*" if system else ""
     person = _part_of_person(each.trace)
     note = f"*{SIGN[Author.PERSON]} A person wrote a part of {person}.*" if person else ""

@@ -7,10 +7,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core import charts
+from baton_reasoning.core.analysis.values import StepValues, TextPlace, ValuedPlace
 from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
 from baton_reasoning.core.words.values import source_text
 
 _WIDTH = 640

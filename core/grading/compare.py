@@ -31,7 +31,7 @@ from baton_reasoning.core.grading.numbers import (
     with_decimal_point,
 )
 from baton_reasoning.core.grading.other_numbers import in_other_terms, same_other_number
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 
 Algebra = Callable[[str, str], Verdict]
 """Compares two expressions, expected and given, both tidy."""
@@ -54,7 +54,7 @@ _RANGE = re.compile(rf"{_NUMBER.pattern}\s*(?:-|to)\s*{_NUMBER.pattern}(?:\s*-\s
 def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
     """Compare two answers, by algebra only where text, letters, words, numbers or lists do not decide."""
     if _QUOTED.fullmatch(given.strip()):
-        return Verdict.of(None, How.EXACT, "The text states several values.")
+        return Verdict.of(None, GradingMethod.EXACT, "The text states several values.")
     decided = compare_exact(expected, given)
     if decided.outcome is Outcome.CORRECT:
         return decided
@@ -82,21 +82,25 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
 def _compare_expressions(expected: str, given: str, algebra: Algebra) -> Verdict:
     """Compare two tidy answers that are neither numbers nor words nor lists: by algebra, unless one is prose."""
     if no_value(given):
-        return Verdict.of(False, How.EXACT, f"“{shortened(given)}” is not “{shortened(expected)}”.")
+        return Verdict.of(False, GradingMethod.EXACT, f"“{shortened(given)}” is not “{shortened(expected)}”.")
     expected, given = _without_unit(expected), _without_unit(given)
     if is_prose(expected) or is_prose(given):
         prose = "answer" if is_prose(given) else "expected answer"
-        return Verdict.of(None, How.EXACT, f"The {prose} is prose.")
+        return Verdict.of(None, GradingMethod.EXACT, f"The {prose} is prose.")
     if expected != given and expected.casefold() == given.casefold():
-        return Verdict.of(None, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
+        return Verdict.of(
+            None, GradingMethod.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only."
+        )
     right, said = _numbers_of_range(expected), _numbers_of_range(given)
     if right and said:
         return _numeric_verdict(right == said, expected, given)
     if right or said:
-        return Verdict.of(None, How.NUMERIC, f"{shortened(given if said else expected)} may be a range or a date.")
+        return Verdict.of(
+            None, GradingMethod.NUMERIC, f"{shortened(given if said else expected)} may be a range or a date."
+        )
     number = read_quantity(expected)
     if number and (begins := _BEGINS.match(given)) and read_quantity(begins.group()) == number:
-        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} may be {shortened(expected)}.")
+        return Verdict.of(None, GradingMethod.NUMERIC, f"{shortened(given)} may be {shortened(expected)}.")
     return algebra(expected, given)
 
 
@@ -108,7 +112,7 @@ def _numbers_of_range(text: str) -> list[Fraction] | None:
 def compare_exact(expected: str, given: str) -> Verdict:
     """Compare the normal forms of the two texts."""
     same = _same_text(expected, given)
-    return Verdict.of(same, How.EXACT, f"The text is {'the same' if same else 'different'}.")
+    return Verdict.of(same, GradingMethod.EXACT, f"The text is {'the same' if same else 'different'}.")
 
 
 def compare_choice(expected: str, given: str) -> Verdict:
@@ -116,14 +120,14 @@ def compare_choice(expected: str, given: str) -> Verdict:
     right, chosen = choice_letter(expected, LETTERS), choice_letter(given, LETTERS)
     if right is None or chosen is None:
         missing = "expected answer" if right is None else "answer"
-        return Verdict.of(None, How.CHOICE, f"The {missing} does not name one letter.")
-    return Verdict.of(right == chosen, How.CHOICE, f"{chosen} was chosen, {right} is right.")
+        return Verdict.of(None, GradingMethod.CHOICE, f"The {missing} does not name one letter.")
+    return Verdict.of(right == chosen, GradingMethod.CHOICE, f"{chosen} was chosen, {right} is right.")
 
 
 def compare_numeric(expected: str, given: str) -> Verdict:
     """Compare two numbers; unscored if one is no number, or their units differ."""
     missing = "expected answer" if _quantity(expected, given) is None else "answer"
-    no_number = Verdict.of(None, How.NUMERIC, f"The {missing} is not a plain number.")
+    no_number = Verdict.of(None, GradingMethod.NUMERIC, f"The {missing} is not a plain number.")
     return _compare_numbers(expected, given) or no_number
 
 
@@ -131,7 +135,7 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
     """Compare two numbers as `compare_numeric`; None if one is no number."""
     right, number = _quantity(expected, given), _quantity(given, expected)
     if right is not None and right.base is not None and right.digits == normalise(given):
-        return Verdict.of(True, How.NUMERIC, f"{shortened(given)} has the digits of {shortened(expected)}.")
+        return Verdict.of(True, GradingMethod.NUMERIC, f"{shortened(given)} has the digits of {shortened(expected)}.")
     if right is None:
         decimal = _quantity(with_decimal_point(expected), given)
         return (
@@ -145,19 +149,23 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
         return None
     same = same_quantity(right, number)
     if same is None:
-        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base.")
+        return Verdict.of(
+            None, GradingMethod.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base."
+        )
     return _numeric_verdict(same, expected, given)
 
 
 def _compare_other_numbers(expected: str, given: str) -> Verdict | None:
     if in_other_terms(expected, given):
-        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} is {shortened(expected)} in other terms.")
+        return Verdict.of(None, GradingMethod.NUMERIC, f"{shortened(given)} is {shortened(expected)} in other terms.")
     same = same_other_number(expected, given)
     return None if same is None else _numeric_verdict(same, expected, given)
 
 
 def _numeric_verdict(same: bool, expected: str, given: str) -> Verdict:
-    return Verdict.of(same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}.")
+    return Verdict.of(
+        same, GradingMethod.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}."
+    )
 
 
 def _same_text(one: str, other: str) -> bool:
@@ -178,32 +186,34 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     letters, chosen = letters_of(expected), letters_of(given)
     if letters is not None and chosen is not None:
         reason = f"{shortened(given)} was chosen, {shortened(expected)} is right."
-        return Verdict.of(letters == chosen, How.CHOICE, reason)
+        return Verdict.of(letters == chosen, GradingMethod.CHOICE, reason)
     right, said = read_option(expected), read_option(given)
     if right is None and said is None:
         return None
     if right is not None and chosen is not None and not right.content:
         reason = f"{shortened(given)} was chosen, {right.letter} is right."
-        return Verdict.of(None if right.letter in chosen else False, How.CHOICE, reason)
+        return Verdict.of(None if right.letter in chosen else False, GradingMethod.CHOICE, reason)
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
         if letters is not None:
-            return Verdict.of(False, How.CHOICE, f"{said.letter} was chosen, {shortened(expected)} is right.")
+            return Verdict.of(False, GradingMethod.CHOICE, f"{said.letter} was chosen, {shortened(expected)} is right.")
         if said.content:
             return _compare_values(tidy(expected), said.content, algebra)
         if len(tidy(given)) == 1 and re.search(r"[A-Za-z]", tidy(expected)):
             return None
-        return Verdict.of(None, How.CHOICE, f"Option {said.letter} may be {shortened(expected)}.")
+        return Verdict.of(None, GradingMethod.CHOICE, f"Option {said.letter} may be {shortened(expected)}.")
     if said is None:
         if right.content:
             return _compare_values(right.content, tidy(given), algebra)
         return compare_choice(right.letter, given)
-    verdict = Verdict.of(right.letter == said.letter, How.CHOICE, f"{said.letter} was chosen, {right.letter} is right.")
+    verdict = Verdict.of(
+        right.letter == said.letter, GradingMethod.CHOICE, f"{said.letter} was chosen, {right.letter} is right."
+    )
     if right.content and said.content:
         same = _compare_values(right.content, said.content, algebra).outcome
         if {same, verdict.outcome} == {Outcome.CORRECT, Outcome.WRONG}:
-            return Verdict.of(None, How.CHOICE, "The letter and the content of the options disagree.")
+            return Verdict.of(None, GradingMethod.CHOICE, "The letter and the content of the options disagree.")
     return verdict
 
 
@@ -211,12 +221,12 @@ def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict 
     right, said = read_structure(expected, given), read_structure(given, expected)
     if right is None or said is None:
         return None
-    decided_by = How.NUMERIC
+    decided_by = GradingMethod.NUMERIC
 
     def same_item(one: str, other: str) -> bool | None:
         nonlocal decided_by
         verdict = _compare_values(tidy(one), tidy(other), algebra)
-        decided_by = How.MATH if verdict.how is How.MATH else decided_by
+        decided_by = GradingMethod.MATH if verdict.how is GradingMethod.MATH else decided_by
         return None if verdict.outcome is Outcome.UNSCORED else verdict.outcome is Outcome.CORRECT
 
     same = same_structure(right, said, same_item)

@@ -25,7 +25,7 @@ from baton_reasoning.core.grading.sentence import (
     said_in_truth,
     split_sentences,
 )
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 
 _CLAUSE_END = re.compile(r"[,;:](?!\d)|[，。、；]|\s[–—-]\s|\s*[(（]|\s+and\s+(?=[a-z])|\s+i\.e\.", re.IGNORECASE)
 _INEQUALITY = re.compile(r"[<>]|\\[lg]e(?![a-z])")
@@ -103,5 +103,5 @@ def _begins(value: str, other: str) -> bool:
 
 def _same(expected: str, given: str) -> bool:
     """Tell whether two answers are equal without algebra."""
-    undecided = Verdict.of(None, How.MATH, "")
+    undecided = Verdict.of(None, GradingMethod.MATH, "")
     return compare(expected, given, lambda *_: undecided).outcome is Outcome.CORRECT

@@ -24,7 +24,7 @@ from baton_reasoning.core.grading.sentence import (
     stated,
     without_claims,
 )
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -325,14 +325,14 @@ def _boxes(text: str) -> list[tuple[int, int, str]]:
 # What is graded in a run
 
 
-def given_in(trace: Trace, expected: str | None = None, how: How | Regex = How.AUTO) -> str | None:
+def answer_of_run(trace: Trace, expected: str | None = None, how: Grading = GradingMethod.AUTO) -> str | None:
     """Find what is graded in a run: its answer or, where a pattern is matched, all text after the thinking."""
     answer_start = trace.closed.position if trace.closed else None if trace.thinks else 0
-    return given_in_text(trace.text, answer_start, trace.finish is Finish.END_OF_TEXT, expected, how)
+    return answer_of_text(trace.text, answer_start, trace.finish is Finish.END_OF_TEXT, expected, how)
 
 
-def given_in_text(
-    text: str, answer_start: int | None, ended: bool, expected: str | None = None, how: How | Regex = How.AUTO
+def answer_of_text(
+    text: str, answer_start: int | None, ended: bool, expected: str | None = None, how: Grading = GradingMethod.AUTO
 ) -> str | None:
     """Find what is graded in a text; None if there is nothing. A truncated answer has no conclusion.
 

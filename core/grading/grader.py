@@ -15,7 +15,7 @@ from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLi
 from baton_reasoning.core.grading.compare import compare, compare_choice, compare_exact, compare_numeric
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.numbers import Quantity, read_quantity, same_quantity
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome, Regex, Verdict
 from baton_reasoning.core.text import replace_lone_surrogates
 
 TIME_LIMIT = 5.0
@@ -45,43 +45,43 @@ class Grader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def grade(self, expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
+    def grade(self, expected: str | None, given: str | None, how: Grading = GradingMethod.AUTO) -> Verdict:
         """Compare the expected answer with the one given.
 
         Without an expected answer (None) it is unscored. Without a given one it is wrong: the model did not solve it.
         """
-        named = How.REGEX if isinstance(how, Regex) else how
+        named = GradingMethod.REGEX if isinstance(how, Regex) else how
         if not (expected and expected.strip()) and not (isinstance(how, Regex) and "{expected}" not in how.pattern):
             return Verdict.of(None, named, "The problem has no expected answer.")
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")
         expected, given = replace_lone_surrogates(expected or ""), replace_lone_surrogates(given)
         if isinstance(how, Regex):
-            return self._ask(How.REGEX, how.filled(expected), given, TimeLimit(self._time_limit))
+            return self._ask(GradingMethod.REGEX, how.filled(expected), given, TimeLimit(self._time_limit))
         if max(len(expected), len(given)) > _LONGEST_ANSWER:
             return Verdict.of(None, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
         match how:
-            case How.EXACT:
+            case GradingMethod.EXACT:
                 return compare_exact(expected, given)
-            case How.NUMERIC:
+            case GradingMethod.NUMERIC:
                 return compare_numeric(expected, given)
-            case How.CHOICE:
+            case GradingMethod.CHOICE:
                 return compare_choice(expected, given)
-            case How.MATH:
+            case GradingMethod.MATH:
                 return self._algebra(expected, given, TimeLimit(self._time_limit))
-            case How.AUTO:
+            case GradingMethod.AUTO:
                 return compare(expected, given, partial(self._algebra, time=TimeLimit(self._time_limit)))
-            case How.REGEX:
-                return Verdict.of(None, How.REGEX, "Grading by pattern needs a pattern.")
+            case GradingMethod.REGEX:
+                return Verdict.of(None, GradingMethod.REGEX, "Grading by pattern needs a pattern.")
 
     def close(self) -> None:
         """End the child. The grader can be used again: it starts another."""
         self._child.kill()
 
     def _algebra(self, expected: str, given: str, time: TimeLimit) -> Verdict:
-        return self._ask(How.MATH, _latex(expected), _latex(given), time)
+        return self._ask(GradingMethod.MATH, _latex(expected), _latex(given), time)
 
-    def _ask(self, how: How, expected: str, given: str, time: TimeLimit) -> Verdict:
+    def _ask(self, how: GradingMethod, expected: str, given: str, time: TimeLimit) -> Verdict:
         """Ask the child whether two answers, both LaTeX, are equal; or whether the pattern `expected` occurs."""
         question = json.dumps([how.value, expected, given]).encode()
         try:
@@ -134,7 +134,7 @@ def _import_math_verify() -> None:
 def _answer(question: bytes) -> bytes:
     how, expected, given = json.loads(question)
     try:
-        same, reason = _found(expected, given) if How(how) is How.REGEX else _equal(expected, given)
+        same, reason = _found(expected, given) if GradingMethod(how) is GradingMethod.REGEX else _equal(expected, given)
     except Exception as error:  # noqa: BLE001 - whatever SymPy or `re` raises, these two cannot be compared
         same, reason = None, f"The answers cannot be compared ({type(error).__name__})."
     return json.dumps([same, reason]).encode()

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Verdict
 
 # The order matters: what a pattern makes, a later one may read.
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -226,7 +226,7 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     if not is_words(expected):
         return None
     if len(expected.split()) > _LONGEST_NAME:
-        return Verdict.of(None, How.EXACT, "The expected answer is prose.")
+        return Verdict.of(None, GradingMethod.EXACT, "The expected answer is prose.")
     right, said = _plain(expected), _plain(given)
     if right == said:
         return _verdict(True, expected, given)
@@ -282,11 +282,13 @@ def _listed_words(text: str) -> list[str]:
 
 
 def _verdict(same: bool, expected: str, given: str) -> Verdict:
-    return Verdict.of(same, How.EXACT, f"“{shortened(given)}” {'means' if same else 'is not'} “{shortened(expected)}”.")
+    return Verdict.of(
+        same, GradingMethod.EXACT, f"“{shortened(given)}” {'means' if same else 'is not'} “{shortened(expected)}”."
+    )
 
 
 def _in_doubt(expected: str, given: str) -> Verdict:
-    return Verdict.of(None, How.EXACT, f"“{shortened(given)}” may mean “{shortened(expected)}”.")
+    return Verdict.of(None, GradingMethod.EXACT, f"“{shortened(given)}” may mean “{shortened(expected)}”.")
 
 
 # Numbers in English words: `twenty-one`, `one hundred and five`, `two thirds`, `a dozen`

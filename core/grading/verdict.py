@@ -17,7 +17,7 @@ class Outcome(Enum):
     UNSCORED = "unscored"
 
 
-class How(Enum):
+class GradingMethod(Enum):
     """The way to compare two answers."""
 
     AUTO = "auto"
@@ -53,15 +53,19 @@ class Regex:
         return self.pattern.replace("{expected}", re.escape(expected))
 
 
+Grading = GradingMethod | Regex
+"""How answers are to be graded."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The outcome, the method that decided it, and the reason as a sentence for the table."""
 
     outcome: Outcome
-    how: How
+    how: GradingMethod
     reason: str
 
     @classmethod
-    def of(cls, same: bool | None, how: How, reason: str) -> Verdict:
+    def of(cls, same: bool | None, how: GradingMethod, reason: str) -> Verdict:
         """Correct or wrong; unscored if `same` is None."""
         return cls(Outcome.UNSCORED if same is None else Outcome.CORRECT if same else Outcome.WRONG, how, reason)

@@ -203,8 +203,7 @@ class _Walk:
                 case "paragraph_open":
                     kind = Kind.TEXT
                 case "inline":
-                    gap = Gap.SMALL if tokens[at - 1].hidden else Gap.FULL
-                    rows += self._rows_of_line(token, self._row(kind, self._place(token.map), marker, gap))
+                    rows += self._rows_of_line(token, self._row(kind, self._place(token.map), marker, self._gap(token)))
                     marker = ""
                 case "table_open":
                     end = next(n for n in range(at, len(tokens)) if tokens[n].type == "table_close")
@@ -227,6 +226,13 @@ class _Walk:
     def _row(self, kind: Kind, place: tuple[int, int], marker: str = "", gap: Gap = Gap.FULL) -> Row:
         """Make a row without a text."""
         return Row(kind, (), *place, self.depth, self.quotes, marker, gap)
+
+    def _gap(self, token: Token) -> Gap:
+        """Return the room below a paragraph: in a list it is full only above an empty line, which Markdown takes for
+        one between all items."""
+        _, end = token.map or (0, 0)
+        goes_on = end < len(self.lines) and self.lines[end].strip(" \t>")
+        return Gap.SMALL if self.depth and goes_on else Gap.FULL
 
     def _place(self, lines: list[int] | None) -> tuple[int, int]:
         """Return where the first of some lines begins and ends."""

@@ -172,7 +172,7 @@ class DownloadProgress(NamedTuple):
         return (self.total - self.done) / self.speed if self.speed > 0 else None
 
 
-Steps = Generator[DownloadProgress, None, None]
+ProgressReports = Generator[DownloadProgress, None, None]
 
 
 class SpeedMeter:
@@ -223,7 +223,7 @@ class Downloader:
     def close(self) -> None:
         self._client.close()
 
-    def download(self, manifest: DownloadManifest) -> Steps:
+    def download(self, manifest: DownloadManifest) -> ProgressReports:
         """Bring every file of the manifest to its folder.
 
         Raises DownloadError; what has arrived is kept unless it proved wrong.
@@ -249,7 +249,7 @@ class Downloader:
                     os.fsync(content.fileno())
                 part.replace(manifest.target(file))
 
-    def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
+    def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> ProgressReports:
         """Request the rest of a file after every cut."""
         fruitless = 0
         while manifest.bytes_of(file) < file.bytes:
@@ -315,7 +315,7 @@ class Downloader:
                 page = file.url.partition("/resolve/")[0]  # the model's page, which has the terms
                 raise refused(file.name, status, answer.reason_phrase, bool(self._token), page)
 
-    def _pause(self, meter: SpeedMeter, seconds: float, reason: str) -> Steps:
+    def _pause(self, meter: SpeedMeter, seconds: float, reason: str) -> ProgressReports:
         """Wait in small pieces, so that closing the generator takes effect soon."""
         while seconds > 0:
             piece = min(seconds, 0.5)
@@ -348,7 +348,7 @@ def _check_disk(manifest: DownloadManifest) -> None:
         )
 
 
-def _check_hashes(manifest: DownloadManifest) -> Steps:
+def _check_hashes(manifest: DownloadManifest) -> ProgressReports:
     """Compare the SHA-256 of what is on the disk; a wrong part is deleted."""
     done = 0
     for file in manifest.files:

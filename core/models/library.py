@@ -33,7 +33,7 @@ class FolderOrigin(Enum):
 class Folder:
     path: Path
     """A folder, or a single file."""
-    source: FolderOrigin
+    origin: FolderOrigin
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,19 @@ class LocalModel:
     """A model that can be loaded."""
 
     header: GgufHeader
-    source: FolderOrigin
+    origin: FolderOrigin
 
     @property
     def name(self) -> str:
         """What it calls itself; in Ollama's store what Ollama calls it."""
-        return shown_name(self.header.path) if self.source is FolderOrigin.OLLAMA else self.header.name
+        return shown_name(self.header.path) if self.origin is FolderOrigin.OLLAMA else self.header.name
 
     @property
     def why_kept(self) -> str:
         """Why Baton does not delete it, as a sentence; “” if it can be deleted."""
-        if self.source is FolderOrigin.BUILT_IN:
+        if self.origin is FolderOrigin.BUILT_IN:
             return f"{self.name} comes with the program and cannot be deleted."
-        if self.source is FolderOrigin.OLLAMA:
+        if self.origin is FolderOrigin.OLLAMA:
             name = shown_name(self.header.path.resolve())
             return f"{name} belongs to Ollama, and Baton leaves it alone. To delete it: ollama rm {name}"
         return ""
@@ -80,7 +80,7 @@ def scan(folders: Iterable[Folder]) -> Inventory:
     models: dict[Path, LocalModel] = {}
     broken: dict[Path, BrokenFile] = {}
     for folder in folders:
-        of_ollama = folder.source is FolderOrigin.OLLAMA
+        of_ollama = folder.origin is FolderOrigin.OLLAMA
         for path in (file for _, file in models_in(folder.path)) if of_ollama else _gguf_files(folder.path):
             # A file that is reached twice (by a link in the Hub cache, a folder in a folder) counts once.
             real = path.resolve()
@@ -88,7 +88,7 @@ def scan(folders: Iterable[Folder]) -> Inventory:
                 continue
             try:
                 header = read_header(path)
-                origin = FolderOrigin.OLLAMA if is_blob(real) else folder.source  # also where a link leads there
+                origin = FolderOrigin.OLLAMA if is_blob(real) else folder.origin  # also where a link leads there
                 models.setdefault(header.path.resolve(), LocalModel(header, origin))
             except ModelFileError as error:
                 broken[real] = BrokenFile(path, str(error))

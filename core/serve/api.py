@@ -22,7 +22,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from baton_reasoning.core.engines.base import Conversation, Message
+from baton_reasoning.core.demo_pair import check_problem, has_demo_model
+from baton_reasoning.core.engines.base import Message, Messages
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve import schema
@@ -107,12 +108,14 @@ class Endpoint:
         return await self._respond(request, body, (Message("user", body.prompt[0]),), schema.CompletionShape)
 
     async def _respond(
-        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, kind: type[ResponseShape]
+        self, request: Request, body: schema.CompletionOptions, conversation: Messages, kind: type[ResponseShape]
     ) -> Response:
         arm = self._arm(body.model)
         needs = POLICIES.of(arm.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
+        if has_demo_model(pair.cards.values()):
+            conversation = _alone(conversation)
         stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
         request.state.arm, request.state.run = body.model, stream  # for the log
         shape = kind(body.model, stream)
@@ -236,7 +239,16 @@ def _parsed(data: bytes, kind: type[Body]) -> Body:
         raise Refusal(400, f"{place}: {first['msg']}.", code, param) from error
 
 
-def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
+def _alone(conversation: Messages) -> Messages:
+    """Return the last message alone, as the demo pair takes it. Raises Refusal if that is no problem for it."""
+    try:
+        check_problem(conversation[-1].content, "Start baton serve with --small … --large … for other questions.")
+    except BatonError as error:
+        raise _refusal(error, "") from error
+    return conversation[-1:]
+
+
+def _asked(conversation: Messages, arm: RunSettings) -> Messages:
     """Add the arm's instruction to each question, as everywhere in the program."""
     before = (question(said.content, arm) if said.role == "user" else said for said in conversation[:-1])
     last = conversation[-1]

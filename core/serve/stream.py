@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.base import Messages
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineError
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import CUT_OFF, Event, Finish, PrefillProgressed, TokenWritten
@@ -32,7 +32,7 @@ class SettledText(NamedTuple):
 class RunStream:
     """Runs one arm on one conversation and yields the text that may be sent; knows its cost and who wrote what."""
 
-    def __init__(self, pair: Pair, conversation: Conversation, settings: RunSettings, stops: Sequence[str]) -> None:
+    def __init__(self, pair: Pair, conversation: Messages, settings: RunSettings, stops: Sequence[str]) -> None:
         self.trace = Trace()
         """Of the whole run."""
         self.stopped_at = ""

@@ -19,12 +19,13 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.derived import COLUMNS, cost_in
 from baton_reasoning.core.store.owners import claim_as_owner, is_alive
-from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
 from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Finish
@@ -181,6 +182,12 @@ class Batches:
     def add_arm(self, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
         """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""
         self._database.write(lambda connection: _add_arm(connection, batch, arm, seeds))
+
+    def change_arm(self, batch: str, arm: StoredArm) -> None:
+        """Replace the settings of an arm. Raises StoreError."""
+        statement = "UPDATE batch_arms SET settings = ? WHERE batch = ? AND name = ?"
+        values = json.dumps(arm.settings), batch, arm.name
+        self._database.write(lambda connection: connection.execute(statement, values))
 
     def add_seeds(self, batch: str, seeds: Sequence[int], change: Callable[[Json], Json]) -> None:
         """Add jobs of all arms with these seeds. `change`: as for `change_settings`, all or none. Raises StoreError."""
@@ -454,10 +461,10 @@ def _result_of(row: sqlite3.Row) -> ResultRow:
         row["seed"],
         JobState(row["state"]),
         row["answer"],
-        Verdict(Outcome(row["outcome"]), How(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
+        Verdict(Outcome(row["outcome"]), GradingMethod(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
         row["error"],
         Finish(row["finish"]) if row["finish"] else None,
-        RunCost.of_row(row),
+        cost_in(row),
         tuple(json.loads(row["notices"])),
         Conditions.model_validate_json(row["conditions"]) if row["conditions"] else None,
         datetime.fromisoformat(row["started"]) if row["started"] else None,

@@ -12,20 +12,17 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from baton_reasoning.core.conversation import LONGEST_FULL_NAME, Conversation, Exchange, full_name_of, title_of
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.timestamps import format_timestamp, now
 from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.run_settings import RunSettings
 
-UNTITLED = "New conversation"
-LONGEST_TITLE = 60
-LONGEST_FULL_NAME = 1000
-"""Characters of the first problem in a full name."""
 MARK_START, MARK_END = "\x02", "\x03"
 """Around the match in an excerpt."""
 BEFORE, AFTER = 16, 60
@@ -38,46 +35,6 @@ TEXT = "exchange_text.problem || char(10) || exchange_text.answer || char(10) ||
 """An answer that is still being written has no reasoning here yet."""
 CONTAINED = f"instr(lower({TEXT}), ?) > 0"
 MOST_FOUND = 100
-
-
-@dataclass(frozen=True, slots=True)
-class StoredExchange:
-    id: str
-    """Also the id of its run."""
-    parent: str | None
-    problem: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    """JSON values, as `RunSettings.model_dump(mode="json")` gives them."""
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-@dataclass(frozen=True, slots=True)
-class StoredConversation:
-    id: str
-    title: str
-    """Given by a person; may be empty."""
-    exchanges: tuple[StoredExchange, ...]
-    """In order of creation: parents before children."""
-    leaf: str | None
-    """The end of the path that was last shown."""
-    created: datetime
-    changed: datetime
-
-    @property
-    def name(self) -> str:
-        return self.title or title_of(self.exchanges[0].problem if self.exchanges else "")
-
-
-def path_to(exchanges: Sequence[StoredExchange], leaf: str | None) -> tuple[StoredExchange, ...]:
-    """Return the exchanges from a root to the leaf, or to the newest exchange without a leaf."""
-    unseen = {exchange.id: exchange for exchange in exchanges}
-    path: list[StoredExchange] = []
-    at = leaf or (exchanges[-1].id if exchanges else None)
-    # Each is visited once: an imported tree may contain a cycle.
-    while at is not None and (exchange := unseen.pop(at, None)):
-        path.append(exchange)
-        at = exchange.parent
-    return tuple(path[::-1])
 
 
 class Headline(NamedTuple):
@@ -105,7 +62,7 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, conversation: str, exchange: StoredExchange) -> Future[None]:
+    def put(self, conversation: str, exchange: Exchange) -> Future[None]:
         """Add an exchange below its parent, and show it; creates the conversation if it is new.
 
         Tried again until it succeeds; the future has StoreError if the first try failed.
@@ -117,6 +74,11 @@ class Conversations:
         return self._database.execute(
             "UPDATE conversations SET leaf = ? WHERE id = ?", exchange, conversation, kept=True
         )
+
+    def keep_settings(self, exchange: Exchange) -> Future[int]:
+        """Replace the settings of an exchange; tried again like `put`."""
+        statement = "UPDATE exchanges SET settings = ? WHERE id = ?"
+        return self._database.execute(statement, exchange.settings.model_dump_json(), exchange.id, kept=True)
 
     def rename(self, conversation: str, title: str) -> None:
         """Set the title; without one, the first problem is the title. Raises StoreError."""
@@ -133,8 +95,11 @@ class Conversations:
     def restore(self, conversation: str) -> None:
         self._set("deleted", None, conversation)
 
-    def open(self, conversation: str) -> StoredConversation:
-        """Read a conversation, also a deleted one. Raises StoreError if it is not there."""
+    def open(self, conversation: str) -> Conversation:
+        """Read the tree of a conversation, also of a deleted one; its traces are still to be read.
+
+        Raises StoreError if it is not there.
+        """
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM conversations WHERE id = ?", (conversation,)).fetchone()
             if row is None:
@@ -142,9 +107,10 @@ class Conversations:
             exchanges = connection.execute(
                 "SELECT * FROM exchanges WHERE conversation = ? ORDER BY number", (conversation,)
             )
-            tree = tuple(map(_exchange, exchanges))
             created, changed = (datetime.fromisoformat(row[name]) for name in ("created", "changed"))
-            return StoredConversation(row["id"], row["title"], tree, row["leaf"], created, changed)
+            found = Conversation(title=row["title"], id=row["id"], created=created, changed=changed)
+            found.set_tree(map(_exchange, exchanges), row["leaf"])
+            return found
 
     def recent(self, most: int = -1) -> list[Headline]:
         """List the conversations, pinned ones first, then last changed first; at most so many, or all if negative."""
@@ -203,7 +169,7 @@ _HEADLINE = f"""conversations.id, title, changed, pinned,
 
 
 def _headline(id: str, title: str, changed: str, pinned: str | None, exchanges: int, problem: str | None) -> Headline:
-    name, full_name = title or title_of(problem), title or one_line(problem)
+    name, full_name = title or title_of(problem), title or full_name_of(problem)
     return Headline(id, name, datetime.fromisoformat(changed), full_name, exchanges, pinned is not None)
 
 
@@ -245,20 +211,7 @@ def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:
     return [(day, list(group)) for day, group in days]
 
 
-def title_of(problem: str | None) -> str:
-    """Cut a problem to a title at a word. (Thinking would be no title: it always begins with "Okay, so".)"""
-    words = one_line(problem)
-    if len(words) <= LONGEST_TITLE:
-        return words
-    return words[:LONGEST_TITLE].rsplit(" ", 1)[0] + " …"
-
-
-def one_line(problem: str | None) -> str:
-    """Remove the line breaks of a problem; without one, return `UNTITLED`."""
-    return " ".join((problem or "").split()) or UNTITLED
-
-
-def put_exchange(connection: sqlite3.Connection, conversation: str, exchange: StoredExchange) -> None:
+def put_exchange(connection: sqlite3.Connection, conversation: str, exchange: Exchange) -> None:
     """Add an exchange below its parent, inside a transaction."""
     connection.execute(
         """INSERT INTO conversations (id, leaf, created, changed) VALUES (?, ?, ?, ?)
@@ -271,15 +224,14 @@ def put_exchange(connection: sqlite3.Connection, conversation: str, exchange: St
         (
             exchange.id,
             conversation,
-            exchange.parent,
+            exchange.parent.id if exchange.parent else None,
             replace_lone_surrogates(exchange.problem),
-            json.dumps(exchange.settings),
+            exchange.settings.model_dump_json(),
             format_timestamp(exchange.created),
         ),
     )
 
 
-def _exchange(row: sqlite3.Row) -> StoredExchange:
-    return StoredExchange(
-        row["id"], row["parent"], row["problem"], json.loads(row["settings"]), datetime.fromisoformat(row["created"])
-    )
+def _exchange(row: sqlite3.Row) -> tuple[Exchange, str | None]:
+    settings, created = RunSettings.stored(json.loads(row["settings"])), datetime.fromisoformat(row["created"])
+    return Exchange(row["problem"], settings, id=row["id"], created=created, is_read=False), row["parent"]

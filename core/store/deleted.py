@@ -6,7 +6,7 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from baton_reasoning.core.store.conversations import LONGEST_FULL_NAME, title_of
+from baton_reasoning.core.conversation import LONGEST_FULL_NAME, title_of
 from baton_reasoning.core.store.timestamps import format_timestamp
 
 KEEP_DELETED = timedelta(days=30)

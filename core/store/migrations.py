@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_texts
+from baton_reasoning.core.store.derived import fill_in
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""
@@ -86,8 +86,6 @@ _COSTS: Migration = (
     # Whether a second opinion or values were added after the run, so that others need not be searched for them.
     "ALTER TABLE runs ADD COLUMN reviewed INTEGER NOT NULL DEFAULT 0",
     "DROP TABLE outlines",
-    # It writes every column of `RunCost`: a migration that adds one takes this line over.
-    fill_costs,
 )
 
 _SEARCH: Migration = (
@@ -96,7 +94,6 @@ _SEARCH: Migration = (
     """CREATE VIRTUAL TABLE exchange_text USING fts5 (
         problem, answer, reasoning, tokenize = 'unicode61 remove_diacritics 2')""",
     "INSERT INTO exchange_text (rowid, problem, answer, reasoning) SELECT number, problem, '', '' FROM exchanges",
-    fill_texts,
 )
 
 _OWNERS: Migration = (
@@ -104,7 +101,6 @@ _OWNERS: Migration = (
     # Names the recording that wrote the events last: only that one may add to them.
     "ALTER TABLE runs ADD COLUMN attempt TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE runs ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
-    fill_counts,
     "CREATE INDEX jobs_by_owner ON jobs (owner) WHERE owner <> ''",
 )
 
@@ -122,7 +118,13 @@ _UNSENT = (
         DELETE FROM unsent WHERE conversation = old.id; END""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES, _UNSENT)
+_RECOMPUTED: Migration = (
+    *(f"ALTER TABLE runs RENAME COLUMN {each}_reread TO {each}_recomputed" for each in ("small", "large")),
+    # Of runs from before `_OWNERS`. It writes all columns of `RunCost`: a migration that adds one takes this line over.
+    lambda connection: fill_in(connection, "events = 0"),
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS, _SEARCH, _OWNERS, _FILE_HASHES, _UNSENT, _RECOMPUTED)
 
 
 def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.derived import read_trace, save_cost, save_text
 from baton_reasoning.core.store.event_chunks import pack
 from baton_reasoning.core.store.owners import claim_as_owner, is_alive, this_process
-from baton_reasoning.core.store.run_cost import read_trace, save_cost, save_text
 from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.store.writer import Buffer, Writer
 from baton_reasoning.core.text import replace_lone_surrogates

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from baton_reasoning.core.store.damage import UNREADABLE
+from baton_reasoning.core.store.derived import fill_in
 from baton_reasoning.core.store.migrations import MIGRATIONS, migrate
-from baton_reasoning.core.store.run_cost import fill_costs, fill_counts, fill_texts
 from baton_reasoning.core.store.timestamps import now
 from baton_reasoning.core.text import counted
 
@@ -60,8 +60,7 @@ def salvage(damaged: Path, fresh: Path) -> str:
                     _copy(source, target, table, "position", batch)
             for statement in _MADE_ANEW:
                 target.execute(statement, {"now": now()})
-            for fill in (fill_costs, fill_counts, fill_texts):
-                fill(target)
+            fill_in(target)
         saved = [target.execute(f"SELECT count(*) FROM {each}").fetchone()[0] for each in ("conversations", "batches")]
     return f"{counted(saved[0], 'conversation')} and {counted(saved[1], 'batch', 'batches')}" if any(saved) else ""
 

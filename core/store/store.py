@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import uuid
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
+from baton_reasoning.core.conversation import Conversation
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
-from baton_reasoning.core.store.conversations import Conversations, StoredExchange, put_exchange
+from baton_reasoning.core.store.conversations import Conversations, put_exchange
 from baton_reasoning.core.store.damage import is_damaged, reported_as_store_error
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.deleted import Deleted, purge, read_deleted
@@ -23,7 +22,6 @@ from baton_reasoning.core.store.salvage import salvage
 from baton_reasoning.core.store.unsent import UnsentTexts
 from baton_reasoning.core.store.writer import Trouble
 from baton_reasoning.core.text import replace_lone_surrogates
-from baton_reasoning.core.thinking.events import Event
 
 
 class Store:
@@ -82,29 +80,26 @@ class Store:
         store.notices = (f"{damaged} is damaged. {told}",)
         return store
 
-    def add_conversation(
-        self, title: str, tree: Iterable[tuple[StoredExchange, Sequence[Event]]], leaf: str | None
-    ) -> str:
-        """Save a whole conversation, parents first, each exchange with the events of its run; returns its id.
+    def add_conversation(self, conversation: Conversation) -> None:
+        """Save a whole conversation with all its answers.
 
         Raises StoreError if a part of it cannot be saved; then nothing of it is.
         """
-        conversation = uuid.uuid4().hex
 
         def change(connection: sqlite3.Connection) -> None:
             try:
-                for exchange, events in tree:
-                    put_exchange(connection, conversation, exchange)
-                    if events:
-                        save_whole(connection, exchange.id, events)
+                for exchange in conversation:
+                    put_exchange(connection, conversation.id, exchange)
+                    if exchange.trace.events:
+                        save_whole(connection, exchange.id, exchange.trace.events)
             except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
                 told = "This conversation has a value that cannot be saved."
                 raise StoreError(told, "Nothing of it was saved.") from error
-            values = replace_lone_surrogates(title.strip()), leaf, conversation
-            connection.execute("UPDATE conversations SET title = ?, leaf = coalesce(?, leaf) WHERE id = ?", values)
+            leaf = conversation.leaf.id if conversation.leaf else None
+            values = replace_lone_surrogates(conversation.title.strip()), leaf, conversation.id
+            connection.execute("UPDATE conversations SET title = ?, leaf = ? WHERE id = ?", values)
 
         self._database.write(change)
-        return conversation
 
     def deleted(self) -> list[Deleted]:
         """List the deleted conversations and batches that can be restored, what was deleted last first."""

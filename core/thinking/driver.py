@@ -27,7 +27,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
 from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
-from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
+from baton_reasoning.core.thinking.interruptions import Checkpoint, Ended, Interrupted, Interruption, Intervention
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.requests import (
     SLACK,
@@ -45,7 +45,7 @@ from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import WriteStream
 
 T = TypeVar("T")
-Happens = Generator[Event, None, T]
+Events = Generator[Event, None, T]
 """Yields what happens; returns a result."""
 
 IDLE_REQUESTS = 1000
@@ -127,13 +127,13 @@ class Driver:
         self._settled = self.text.position
         """Up to where the text is final, as reported last."""
 
-    def run(self, wish: Wish | None = None) -> Iterator[Event]:
+    def run(self, intervention: Intervention | None = None) -> Iterator[Event]:
         """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once.
 
-        `wish`: what a person wants before the policy decides.
+        `intervention`: what a person wants before the policy decides.
         """
         try:
-            ended = yield from self._until_the_end(wish or Wish())
+            ended = yield from self._until_the_end(intervention or Intervention())
         finally:
             self._end_write()
         self._report_settled(self.text.position)
@@ -141,12 +141,12 @@ class Driver:
             yield events.Noticed(self.stream.now(), remark)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
-    def _until_the_end(self, first: Wish) -> Happens[Ended]:
-        wish: Wish | None = first
+    def _until_the_end(self, first: Intervention) -> Events[Ended]:
+        intervention: Intervention | None = first
         if parts := self.text.body.parts:  # a text that is taken up may end with a tag that was not told of yet
             yield from self._close_if_tagged(parts[-1].author)
         while True:
-            wanted, wish = wish, None
+            wanted, intervention = intervention, None
             try:
                 if wanted is first:
                     self._check(self.policy.default_writer)
@@ -158,7 +158,7 @@ class Driver:
             except _Restarted:
                 pass
             except Interrupted as interruption:
-                wish = interruption.wish
+                intervention = interruption.intervention
             except Ended as end:
                 return end
             except BatonError as error:
@@ -178,7 +178,7 @@ class Driver:
         while True:
             yield from Write()
 
-    def _follow(self, program: Program) -> Happens[None]:
+    def _follow(self, program: Program) -> Events[None]:
         """Carry out the requests of a program."""
         idle, decoded = 0, self.stream.decoded
         with closing(program):
@@ -191,7 +191,7 @@ class Driver:
                     raise Ended(Finish.FAILED, reason)
                 request = program.send(result)
 
-    def _carry_out(self, request: requests.Request[Any]) -> Happens[Any]:
+    def _carry_out(self, request: requests.Request[Any]) -> Events[Any]:
         if isinstance(request, requests.Question):
             return (yield from self._answer(request))
         if isinstance(request, Accept):
@@ -216,7 +216,7 @@ class Driver:
             case Close():
                 return (yield from self._close(request))
 
-    def _answer(self, request: requests.Question) -> Happens[Any]:
+    def _answer(self, request: requests.Question) -> Events[Any]:
         """Answer a question, which leaves what waits, and a boundary, as they are."""
         if isinstance(request, requests.May):
             return self._is_allowed(request.takeover)
@@ -230,7 +230,7 @@ class Driver:
             case requests.Trial():
                 return (yield from self._try(request))
 
-    def _pause(self) -> Happens[None]:
+    def _pause(self) -> Events[None]:
         """End the default writer's write at the end of its step. Raises Ended if no token may follow."""
         self._end_write()
         yield from self._discard_next_step()
@@ -238,7 +238,7 @@ class Driver:
 
     # The default writer ----------------------------------------------------------------------------------------------
 
-    def _write(self, request: Write) -> Happens[Written]:
+    def _write(self, request: Write) -> Events[Written]:
         """Let the default writer continue what waits. Its write stays open until something else is requested."""
         passage = self._passage = self._passage or _Passage(self.text.position)
         passage.waits = request.waits
@@ -266,7 +266,7 @@ class Driver:
             yield from self._accept()
         return written
 
-    def _write_all(self, passage: _Passage) -> Happens[Written]:
+    def _write_all(self, passage: _Passage) -> Events[Written]:
         """Let the default writer complete its text. Where its thinking has to be closed, the answer belongs to it."""
         while True:
             try:
@@ -279,14 +279,14 @@ class Driver:
                     return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
                 reason = reasons.UNCLOSED
             except Interrupted as interruption:
-                close = interruption.wish.request
+                close = interruption.intervention.request
                 if not isinstance(close, Close) or not self.text.is_open:
                     raise
                 reason = close.reason
             self._end_write()
             yield from self._insert_tag(reason)
 
-    def _stand(self) -> Happens[None]:
+    def _stand(self) -> Events[None]:
         """Accept what waits, and what follows from that."""
         if self._passage:
             self._refuse_the_end(self._passage)
@@ -321,7 +321,7 @@ class Driver:
         """Tell whether more than white space follows."""
         return bool(self.text.body.text[start:].strip())
 
-    def _write_token(self, passage: _Passage) -> Happens[bool]:
+    def _write_token(self, passage: _Passage) -> Events[bool]:
         author = self._asked = self.policy.default_writer
         if self._writing is None:
             self._check_tokens()
@@ -334,7 +334,7 @@ class Driver:
         author: Author,
         append: Callable[[TokenWritten], object],
         in_takeover: bool = False,
-    ) -> Happens[bool]:
+    ) -> Events[bool]:
         """Yield what happens until a token is written; returns False once its model has stopped. Nothing is decided in
         the middle of a character."""
         for event in writing:
@@ -367,7 +367,7 @@ class Driver:
 
     # Takeovers -------------------------------------------------------------------------------------------------------
 
-    def _take_over(self, request: TakeOver) -> Happens[Written]:
+    def _take_over(self, request: TakeOver) -> Events[Written]:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
         if not self._is_allowed(request):
             return self._no_takeover()
@@ -380,7 +380,7 @@ class Driver:
             yield from self._write_takeover(request, start, tokens)
         except (Interrupted, _Restarted, BatonError) as error:
             if not isinstance(error, BatonError) or self._survivor:
-                is_by_hand = isinstance(error, Interrupted) and error.wish == Wish()
+                is_by_hand = isinstance(error, Interrupted) and error.intervention == Intervention()
                 yield events.TakeoverEnded(self.stream.now(), len(tokens), is_by_hand)
             raise
         stop = self.stream.stop
@@ -400,7 +400,7 @@ class Driver:
         limits = self.interruptions
         return request.author in self.sessions and all(limit.allows(request, self.text) for limit in limits)
 
-    def _clear_place(self) -> Happens[int]:
+    def _clear_place(self) -> Events[int]:
         """Discard what waits, and return where a takeover begins. Raises Ended if no tokens remain for it."""
         self._end_write()
         yield from self._discard_next_step()
@@ -410,7 +410,7 @@ class Driver:
         self._check_tokens()
         return self.text.position
 
-    def _write_takeover(self, request: TakeOver, start: int, tokens: list[TokenWritten]) -> Happens[None]:
+    def _write_takeover(self, request: TakeOver, start: int, tokens: list[TokenWritten]) -> Events[None]:
         """Write the tokens of a takeover into `tokens`."""
         needs = self.policy.needs
         limit = _limit(request) + UTF8_REST
@@ -439,7 +439,7 @@ class Driver:
 
     # Questions, and what no model writes -----------------------------------------------------------------------------
 
-    def _judge(self, request: requests.Judge) -> Happens[Judgement]:
+    def _judge(self, request: requests.Judge) -> Events[Judgement]:
         began, self._asked = self.stream.now(), request.author
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
@@ -447,7 +447,7 @@ class Driver:
         yield events.Judged(self.stream.now(), request.choices, judgement.probabilities, read, request.author)
         return judgement
 
-    def _score(self, request: requests.Score) -> Happens[Scores]:
+    def _score(self, request: requests.Score) -> Events[Scores]:
         began, self._asked = self.stream.now(), request.author
         start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
@@ -456,20 +456,20 @@ class Driver:
         yield events.Scored(self.stream.now(), scores.tokens, read, request.author)
         return scores
 
-    def _try(self, request: requests.Trial) -> Happens[Tried]:
+    def _try(self, request: requests.Trial) -> Events[Tried]:
         self._asked = request.author
         tried = yield from self.stream.attempt(request)
         self._check(self.policy.default_writer)
         return tried
 
-    def _insert(self, request: requests.Insert) -> Happens[None]:
+    def _insert(self, request: requests.Insert) -> Events[None]:
         yield from self._accept()
         self.text.insert(request.text)
         yield events.TextInserted(self.stream.now(), request.text, request.reason.id)
         if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
             raise _Restarted
 
-    def _close(self, request: Close) -> Happens[None]:
+    def _close(self, request: Close) -> Events[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
         if not self.text.is_open:
             if request.reason is reasons.REPETITION:
@@ -478,7 +478,7 @@ class Driver:
         yield from self._insert_tag(request.reason)
         raise _Restarted
 
-    def _insert_tag(self, reason: reasons.TakeoverReason) -> Happens[None]:
+    def _insert_tag(self, reason: reasons.TakeoverReason) -> Events[None]:
         inserted = f"\n{self.text.closing_tags[0]}\n\n"
         self.text.insert(inserted)
         yield events.TextInserted(self.stream.now(), inserted, reason.id)
@@ -486,12 +486,12 @@ class Driver:
 
     # Interruptions, ends and failures --------------------------------------------------------------------------------
 
-    def _grant(self, wish: Wish) -> Happens[None]:
+    def _grant(self, intervention: Intervention) -> Events[None]:
         """Carry out what a person or a limit wants. A boundary at which it ends is decided on by the new program."""
         self._end_write()
-        match wish.request:
+        match intervention.request:
             case TakeOver() as takeover:
-                if wish.rewrites:
+                if intervention.rewrites:
                     self._passage = _Passage(self.text.rewritable_from, waits=True)
                 yield from self._take_over(takeover)
             case Close() as close:
@@ -505,7 +505,7 @@ class Driver:
         card = self.sessions[author].card
         match self.stream.stop:
             case Stop.END_OF_TEXT if self.text.is_open:
-                return Interrupted(Wish(Close(reasons.UNCLOSED)))
+                return Interrupted(Intervention(Close(reasons.UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
             case Stop.CONTEXT_FULL:
@@ -519,7 +519,7 @@ class Driver:
             case _:
                 return self._out_of_tokens()
 
-    def _after_failure(self, error: BatonError) -> Happens[Ended | None]:
+    def _after_failure(self, error: BatonError) -> Events[Ended | None]:
         """Go on with the other model when one is lost or refuses, or end the run."""
         if not (alone := self._survivor):
             return Ended(Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED, str(error))
@@ -563,9 +563,9 @@ class Driver:
         return not self.policy.in_answer and (self.text.answer_start or 0) > start
 
     def _check(self, author: Author, in_takeover: bool = False) -> None:
-        moment = Moment(self.text, author, in_takeover, self.stream.now())
+        checkpoint = Checkpoint(self.text, author, in_takeover, self.stream.now())
         for source in self.interruptions:
-            source.check(moment)
+            source.check(checkpoint)
 
     def _end_write(self) -> None:
         """End the default writer's open write."""
@@ -573,7 +573,7 @@ class Driver:
             self._writing.close()
             self._writing = None
 
-    def _accept(self) -> Happens[None]:
+    def _accept(self) -> Events[None]:
         """Accept what waits: it can no longer be replaced. A step that reached its cap ends there; of one that ended
         within a token, the rest is the beginning of the next."""
         passage, self._passage = self._passage, None
@@ -582,14 +582,14 @@ class Driver:
         elif passage and passage.step_ended and self.text.within_step:
             yield self._end_step()
 
-    def _discard_next_step(self) -> Happens[None]:
+    def _discard_next_step(self) -> Events[None]:
         """Discard what was written of the next step: the request is about the one that has ended."""
         passage = self._passage
         if passage and (not passage.waits or (passage.step_ended and passage.to_boundary)) and self.text.step_begun:
             yield self.stream.discard(self.text.step_start)
             del passage.tokens[passage.to_boundary :]
 
-    def _discard(self) -> Happens[None]:
+    def _discard(self) -> Events[None]:
         if self._passage and self._passage.waits:
             self._end_write()
             yield self.stream.discard(self._passage.start)
@@ -599,7 +599,7 @@ class Driver:
         self.text.end_step()
         return events.StepEnded(self.stream.now(), self.text.position)
 
-    def _close_if_tagged(self, author: Author) -> Happens[bool]:
+    def _close_if_tagged(self, author: Author) -> Events[bool]:
         """Close the thinking if the text has just completed a closing tag; returns whether it has."""
         if not (tag := self.text.close_thinking()):
             return False
@@ -620,7 +620,7 @@ class Driver:
             self._settled = end
             self._on_settled(end)
 
-    def _report_counters(self) -> Happens[None]:
+    def _report_counters(self) -> Events[None]:
         if self.policy.counters != self._counters:
             self._counters = dict(self.policy.counters)
             yield events.CountersChanged(self.stream.now(), dict(self._counters))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Handoff, ModelCard, ScoredToken, Stop
+from baton_reasoning.core.engines.base import Alternative, Handoff, Messages, ModelCard, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author as Author
 from baton_reasoning.core.engines.usage import Count, Seconds, Usage
 from baton_reasoning.core.thinking.cues import Cue
@@ -72,7 +72,7 @@ class Event(Struct, frozen=True, omit_defaults=True, tag_field="event", gc=False
 
 
 class RunStarted(Event, frozen=True, tag="run_started"):
-    conversation: Conversation
+    conversation: Messages
     policy: str
     settings: dict[str, Any]
     """All parameters of the run as JSON values, which are enough to repeat it."""

@@ -25,7 +25,7 @@ REWRITTEN_STEP = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Intervention:
     """What is to be done instead of what the program would do."""
 
     request: TakeOver | Close | Write | None = None
@@ -36,9 +36,9 @@ class Wish:
 
 @dataclass(eq=False)
 class Interrupted(Exception):
-    """The program is interrupted for a wish."""
+    """The program is interrupted by a person or a limit."""
 
-    wish: Wish
+    intervention: Intervention
 
 
 @dataclass(eq=False)
@@ -50,8 +50,8 @@ class Ended(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """The moment in which an interruption is possible."""
+class Checkpoint:
+    """What is known where an interruption is possible."""
 
     text: Text
     author: Author
@@ -64,7 +64,7 @@ class Moment:
 class Interruption:
     """May interrupt a program."""
 
-    def check(self, moment: Moment) -> None:
+    def check(self, checkpoint: Checkpoint) -> None:
         """Asked at the beginning, after every token, and during a long prefill. Raises Interrupted, or Ended."""
 
     def allows(self, takeover: TakeOver, text: Text) -> bool:  # noqa: ARG002 - for subclasses
@@ -80,7 +80,7 @@ class Control(Interruption):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wish: Wish | None = None
+        self._intervention: Intervention | None = None
         self._waits_for_boundary = False
         self.stopped = False
         self._sessions: tuple[Session, ...] = ()
@@ -93,19 +93,19 @@ class Control(Interruption):
 
     def take_over(self, now: bool = True) -> None:
         """Let the large model write until `give_back` or the end of the text, from the next boundary if not `now`."""
-        self._ask(Wish(TakeOver(WITHOUT_END, PERSON)), at_boundary=not now)
+        self._ask(Intervention(TakeOver(WITHOUT_END, PERSON)), at_boundary=not now)
 
     def give_back(self) -> None:
         """Let the policy's default writer go on. Also withdraws a takeover that has not begun."""
-        self._ask(Wish())
+        self._ask(Intervention())
 
     def rewrite_step(self) -> None:
         """Let the large model rewrite the current step or, at a boundary, the last one."""
-        self._ask(Wish(TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP), rewrites=True))
+        self._ask(Intervention(TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP), rewrites=True))
 
     def answer_now(self) -> None:
         """Close the thinking, as a spent budget does, so that the answer follows. Does nothing where none is open."""
-        self._ask(Wish(Close(ANSWER_NOW)))
+        self._ask(Intervention(Close(ANSWER_NOW)))
 
     def stop(self) -> None:
         """End the run with the text so far. It takes no lock: a signal may interrupt a thread that holds it."""
@@ -113,27 +113,27 @@ class Control(Interruption):
         for session in self._sessions:
             session.cancel()
 
-    def check(self, moment: Moment) -> None:
+    def check(self, checkpoint: Checkpoint) -> None:
         if self.stopped:
             raise Ended(Finish.STOPPED)
         with self._lock:
-            wish = self._wish
-            if wish is None or (self._waits_for_boundary and not moment.text.at_boundary):
+            intervention = self._intervention
+            if intervention is None or (self._waits_for_boundary and not checkpoint.text.at_boundary):
                 return
-            self._wish = None
-        match wish.request:
+            self._intervention = None
+        match intervention.request:
             case Close():
-                is_possible = moment.text.is_open  # else it has just been closed, or there is none
+                is_possible = checkpoint.text.is_open  # else it has just been closed, or there is none
             case None:
-                is_possible = moment.in_takeover  # else there is nothing to give back
+                is_possible = checkpoint.in_takeover  # else there is nothing to give back
             case _:
                 is_possible = True
         if is_possible:
-            raise Interrupted(wish)
+            raise Interrupted(intervention)
 
-    def _ask(self, wish: Wish, at_boundary: bool = False) -> None:
+    def _ask(self, intervention: Intervention, at_boundary: bool = False) -> None:
         with self._lock:
-            self._wish, self._waits_for_boundary = wish, at_boundary
+            self._intervention, self._waits_for_boundary = intervention, at_boundary
 
 
 # Limits -------------------------------------------------------------------------------------------------------------
@@ -177,18 +177,18 @@ class LimitsGuard(Interruption):
         self._repetition = RepetitionDetector(before.text if before else "")
         self._handed_over = before is not None and any(piece.reason == REPETITION.id for piece in before.pieces)
 
-    def check(self, moment: Moment) -> None:
-        limits, text = self.limits, moment.text
-        if 0 < limits.max_seconds <= moment.seconds:
+    def check(self, checkpoint: Checkpoint) -> None:
+        limits, text = self.limits, checkpoint.text
+        if 0 < limits.max_seconds <= checkpoint.seconds:
             raise Ended(Finish.TIME, f"The time limit of {limits.max_seconds:g} seconds was reached.")
         if text.is_open and 0 < limits.max_thinking_tokens <= text.kept:
-            raise Interrupted(Wish(Close(BUDGET)))
+            raise Interrupted(Intervention(Close(BUDGET)))
         if limits.repetition and self._repetition.found(text):
             if self._handed_over:
-                raise Interrupted(Wish(Close(REPETITION)))
+                raise Interrupted(Intervention(Close(REPETITION)))
             self._handed_over = True
-            other = Author.SMALL if moment.author is Author.LARGE else Author.LARGE
-            raise Interrupted(Wish(TakeOver(512, REPETITION, until=Until.STEP, author=other)))
+            other = Author.SMALL if checkpoint.author is Author.LARGE else Author.LARGE
+            raise Interrupted(Intervention(TakeOver(512, REPETITION, until=Until.STEP, author=other)))
 
     def allows(self, takeover: TakeOver, text: Text) -> bool:
         cap = self.limits.max_large_share

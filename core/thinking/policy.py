@@ -34,7 +34,7 @@ class PolicySettings(BaseModel):
         """Raise SettingsError if values that are each within bounds make no sense together."""
 
     def with_chance(self, chance: float) -> PolicySettings:
-        """Return the settings with this chance of a takeover at a boundary, 0 to 1.
+        """Return the settings with this chance of a takeover at each place, 0 to 1.
 
         A batch gives a control the large share of another arm by it (`PolicyArm.equal_share_of`).
         """

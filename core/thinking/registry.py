@@ -27,6 +27,8 @@ from baton_reasoning.core.thinking.trace import Trace
 PACKAGE = "baton_reasoning.core.thinking.policies"
 ENTRY_POINTS = "baton_reasoning.policies"
 DEFAULT_POLICY = "keywords"
+AUTOMATIC_POLICY = "automatic"
+"""Stands for the policy that follows the pair of models; no run has it."""
 COMMON_POLICIES = (DEFAULT_POLICY, "every-step", "never", "always")
 """The policies that are offered first; a menu or dialog shows the others after “More…”."""
 MOST_DIFFERENCES = 2
@@ -36,7 +38,8 @@ _log = logging.getLogger(__name__)
 
 
 class PolicyRegistry(Mapping[str, type[Policy]]):
-    """Policies by name, found on first use: the default one first, the controls of an experiment last."""
+    """Policies by name, found on first use: the automatic and the default one first, the controls of an experiment
+    last."""
 
     @cached_property
     def _policies(self) -> dict[str, type[Policy]]:
@@ -208,8 +211,9 @@ def _installed() -> Iterator[type[Policy]]:
             _log.error("The entry point %s (%s) is no policy.", entry.name, entry.value)
 
 
-def _place(item: tuple[str, type[Policy]]) -> tuple[bool, bool, bool, bool, str]:
+def _place(item: tuple[str, type[Policy]]) -> tuple[bool, bool, bool, bool, bool, str]:
     """Sort methods before controls, and among the controls the baselines first: small only, large only."""
     name, policy = item
     both = policy.needs.small and policy.needs.large
-    return name != DEFAULT_POLICY, policy.is_control, both, policy.needs.large, policy.title
+    first = name != AUTOMATIC_POLICY, name != DEFAULT_POLICY
+    return *first, policy.is_control, both, policy.needs.large, policy.title

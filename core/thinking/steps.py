@@ -30,13 +30,7 @@ class Boundary(Enum):
     SENTENCE = "sentence"
     """At a full stop, question or exclamation mark that white space follows."""
 
-    @classmethod
-    def _missing_(cls, value: object) -> Boundary | None:
-        """Accept the regular expressions that earlier versions stored for the same boundaries."""
-        return _STORED.get(str(value))
 
-
-_STORED = {r"\n[ \t\r]*\n": Boundary.BLANK_LINE, r"\n": Boundary.LINE, r"[.!?]\s": Boundary.SENTENCE}
 _PATTERNS = {
     Boundary.BLANK_LINE: re.compile(rf"\n[ \t\r]{{0,{_MOST_BLANKS}}}\n"),
     Boundary.LINE: re.compile(r"\n"),
@@ -45,13 +39,12 @@ _PATTERNS = {
 """What matches a boundary; white space that follows belongs to it, too."""
 
 
-def recorded_boundary(settings: Mapping[str, Any]) -> Boundary | None:
-    """Return what ended a step in a recorded run, by its settings; None for a boundary that this version does not know,
-    such as a pattern of an earlier one."""
+def recorded_boundary(settings: Mapping[str, Any]) -> Boundary:
+    """Return what ended a step in a recorded run, by its settings; a blank line where that is not known."""
     try:
-        return Boundary(settings.get("boundary", Boundary.BLANK_LINE))
+        return Boundary(settings.get("boundary"))
     except ValueError:
-        return None
+        return Boundary.BLANK_LINE
 
 
 class Splitter:

@@ -198,7 +198,7 @@ class Totals:
     inherited: int = 0
     """Of the reused tokens, those that the cache held from another answer."""
     prefilled: int = 0
-    reread: int = 0
+    recomputed: int = 0
     """Of the prefilled tokens, those at positions that it had read or written before: its cache had lost them, or held
     text that was discarded."""
     handoff_seconds: float = 0.0
@@ -246,7 +246,7 @@ class Totals:
         self.prefilled += handoff.prefilled
         self._furthest = max(self._furthest, handoff.reused)
         self._cached = handoff.reused + handoff.prefilled
-        self.reread += max(0, min(self._furthest, self._cached) - handoff.reused)
+        self.recomputed += max(0, min(self._furthest, self._cached) - handoff.reused)
         if isinstance(event, events.HandedOver | events.Scored):
             self._furthest = max(self._furthest, self._cached)
 
@@ -637,5 +637,5 @@ class Trace:
 
     @property
     def _boundary(self) -> Boundary:
-        """Return what ends a step of the run; a blank line if the run had a boundary that is not known."""
-        return (recorded_boundary(self.started.settings) if self.started else None) or Boundary.BLANK_LINE
+        """Return what ends a step of the run."""
+        return recorded_boundary(self.started.settings if self.started else {})

@@ -21,7 +21,6 @@ from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import parse_source
 from baton_reasoning.core.thinking.events import SCHEMA, Event, Noticed, RunStarted
 from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.steps import recorded_boundary
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 Json = dict[str, Any]
@@ -75,8 +74,9 @@ def events_from_json(lines: Iterable[Json]) -> Iterator[Event]:
             event = event_from_json({"event": "noticed", "at": data.get("at", 0.0), "text": NOT_KNOWN})
         if event:
             yield event
-        if isinstance(event, RunStarted):
-            yield from (Noticed(event.at, text) for text in _unknown_settings(event))
+        if isinstance(event, RunStarted) and event.policy not in POLICIES:
+            told = f"This run had the policy “{event.policy}”, which this version of Baton does not have."
+            yield Noticed(event.at, told)
 
 
 def trace_from_lines(lines: Iterable[str]) -> Trace:
@@ -125,14 +125,6 @@ def _piece_to_json(piece: Piece) -> Json:
         "counters": dict(piece.counters),
         **{name: getattr(piece, name) for name in _PIECE},
     }
-
-
-def _unknown_settings(started: RunStarted) -> Iterator[str]:
-    """Yield what this version does not know of how a run was made, in a sentence each."""
-    if started.policy not in POLICIES:
-        yield f"This run had the policy “{started.policy}”, which this version of Baton does not have."
-    if recorded_boundary(started.settings) is None:
-        yield "The steps of this run ended at a pattern of another version of Baton; they are shown by blank lines."
 
 
 def _card_to_json(card: ModelCard | None) -> Json | None:

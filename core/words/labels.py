@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from baton_reasoning.core.analysis.differences import correction_by
+from baton_reasoning.core.analysis.opinion import Opinion
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.billing import UsageMeter
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Usage, UsageMeter
+from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.ollama import shown_name
@@ -17,9 +20,7 @@ from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverr
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import parse_lexicon
-from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.reasons import ALONE
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
@@ -86,7 +87,7 @@ def handed_over(piece: Piece, opening: str = "Handed over") -> str:
     return f"{why}. {name} {measured(measure.value)}, limit {measured(measure.limit)}"
 
 
-def title_of(settings: RunSettings) -> str:
+def method_title(settings: RunSettings) -> str:
     """Name the policy and what sets it apart, the demo pair's own lengths aside: “Keywords (paper), own cues”."""
     title = policy_title(settings.policy, DEMO_SETTINGS.policy)
     return f"{title}, own cues" if settings.cue_list else title

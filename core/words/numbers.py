@@ -47,8 +47,9 @@ def measured(value: float) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """Format an amount of money: 0.0021 EUR; nothing where no price is known."""
-    return f"{amount:,.4f} {currency}".rstrip() if amount or currency else ""
+    """Format an amount of money: 12.50 EUR, 0.0021 EUR; nothing where no price is known."""
+    number = f"{amount:,.2f}" if amount >= 0.1 or not amount else f"{amount:.2g}"
+    return f"{number} {currency}".rstrip() if amount or currency else ""
 
 
 def parameter_count(number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
-from baton_reasoning.core.words.step_rows import TracePart, closing_words, part_of, reason_words
+from baton_reasoning.core.words.step_rows import TracePart, closing_words, part_of, reason_words, without_channel_heads
 
 
 def answer_text(trace: Trace) -> str:
@@ -38,6 +38,7 @@ def as_read(trace: Trace, piece: Piece, text: str) -> str:
         text = "\n".join(line for line in text.split("\n") if line.strip() != tag)
         said = text.rstrip()
         text = said.removesuffix(tag) + text[len(said) :]
+    text = without_channel_heads(trace, text)
     if piece.author is not Author.INSERTED:
         return text
     said = text.strip()

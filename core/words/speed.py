@@ -115,8 +115,8 @@ def _rate(seconds: float) -> str:
 
 
 def did_not_pay(trace: Trace, cost_of_large: ModelCost | None = None) -> str:
-    """Say that an answer of two models gained nothing, and what to change: “The large model wrote 93%. To let it
-    write less, choose a higher “Unsure from (τ)” than 1.”
+    """Say that an answer of two models gained nothing, and what to change: “The large model wrote nearly
+    everything (93%). To let it write less, choose a higher “Unsure from (τ)” than 1.”
 
     "" if it paid or did not end well, and if one model was to write alone, was lost, or was called by a person.
     `cost_of_large`: see `seconds_of_large_alone`.
@@ -127,7 +127,8 @@ def did_not_pay(trace: Trace, cost_of_large: ModelCost | None = None) -> str:
         return ""
     share, less = trace.large_share, _lets_it_write_less(trace, policy)
     if share > NEARLY_ALL:
-        return f"The large model wrote {share:.0%}.{f' To let it write less, choose {less}.' if less else ''}"
+        how = f" To let it write less, choose {less}." if less else ""
+        return f"The large model wrote nearly everything ({share:.0%}).{how}"
     alone = seconds_of_large_alone(trace, cost_of_large)
     if alone is None or trace.seconds < HARDLY_FASTER * alone:
         return ""

@@ -3,19 +3,20 @@ of its pieces is laid over it. A long text comes in portions."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from baton_reasoning.core.analysis.differences import correction_by
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.markdown.blocks import Grid, Kind, Look, MarkdownBlock, Row, Run, row_at
 from baton_reasoning.core.markdown.growing import GrowingText
 from baton_reasoning.core.markdown.parser import clean
 from baton_reasoning.core.thinking.cues import Lexicon, english
-from baton_reasoning.core.thinking.differences import correction_by
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -24,6 +25,12 @@ from baton_reasoning.core.thinking.trace import Piece, Trace, thinking_pieces
 
 BEFORE_NOTE = "\u2003 "
 """White space between a step and what is noted beside it."""
+
+_CHANNEL = r"<\|channel\|>[^<\n]*(?:<\|constrain\|>[^<\n]*)?"
+_CHANNEL_HEAD = re.compile(
+    rf"(?:<\|end\|>)?(?:<\|start\|>assistant)?{_CHANNEL}<\|message\|>|<\|end\|>(?:<\|start\|>[a-z]*(?:{_CHANNEL})?)?$"
+)
+"""What gpt-oss writes where its thinking goes on in another channel; at the end of a text also the beginning of it."""
 
 
 class TracePart(Enum):
@@ -61,7 +68,8 @@ def part_of(trace: Trace, part: TracePart, live: bool) -> tuple[str, int]:
     closed = trace.closed
     if part is TracePart.THINKING:
         text = trace.text[: closed.position] if closed else trace.text
-        return (text.rstrip().removesuffix(closed.tag) if closed else text).rstrip(), 0
+        text = text.rstrip().removesuffix(closed.tag) if closed else text
+        return without_channel_heads(trace, text).rstrip(), 0
     if closed is None:
         return "", 0
     text = trace.text[closed.position :]
@@ -70,7 +78,15 @@ def part_of(trace: Trace, part: TracePart, live: bool) -> tuple[str, int]:
     last = text.rpartition("\n")[2].strip()
     if live and closed.tag and last and closed.tag.startswith(last):
         text = text.rpartition("\n")[0]
-    return text.rstrip(), closed.position
+    return without_channel_heads(trace, text).rstrip(), closed.position
+
+
+def without_channel_heads(trace: Trace, text: str) -> str:
+    """Return a text of a trace with an empty line, as long as it was, in the place of each head of a channel."""
+    cards = trace.started.cards.values() if trace.started else ()
+    if not any(card.thinking and "<|channel|>" in card.thinking.closing for card in cards):
+        return text
+    return _CHANNEL_HEAD.sub(lambda head: f"\n{' ' * (len(head[0]) - 2)}\n", text)
 
 
 def closing_words(piece: Piece) -> str:

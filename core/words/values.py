@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.differences import correction_by
-from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
-from baton_reasoning.core.thinking.values import (
-    FEWEST_CONTINUATIONS,
+from baton_reasoning.core.analysis.differences import correction_by
+from baton_reasoning.core.analysis.values import (
+    FEWEST_ROLLOUTS,
     WON,
     StepValues,
     TakeoverWorth,
     ValueChange,
     ValuedPlace,
 )
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.words.authors import SIGN
 
 QUOTED = 80
@@ -117,12 +117,12 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     else:
         where = f"{who}Step {place.step + 1}"
     low, high = value_text(place.value.low), value_text(place.value.high)
-    if not place.continuations:
+    if not place.rollouts:
         verdict = ("✓ right" if place.value.value else "✗ wrong") if values.estimated.is_expected else "the end"
         return f"{where}: {verdict}"
     noun = "value" if values.estimated.is_expected else "agreement"
-    continuations = counted(place.continuations, "continuation")
-    return f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {continuations}"
+    rollouts = counted(place.rollouts, "continuation")
+    return f"{where}: {noun} {value_text(place.value.value)} ({low}–{high}), {rollouts}"
 
 
 def _no_change_sentence(values: StepValues) -> str:
@@ -131,7 +131,7 @@ def _no_change_sentence(values: StepValues) -> str:
         return "No step changed the value beyond chance."
     have = "has" if few == 1 else "have"
     return (
-        f"No step is known to have changed the value: {few} of {places} {have} fewer than {FEWEST_CONTINUATIONS} "
+        f"No step is known to have changed the value: {few} of {places} {have} fewer than {FEWEST_ROLLOUTS} "
         "continuations."
     )
 

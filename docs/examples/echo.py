@@ -6,10 +6,10 @@ from collections.abc import Generator, Sequence
 
 from baton_reasoning.core.engines.base import (
     Attach,
-    Conversation,
     End,
     Handoff,
     Judgement,
+    Messages,
     ModelCard,
     Scores,
     Stop,
@@ -65,7 +65,7 @@ class EchoEngine:
     card = ModelCard("echo", vocabulary="", context=4096, abilities=frozenset())
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self, conversation: Messages, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> EchoSession:
         session = EchoSession(self.card, conversation[-1].content.split())
         attach(session)  # from now on Stop reaches it

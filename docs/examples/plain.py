@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from baton_reasoning.core.export.exported import Exported
+from baton_reasoning.core.conversation import Conversation
 
 
-def to_text(exported: Exported) -> str:
-    shown = [f"{each.exchange.problem}\n\n{each.trace.answer.strip()}" for each in exported.path()]
+def to_text(conversation: Conversation) -> str:
+    shown = [f"{each.problem}\n\n{each.trace.answer.strip()}" for each in conversation.path]
     return "\n\n---\n\n".join(shown) + "\n"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from baton_reasoning.app.session import run_list
+from baton_reasoning.app.session import run_queue
 from baton_reasoning.core.run import run
 from baton_reasoning.core.thinking.events import Event, TokenWritten
 
@@ -19,10 +19,10 @@ class SlowAnswers:
         self.tokens_per_second = tokens_per_second
 
     def begin(self) -> None:
-        vars(run_list)["run_models"] = self._run
+        vars(run_queue)["run_models"] = self._run
 
     def end(self) -> None:
-        vars(run_list)["run_models"] = run
+        vars(run_queue)["run_models"] = run
 
     def _run(self, *arguments: Any, **options: Any) -> Iterator[Event]:
         for event in run(*arguments, **options):

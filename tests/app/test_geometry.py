@@ -48,6 +48,8 @@ from baton_reasoning.app.window.main_window import is_tab_stop
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
+from baton_reasoning.core.analysis.opinion import SecondOpinion
+from baton_reasoning.core.analysis.value_estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
@@ -55,9 +57,7 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ColourScheme
-from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import SecondOpinion
 from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING
@@ -237,7 +237,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
     with Grader() as grader:
-        estimator = ValueEstimator(window.models.pair, exchange.trace, grader, options=ValueOptions(continuations=4))
+        estimator = ValueEstimator(window.models.pair, exchange.trace, grader, options=ValueOptions(rollouts=4))
         exchange.trace.apply(next(item for item in estimator.run() if isinstance(item, ValuesEstimated)))
 
     def chat(act=bool):

@@ -130,7 +130,7 @@ def kill_while_it_writes(folder, qtbot):
 
         def is_written():
             newest = store.conversations.open(store.conversations.recent()[0].id)
-            return newest.name == KILLED and store.runs.trace(newest.exchanges[0].id).tokens > 3
+            return newest.name == KILLED and store.runs.trace(newest.roots[0].id).tokens > 3
 
         try:
             qtbot.waitUntil(is_written)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from baton_reasoning.core.engines.base import Conversation, Message
+from baton_reasoning.core.engines.base import Message, Messages
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
@@ -50,7 +50,7 @@ def raw(connection: Connection, setup: Setup) -> None:
         connection.send(sequences * (TOKENS - 1) / (time.perf_counter() - began))
 
 
-def asked(number: int) -> Conversation:
+def asked(number: int) -> Messages:
     return (Message("user", f"Tell a long story about ship number {number} and a storm."),)
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.demo_pair.costly import of_blocks
-from baton_reasoning.core.engines.base import Conversation, Message, Token
+from baton_reasoning.core.engines.base import Message, Messages, Token
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
@@ -29,7 +29,7 @@ SAMPLING = Sampling(temperature=0.6)
 ALWAYS = 3
 TOKENS = 120
 LARGE_BLOCKS = 30
-STORY: Conversation = (Message("user", "Tell me a long story about a fox who learns to count."),)
+STORY: Messages = (Message("user", "Tell me a long story about a fox who learns to count."),)
 
 
 class TimedWrite(NamedTuple):
@@ -90,7 +90,7 @@ class DraftingModels:
         self._small.close()
         self._large.close()
 
-    def in_time(self, questions: Sequence[Conversation], rounds: int) -> list[float]:
+    def in_time(self, questions: Sequence[Messages], rounds: int) -> list[float]:
         """Seconds a token with drafts over seconds without."""
 
         def seconds(drafts: bool) -> float:
@@ -108,7 +108,7 @@ class DraftingModels:
         """As in the program, and without what earlier writes have shown."""
         del self._large.draft_lengths[self._small]
 
-    def write(self, question: Conversation, seed: int, drafts: bool = True) -> TimedWrite:
+    def write(self, question: Messages, seed: int, drafts: bool = True) -> TimedWrite:
         small, large = self._small.open(question, SAMPLING), self._large.open(question, SAMPLING)
         with closing(small), closing(large):
             if drafts:

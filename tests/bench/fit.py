@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Conversation, Message, Token
+from baton_reasoning.core.engines.base import Message, Messages, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import Devices, find_devices
@@ -22,7 +22,7 @@ from tests.bench.generated import bench_model
 from tests.bench.table import Row, left_out
 from tests.packaged_models import smollm2_path
 
-QUESTION: Conversation = (Message("user", "Count."),)
+QUESTION: Messages = (Message("user", "Count."),)
 SENTENCE = Part("One plus two is three, and three plus four is seven. ", Author.LARGE)
 OTHER_SENTENCE = Part("Ten plus two is twelve, and three plus four is seven. ", Author.LARGE)
 GREEDY = Sampling(temperature=0)

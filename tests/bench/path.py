@@ -66,7 +66,8 @@ def long_rows(model: Path, name: str, rounds: int) -> Iterator[Row]:
         "P1",
         f"resident memory after {LONG:,} tokens of text / estimate, {model.stem}",
         "",
-        f"{found.resident / estimated:.2f} ({in_gib(found.resident)} / {in_gib(estimated)})",
+        f"{found.resident / estimated:.2f} ({in_gib(found.resident)} / {in_gib(estimated)}); "
+        f"{in_gib(found.mapped)} of it are pages of files, which the system can take back",
     )
 
 
@@ -84,6 +85,9 @@ class Measured(NamedTuple):
     """By how many alternatives are recorded."""
     resident: int
     """Bytes that the process of Baton's model has in memory at the end."""
+    mapped: int
+    """Those of them that are pages of files. llama.cpp copies 4-bit weights for a CPU, and does not read their pages of
+    the model's file again (core/models/fit.py)."""
 
 
 def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measured:
@@ -103,9 +107,10 @@ def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measure
             name = f", with {count} alternatives a token" if count else ""
             ways[name] = lambda count=count: through_baton(engine, count, before)  # type: ignore[misc]
         figures = in_turn(ways, rounds)
-        resident = psutil.Process(engine.process.pid).memory_info().rss
+        memory = psutil.Process(engine.process.pid).memory_info()
     bare = figures.pop("bare")
-    return Measured({name: ratios(speeds, bare) for name, speeds in figures.items()}, resident)
+    found = {name: ratios(speeds, bare) for name, speeds in figures.items()}
+    return Measured(found, memory.rss, getattr(memory, "shared", 0))
 
 
 @contextmanager

@@ -26,18 +26,18 @@ from baton_reasoning.app.batch.result_table import ResultTable, RowFilter
 from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.analysis.run_cost import RunCost, Segment
 from baton_reasoning.core.batch.running.arms import arms_of
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import JobState, ResultRow
-from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Limits
@@ -190,7 +190,7 @@ def streaming(paths: Paths, text: Text, conversations: int = 1) -> list[float]:
 def arranging() -> list[float]:
     """Seconds between two beats while the results of a batch are sorted by each column, and filtered."""
     problems = [Problem(f"p{n}", f"Count to {n}.", str(n), {}, n + 1) for n in range(ROWS // 2)]
-    outcomes = [Verdict(outcome, How.EXACT, "") for outcome in (Outcome.CORRECT, Outcome.WRONG)]
+    outcomes = [Verdict(outcome, GradingMethod.EXACT, "") for outcome in (Outcome.CORRECT, Outcome.WRONG)]
     model, view = ResultTable(), QTableView()
     view.setModel(model)
     view.resize(1000, 800)
@@ -281,7 +281,7 @@ def opening(paths: Paths) -> float:
 def store_long_answer(paths: Paths, conversation: str) -> None:
     text = "".join(f"Step {n}.\n\n" for n in range(STEPS)) + "</think>\n\nThe answer is \\boxed{4}."
     settings = RunSettings(policy="never", max_tokens=10**6, limits=Limits(repetition=False))
-    exchange = StoredExchange(uuid.uuid4().hex, None, "2 + 2?", settings.model_dump(mode="json"))
+    exchange = Exchange("2 + 2?", settings)
     with Store.open(paths.store) as store:
         store.conversations.put(conversation, exchange).result()
         recorder = store.runs.record(exchange.id)

@@ -107,6 +107,9 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     drafted = trace_of(*LARGE_WRITES, token(Author.LARGE, 8.0, drafted=True))
     assert seconds_of_large_alone(drafted) is None
     assert seconds_of_large_alone(drafted, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.03)
+    slow = HandedOver(5.0, Author.LARGE, Handoff(0, 130, 7.8))
+    deep = trace_of(slow, *LARGE_WRITES[1:], token(Author.LARGE, 8.0, drafted=True))
+    assert seconds_of_large_alone(deep, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.06), "it read so slowly in the run"
     for alone in (trace_of(*LARGE_WRITES), trace_of(*SMALL_WRITES), Trace()):
         assert seconds_of_large_alone(alone, LARGE) is None
     other = ModelCard("another", "", 1000)
@@ -156,13 +159,14 @@ def nearly_all(policy="keywords", measure=None, before=(), by=Author.LARGE, **se
 )
 def test_what_lets_it_write_less_is_the_setting_that_decided_or_another_policy(events, remedy):
     said = did_not_pay(Trace.of(events))
-    assert said == f"The large model wrote 89%.{f' To let it write less, choose {remedy}.' if remedy else ''}"
+    how = f" To let it write less, choose {remedy}." if remedy else ""
+    assert said == f"The large model wrote nearly everything (89%).{how}"
 
 
 def test_a_policy_that_the_models_cannot_run_is_not_advised():
     server = ModelCard("a model", "", 1000, abilities=frozenset())
     events = [replace_event(event, small=server) if isinstance(event, RunStarted) else event for event in nearly_all()]
-    assert did_not_pay(Trace.of(events)) == "The large model wrote 89%."
+    assert did_not_pay(Trace.of(events)) == "The large model wrote nearly everything (89%)."
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from baton_reasoning.core.engines.base import Conversation, Placement, PrefillProgress
+from baton_reasoning.core.engines.base import Messages, Placement, PrefillProgress
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import Pair
@@ -89,7 +89,7 @@ class HeldAnswers:
         self._is_over = False
         placement = Placement((), batch=512, threads=1, kv_type="f16", parallel=parallel)
 
-        def write(conversation: Conversation, body: str) -> str:
+        def write(conversation: Messages, body: str) -> str:
             problem = conversation[-1].content.split()[0]
             return f"About {problem}, we think.\n\nDone.</think>\n\nThat was {problem}."[len(body) :]
 

@@ -28,11 +28,11 @@ from baton_reasoning.core.engines.base import (
     Attach,
     Branch,
     Continuation,
-    Conversation,
     End,
     Handoff,
     Judgement,
     Message,
+    Messages,
     ModelCard,
     Notice,
     Passing,
@@ -57,7 +57,7 @@ Split = Callable[[str], list[bytes]]
 
 ABLE = USUAL | {Ability.SCORES}
 THINK = ThinkingTags("<think>", "</think>")
-QUESTION: Conversation = (Message("user", "What is 2 + 2?"),)
+QUESTION: Messages = (Message("user", "What is 2 + 2?"),)
 DEFAULTS = Sampling()
 CERTAIN = (1.0,)
 TORN = (0.1, 0.1, 0.1, 0.1)
@@ -109,7 +109,7 @@ class Call(NamedTuple):
 class ScriptedSession:
     """One text on a scripted engine."""
 
-    def __init__(self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling, thinks: bool) -> None:
+    def __init__(self, engine: ScriptedEngine, conversation: Messages, sampling: Sampling, thinks: bool) -> None:
         self.engine = engine
         self.thinks = thinks
         self.conversation = conversation
@@ -297,7 +297,7 @@ class ScriptedEngine:
     def __init__(  # noqa: PLR0913
         self,
         *texts: Text,
-        continue_with: Callable[[Conversation, str], Text] | None = None,
+        continue_with: Callable[[Messages, str], Text] | None = None,
         draw: Callable[[str, int], bytes | None] | None = None,
         name: str = "small",
         split: Split = words,
@@ -349,7 +349,7 @@ class ScriptedEngine:
 
     def open(
         self,
-        conversation: Conversation = QUESTION,
+        conversation: Messages = QUESTION,
         sampling: Sampling = DEFAULTS,
         attach: Attach = ignore,
         *,

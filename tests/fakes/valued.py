@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from baton_reasoning.core.analysis.values import TextPlace
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import TextPlace
 from tests.core.store.made import a_run
 
 STEP = 17

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.base import Conversation, End, Message, PrefillProgress, Stop, Token, WriteItem
+from baton_reasoning.core.engines.base import End, Message, Messages, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import estimate, fit
@@ -15,7 +15,7 @@ from baton_reasoning.core.models.options import LoadOptions
 from tests.core.engines.local.conftest import GREEDY, ids, notices, text_body
 
 MIB = 2**20
-PROBLEM: Conversation = (Message("user", "What is 17 + 25?"),)
+PROBLEM: Messages = (Message("user", "What is 17 + 25?"),)
 LONG_TEXT = "One two three four five six seven eight nine ten. " * 30
 ALL_LAYERS = {SMALL_MODEL: 3, LARGE_MODEL: 4}
 """With the output layer, which counts as one."""

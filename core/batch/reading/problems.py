@@ -27,8 +27,9 @@ from baton_reasoning.core.batch.reading.columns import (
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.records import ENDINGS, is_readable, read_records
 from baton_reasoning.core.batch.reading.source import ENCODINGS, ProblemSource, Record, Rejected
+from baton_reasoning.core.demo_pair import WHAT_IT_SOLVES, BeyondDemo, DemoProblem
 from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
-from baton_reasoning.core.export.exported import is_exported
+from baton_reasoning.core.export.json_format import is_exported
 from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
@@ -81,6 +82,16 @@ class ProblemSet:
     @property
     def with_answer(self) -> int:
         return sum(problem.expected is not None for problem in self.problems)
+
+    def for_demo(self) -> ProblemSet:
+        """Leave out what the demo pair does not solve; a note says how many. Raises BeyondDemo if nothing is left."""
+        solved = tuple(problem for problem in self.problems if DemoProblem.of(problem.text))
+        if not solved:
+            raise BeyondDemo("No problem here is one: name or choose other models.")
+        if left_out := len(self.problems) - len(solved):
+            note = f"{WHAT_IT_SOLVES} Other problems are left out: {left_out:,}."
+            return replace(self, problems=solved, notes=(*self.notes, note))
+        return self
 
     def summary(self, seen: Collection[str] = ()) -> list[str]:
         """Say in sentences what was read, which columns were used, and what was dropped or guessed.

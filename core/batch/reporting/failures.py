@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.opinion import Opinion
+from baton_reasoning.core.analysis.values import StepValues
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind, by_one_model, values_in
 from baton_reasoning.core.batch.running.arms import pair_names
 from baton_reasoning.core.grading.verdict import Outcome
@@ -20,9 +22,7 @@ from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.thinking.events import CUT_OFF, Finish
-from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues
 
 VALUED_BY = "small"
 """The writer by whose values takeovers are judged."""

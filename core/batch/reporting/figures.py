@@ -1,4 +1,4 @@
-"""Formats figures for all views of a batch: shares, estimates, differences, probabilities, amounts."""
+"""Formats figures for all views of a batch: shares, estimates, differences, probabilities."""
 
 from __future__ import annotations
 
@@ -46,8 +46,3 @@ def points(difference: Estimate) -> str:
 
 def probability(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"{p:.4f}".rstrip("0").rstrip(".")
-
-
-def money(amount: float, currency: str) -> str:
-    """Format an amount with two decimals, a small one with two significant digits."""
-    return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()

@@ -14,14 +14,14 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from baton_reasoning.core.analysis.run_cost import Cost
 from baton_reasoning.core.batch.reporting import baselines, statistics
 from baton_reasoning.core.batch.running.arms import Arm, arm_title, known_arms
 from baton_reasoning.core.batch.running.batch import BatchSettings, ModelSummary, Provenance
-from baton_reasoning.core.grading.verdict import How, Outcome
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome
 from baton_reasoning.core.intervals import Estimate, holm
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, ResultRow
-from baton_reasoning.core.store.run_cost import Cost
 from baton_reasoning.core.thinking.events import CUT_OFF
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -113,8 +113,8 @@ class ArmReport(Cost):
         return self.correct + self.wrong
 
     @property
-    def reread(self) -> int:
-        return self.small_reread + self.large_reread
+    def recomputed(self) -> int:
+        return self.small_recomputed + self.large_recomputed
 
     @computed_field(description="Kept tokens per second, by the clock: handoffs and discarded tokens slow it.")
     @property
@@ -171,7 +171,7 @@ class Report(BaseModel):
     seeds: int
     seed_numbers: tuple[int, ...]
     parallel: int
-    grading: How = Field(description="How answers are compared; “auto” chooses for each problem.")
+    grading: GradingMethod = Field(description="How answers are compared; “auto” chooses for each problem.")
     pattern: str = Field(description="The pattern of grading by regex.")
     small: ModelSummary | None
     large: ModelSummary | None

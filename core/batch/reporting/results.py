@@ -15,15 +15,15 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
+from baton_reasoning.core.analysis.run_cost import Cost
+from baton_reasoning.core.analysis.values import StepValues, TextPlace
 from baton_reasoning.core.batch.reporting.report import EXPORTED, Report, build_report
 from baton_reasoning.core.batch.reporting.worth import values_in
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Batch, Conditions, ResultRow
-from baton_reasoning.core.store.run_cost import Cost
 from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace
 
 
 class WrittenSpan(BaseModel):
@@ -67,7 +67,7 @@ class PlaceValue(BaseModel):
     value: float = Field(description="Share of the continuations that end right.")
     low: float = Field(description="Lower end of the 95% interval, Wilson's.")
     high: float
-    continuations: int
+    rollouts: int
     worth: float | None = Field(
         description="Of the takeover that ends there: value less that after what it replaced; null where none ends."
     )
@@ -81,7 +81,7 @@ class PlaceValue(BaseModel):
                     writer=values.estimated.writer,
                     **found.place._asdict(),
                     **asdict(found.value),
-                    continuations=found.continuations,
+                    rollouts=found.rollouts,
                     worth=worths.get(found.place),
                 )
 

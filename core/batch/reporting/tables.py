@@ -12,6 +12,7 @@ from baton_reasoning.core.export.markdown import escaped
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.table import NOTHING, Table, columns_of
 from baton_reasoning.core.text import counted, one_line
+from baton_reasoning.core.words.numbers import money
 
 MOST_SENTENCES = 5
 """Different errors, and different notices, that the report lists for each arm, at most."""
@@ -150,7 +151,7 @@ def _main_cells(report: Report, arm: ArmReport) -> dict[str, str]:
     if not report.is_demo:
         cells["s/answer"] = f"{arm.seconds_per_answer:,.2f}"
         cells["× large"] = f"{arm.time_ratio.value:,.2f}" if arm.time_ratio else NOTHING
-    return cells | {"money": figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING}
+    return cells | {"money": money(arm.money_per_answer, arm.currency) if arm.money else NOTHING}
 
 
 def _seconds_cells(arm: ArmReport) -> dict[str, str]:
@@ -165,8 +166,8 @@ def _cost_cells(arm: ArmReport) -> dict[str, str]:
     of_an_answer = {
         "tokens": arm.tokens,
         "discarded": arm.discarded_tokens,
-        "first read": arm.small_read + arm.large_read - arm.reread,
-        "read again": arm.reread,
+        "first read": arm.small_read + arm.large_read - arm.recomputed,
+        "read again": arm.recomputed,
     }
     return {
         "gap recovered": figures.estimated(arm.gap_recovered),

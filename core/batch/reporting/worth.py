@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.run_cost import Takeover
+from baton_reasoning.core.analysis.values import WON, StepValues, TakeoverWorth, TextPlace
 from baton_reasoning.core.batch.reporting.figures import signed
 from baton_reasoning.core.batch.reporting.statistics import ratio_of_sums
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batches import ResultRow
-from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
 FEWEST_PROBLEMS = 10
 """A mean over fewer gets no ▲ or ▼: its interval hardly covers the choice of problems. Where worths vary by up to 1

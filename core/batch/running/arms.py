@@ -5,17 +5,19 @@ Each policy brings its own arms and ablations: those of the paper (§4) and othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, thinks_always, unmet_need
 from baton_reasoning.core.store.batches import StoredArm
-from baton_reasoning.core.thinking import registry
+from baton_reasoning.core.thinking import automatic, registry
 from baton_reasoning.core.thinking.policies.alone import Drafted
 from baton_reasoning.core.thinking.policy import Needs, PolicyArm
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
@@ -64,6 +66,11 @@ class Arm(BaseModel):
         """Return the arm with this chance of takeover, 0 to 1; its policy must be one of random takeovers."""
         settings = self.settings.model_copy(update={"policy": self.settings.policy.with_chance(chance)})
         return self.model_copy(update={"settings": settings})
+
+    def with_policy(self, cards: Mapping[Author, ModelCard]) -> Arm:
+        """Return the arm with the policy for these models if its own is automatic, else itself."""
+        settings = automatic.with_policy(self.settings, cards)
+        return self if settings is self.settings else self.model_copy(update={"settings": settings})
 
     def stored(self) -> StoredArm:
         return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))

@@ -17,7 +17,7 @@ from baton_reasoning.core.batch.running.arms import Arm, OtherModels
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex
 from baton_reasoning.core.models.ollama import shown_name
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.problem import Problem
@@ -169,9 +169,9 @@ class BatchSettings(BaseModel):
     parallel: int = 1
     """Problems at once."""
     seed_numbers: tuple[int, ...] = (0,)
-    grade: How = How.AUTO
+    grade: GradingMethod = GradingMethod.AUTO
     pattern: str = ""
-    """Of `How.REGEX`."""
+    """Of `GradingMethod.REGEX`."""
     small: ModelSummary | None = None
     large: ModelSummary | None = None
     """None before the models were first loaded."""
@@ -205,13 +205,13 @@ class BatchSettings(BaseModel):
         return {self.provenance.small, self.provenance.large} <= _DEMO_SOURCES  # it has not begun
 
     @property
-    def how(self) -> How | Regex:
+    def how(self) -> Grading:
         """Raises SettingsError for an invalid pattern."""
-        return Regex(self.pattern) if self.grade is How.REGEX else self.grade
+        return Regex(self.pattern) if self.grade is GradingMethod.REGEX else self.grade
 
-    def graded_by(self, how: How | Regex) -> Self:
+    def graded_by(self, how: Grading) -> Self:
         return self.model_copy(
-            update={"grade": How.REGEX, "pattern": how.pattern} if isinstance(how, Regex) else {"grade": how}
+            update={"grade": GradingMethod.REGEX, "pattern": how.pattern} if isinstance(how, Regex) else {"grade": how}
         )
 
     def stored(self) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def create_batch(
     arms: Sequence[Arm],
     seeds: Sequence[int] = (0,),
     parallel: int = 1,
-    how: How | Regex = How.AUTO,
+    how: Grading = GradingMethod.AUTO,
     provenance: Provenance | None = None,
 ) -> str:
     """Create a batch whose jobs all wait; returns its id. Of arms with equal settings the first is run.

@@ -74,10 +74,18 @@ class Calibrated(NamedTuple):
     share: float
 
 
+class PolicyChosen(NamedTuple):
+    """The pair decided that the policy of an automatic arm is not the usual one."""
+
+    arm: str
+    reason: str
+
+
 BatchEvent = (
     Opening
     | Opened
     | ModelsHashed
+    | PolicyChosen
     | Calibrating
     | Calibrated
     | JobStarted

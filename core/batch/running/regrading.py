@@ -9,9 +9,9 @@ from typing import NamedTuple
 from baton_reasoning.core.batch.running.batch import BatchSettings, as_stored
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.compare import choice_letter
-from baton_reasoning.core.grading.extract import given_in
+from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex, Verdict
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import Graded, ResultRow
 from baton_reasoning.core.store.store import Store
@@ -35,29 +35,27 @@ def regraded_in_words(found: Collection[Regraded]) -> str:
     return f"{again}: {changed:,} {'has' if changed == 1 else 'have'} another verdict."
 
 
-def expected_of(problem: Problem, how: How | Regex) -> str | None:
+def expected_of(problem: Problem, how: Grading) -> str | None:
     """Return the expected answer as it is graded: of a problem with options the letter and its text, `(B) Paris`.
 
     So an answer that names an option by its text is recognised. Other ways than `AUTO` compare with the letter alone.
     """
     expected = problem.expected
-    if how is not How.AUTO or expected is None or choice_letter(expected) != expected:
+    if how is not GradingMethod.AUTO or expected is None or choice_letter(expected) != expected:
         return expected
     options = dict(_OPTION.findall(problem.text))
     return f"({expected}) {options[expected]}" if expected in options and "A" in options else expected
 
 
-def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
+def grade_answer(grader: Grader, problem: Problem, trace: Trace, how: Grading) -> tuple[str, Verdict]:
     """Return the answer of a run, empty if there is none, and its verdict."""
     expected = expected_of(problem, how)
-    given = given_in(trace, expected, how)
-    answer = given_in(trace, expected) if isinstance(how, Regex) else given  # a pattern is given all text
+    given = answer_of_run(trace, expected, how)
+    answer = answer_of_run(trace, expected) if isinstance(how, Regex) else given  # a pattern is given all text
     return answer or "", grader.grade(expected, given, how)
 
 
-def regrade(
-    store: Store, batch: str, grader: Grader, how: How | Regex | None = None
-) -> Generator[Regraded, None, None]:
+def regrade(store: Store, batch: str, grader: Grader, how: Grading | None = None) -> Generator[Regraded, None, None]:
     """Extract and grade every answer of the batch again, except for those whose text is damaged.
 
     `how` is kept for later answers; None: as before. All verdicts are saved together at the end, so that a batch that

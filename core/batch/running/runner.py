@@ -19,6 +19,7 @@ from functools import partial
 from itertools import count
 from threading import Lock
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.batch.running import progress
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
 from baton_reasoning.core.batch.running.batch import BatchSettings, change_settings
@@ -39,8 +40,8 @@ from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.automatic import automatic_choice
 from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.alone import Always, Never
@@ -83,6 +84,7 @@ class Runner:
         if self.control.ending:
             return
         settings = self._take_settings(hashes)
+        yield from self._choose_policies()
         counts = progress.BatchProgress(self.store.batches.totals(self.batch), self.parallel)
         arms = [arm for arm in self._arms.values() if counts.to_run(arm.name)]
         refuse_impossible(arms, self.pair)
@@ -126,6 +128,16 @@ class Runner:
             return settings.with_models(self.pair, self.models, hashes).model_copy(update={"parallel": self.parallel})
 
         return change_settings(self.store, self.batch, take)
+
+    def _choose_policies(self) -> Iterator[progress.PolicyChosen]:
+        """Give automatic arms the policy for these models, and save it."""
+        for arm in list(self._arms.values()):
+            resolved = arm.with_policy(self.pair.cards)
+            if resolved is not arm:
+                self._arms[arm.name] = resolved
+                self.store.batches.change_arm(self.batch, resolved.stored())
+                if reason := automatic_choice(self.pair.cards, arm.settings.thinking).reason:
+                    yield progress.PolicyChosen(arm.name, reason)
 
     def _current_settings(self) -> BatchSettings:
         """Read the settings again: another program may have changed them, such as the grading."""

@@ -91,7 +91,7 @@ class LocalEngine:
 
     def open(
         self,
-        conversation: base.Conversation,
+        conversation: base.Messages,
         sampling: Sampling,
         attach: base.Attach = base.ignore,
         *,
@@ -99,7 +99,7 @@ class LocalEngine:
     ) -> LocalSession:
         return LocalSession(self, conversation, sampling, attach, thinks)
 
-    def render(self, conversation: base.Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
+    def render(self, conversation: base.Messages, thinks: bool) -> tuple[PromptPiece, ...]:
         """By the model's chat template. Raises EngineRefused."""
         loaded, options = self.process.loaded, self._options
         tags, effort = self.card.thinking, self.card.overrides.reasoning_effort
@@ -177,7 +177,7 @@ class LocalSession:
     def __init__(
         self,
         engine: LocalEngine,
-        conversation: base.Conversation,
+        conversation: base.Messages,
         sampling: Sampling,
         attach: base.Attach,
         thinks: bool,

@@ -10,6 +10,7 @@ import codecs
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, IntEnum, auto
 from functools import partial
 
 import numpy as np
@@ -40,6 +41,23 @@ DueReply = tuple[int, messages.ReplyItem | Callable[[], Token]]
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 
 
+class Phase(Enum):
+    """What a request does next."""
+
+    READING = auto()
+    WRITING = auto()
+    AWAITING_DRAFTS = auto()
+
+
+class Halt(IntEnum):
+    """How soon a request is to stop."""
+
+    NO = 0
+    AFTER_DECODE = 1
+    AT_ONCE = 2
+    """Its decode is aborted, if no other request shares it."""
+
+
 @dataclass(eq=False)
 class Task:
     """A request under way: it prefills its target, then perhaps generates, one token a turn."""
@@ -58,7 +76,9 @@ class Task:
     pending: list[int] = field(default_factory=list)
     """Tokens to decode next: the text to prefill, or the token just sampled and the drafts after it."""
     prefilled: int = 0
-    reading: bool = True
+    phase: Phase = Phase.READING
+    halt: Halt = Halt.NO
+    """Set by the listening thread."""
     written: int = 0
     plain_tokens: int | None = None
     """Tokens to generate before drafts are asked for; None: it uses none."""
@@ -69,9 +89,6 @@ class Task:
     tried: int = 0
     seconds: float = 0.0
     plain_seconds: float = 0.0
-    awaits_drafts: bool = False
-    halted: bool = False
-    halted_at_once: bool = False
 
 
 class Scheduler:
@@ -91,7 +108,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        return not self.waiting and all(task.awaits_drafts and not task.halted for task in self.running)
+        return not self.waiting and all(task.phase is Phase.AWAITING_DRAFTS and not task.halt for task in self.running)
 
     # Requests ----------------------------------------------------------------------------------------------------
 
@@ -135,7 +152,7 @@ class Scheduler:
     def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
         for task in self.running:
-            if task.request.request == drafts.request and task.awaits_drafts:
+            if task.request.request == drafts.request and task.phase is Phase.AWAITING_DRAFTS:
                 held = len(task.sequence.ledger.ids)
                 load, remaining = self.options.load, task.request.limit - task.written
                 # Behind the last draft the context holds one more token.
@@ -143,7 +160,7 @@ class Scheduler:
                 task.drafts = list(drafts.ids[: max(most, 0)])
                 task.pending += task.drafts
                 task.plain_tokens = drafts.plain_tokens
-                task.awaits_drafts = False
+                task.phase = Phase.WRITING
 
     def _first_scored(self, sequence: CachedSequence, request: messages.Read, target: list[int]) -> int:
         """Find the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
@@ -160,9 +177,8 @@ class Scheduler:
         """Stop a request. Called by the listening thread, so that a long decode can be aborted."""
         for task in (*self.running, *self.waiting):
             if task.request.request == request:
-                task.halted = True
-                task.halted_at_once |= at_once
-        if self.in_decode and all(task.halted_at_once for task in self.in_decode):
+                task.halt = max(task.halt, Halt.AT_ONCE if at_once else Halt.AFTER_DECODE)
+        if self.in_decode and all(task.halt is Halt.AT_ONCE for task in self.in_decode):
             self.llama.abort()
 
     def _ids(self, runs: list[messages.Run]) -> list[int]:
@@ -187,10 +203,10 @@ class Scheduler:
         self._start_waiting()
         remaining = self.options.load.batch
         turns: list[tuple[Task, int]] = []
-        for task in sorted(self.running, key=lambda task: task.reading):
-            if task.halted and (task.reading or task.awaits_drafts):
+        for task in sorted(self.running, key=lambda task: task.phase is Phase.READING):
+            if task.halt and task.phase is not Phase.WRITING:
                 self._finish(task, End(Stop.CANCELLED))
-            elif task.awaits_drafts:
+            elif task.phase is Phase.AWAITING_DRAFTS:
                 continue
             elif number := min(remaining, self._next_tokens(task)):
                 turns.append((task, number))
@@ -203,7 +219,7 @@ class Scheduler:
             busy = [other.sequence for other in self.running]
             if task.sequence in busy:
                 continue
-            if task.halted:
+            if task.halt:
                 self._finish(task, End(Stop.CANCELLED))
             elif self.cache.give_slot(task.sequence, task.target, busy, exact=task.request.exact):
                 self.waiting.remove(task)
@@ -258,7 +274,9 @@ class Scheduler:
             slot, held = task.sequence.slot, len(task.sequence.ledger.ids)
             assert slot is not None
             last = len(task.pending) - 1
-            first_wanted = min(last, task.score_from - 1 - held) if task.reading else last - len(task.drafts)
+            first_wanted = (
+                min(last, task.score_from - 1 - held) if task.phase is Phase.READING else last - len(task.drafts)
+            )
             for i, token in enumerate(task.pending[:number]):
                 entries.append(BatchEntry(token, held + i, slot, i >= first_wanted))
             last_entry[task] = len(entries) - 1
@@ -283,10 +301,10 @@ class Scheduler:
 
     def _act_on(self, task: Task, number: int, last_entry: int, began: float) -> None:
         """Go on after a decode of `number` tokens of this task, the last of which is `last_entry` of the batch."""
-        if task.reading and task.pending:
+        if task.phase is Phase.READING and task.pending:
             self._show_progress(task)
         held = len(task.sequence.ledger.ids)
-        if task.reading and held >= task.score_from:
+        if task.phase is Phase.READING and held >= task.score_from:
             first = max(held - number + 1, task.score_from)
             # The logits before a token are those of the entry of the token before it.
             self._score(task, [(at, self.llama.logits(last_entry - held + at)) for at in range(first, held + 1)])
@@ -308,18 +326,18 @@ class Scheduler:
                 task.pending = held[sequence.roll_back(self.llama, len(held)) :] + task.pending
             if result == Decoded.NO_ROOM:
                 self._finish(task, messages.Failed(context_full=True, reason="the KV cache has no room left"))
-            elif task.halted_at_once:
+            elif task.halt is Halt.AT_ONCE:
                 self._finish(task, End(Stop.CANCELLED))
 
     # After a decode ----------------------------------------------------------------------------------------------
 
     def _turn_finished(self, task: Task, entry: int, began: float) -> None:
-        if task.reading:
+        if task.phase is Phase.READING:
             self._read_finished(task, entry)
         elif task.drafts:
             self._accept_drafts(task, entry)
             task.seconds = time.perf_counter() - began
-        elif task.halted:
+        elif task.halt:
             task.sequence.logits = self.llama.logits(entry).copy()
             self._finish(task, End(Stop.CANCELLED))
         else:
@@ -338,7 +356,7 @@ class Scheduler:
         held = len(task.sequence.ledger.ids) - len(drafts)
         task.tried, task.accepted = len(drafts), 0
         for entry, draft in enumerate((*drafts, None), last_entry - len(drafts)):
-            if task.halted:
+            if task.halt:
                 self._finish(task, End(Stop.CANCELLED))
                 break
             if self._write_token(task, entry, draft, len(drafts) - task.accepted) != draft or draft is None:
@@ -350,11 +368,11 @@ class Scheduler:
             task.sequence.roll_back(self.llama, held + task.accepted)
 
     def _ask_for_drafts(self, task: Task) -> None:
-        if task.plain_tokens is None or task.reading or task not in self.running:
+        if task.plain_tokens is None or task.phase is Phase.READING or task not in self.running:
             return
         task.plain_tokens -= 1
         if task.plain_tokens <= 0:
-            task.awaits_drafts = True
+            task.phase = Phase.AWAITING_DRAFTS
             request = task.request.request
             wanted = messages.DraftsWanted(request, task.tried, task.accepted, task.seconds, task.plain_seconds)
             self.reply((request, wanted))
@@ -378,13 +396,13 @@ class Scheduler:
         if self.options.supports_truncation or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
             return
         ends_step = self.rolls_back and b"\n" in self.llama.piece(ledger.ids[-1])
-        if len(ledger.ids) == task.text_length if task.reading else ends_step:
+        if len(ledger.ids) == task.text_length if task.phase is Phase.READING else ends_step:
             ledger.remember(self.llama.snapshot(slot))
 
     def _read_finished(self, task: Task, entry: int | None) -> None:
         """Go on once the text is cached; the logits after it are in the batch (`entry`) or were kept (None)."""
         request, sequence = task.request, task.sequence
-        task.reading = False
+        task.phase = Phase.WRITING
         seconds = time.perf_counter() - task.began
         self.reply((request.request, Handoff(len(task.target) - task.prefilled, task.prefilled, seconds)))
         if request.limit:

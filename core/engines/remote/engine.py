@@ -14,9 +14,10 @@ from typing import cast
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Token, WriteItem
+from baton_reasoning.core.engines.base import End, Handoff, Messages, ModelCard, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.remote import protocol
+from baton_reasoning.core.engines.remote.billing import Cap, Prices, UsageMeter
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import (
@@ -27,7 +28,7 @@ from baton_reasoning.core.engines.remote.status import (
     StatusTracker,
 )
 from baton_reasoning.core.engines.remote.stream import StreamedAnswer
-from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, Sampling, ServerUrls
 
@@ -122,7 +123,7 @@ class RemoteEngine:
             self.status_tracker.record_ping(found)
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
+        self, conversation: Messages, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
     ) -> RemoteSession:
         return RemoteSession(self, conversation, sampling, attach, thinks=thinks)
 
@@ -152,7 +153,7 @@ class RemoteSession:
     """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
     def __init__(
-        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: base.Attach, *, thinks: bool
+        self, engine: RemoteEngine, conversation: Messages, sampling: Sampling, attach: base.Attach, *, thinks: bool
     ) -> None:
         """`attach` is called before the first question to the server. Raises EngineError."""
         self._engine = engine
@@ -417,7 +418,7 @@ class RemoteSession:
             self._prefetched.append(answer.as_prefetched())
             self._show(ServerStatus())
 
-    def _rendered(self, conversation: Conversation) -> protocol.PromptBuilder:
+    def _rendered(self, conversation: Messages) -> protocol.PromptBuilder:
         """Render the conversation; again while the server is lost or not ready, as often as the policy allows."""
         retries = RetryState(self._retry_policy)
         while True:

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.engines.open import Server
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress, canonical, without_model
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
-from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text, write_json
 from baton_reasoning.core.models.catalog import catalog_models

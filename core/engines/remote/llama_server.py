@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Stop, Token, first_tokens
+from baton_reasoning.core.engines.base import Alternative, Messages, ModelCard, Stop, Token, first_tokens
 from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_report
@@ -147,7 +147,7 @@ class LlamaServerProtocol(protocol.ServerProtocol):
             reused = answer.inside("timings").count("cache_n")
         return reused >= half // 2
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
+    def prompt_builder(self, conversation: Messages, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
         pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks, self._effort)
         prompt = tuple(prompt_ids(pieces, partial(self._tokenize, ask), partial(self._tokenize_beginning, ask)))

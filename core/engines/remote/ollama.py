@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, Message, Messages, ModelCard, Stop, Token
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, NotReady, from_report
 from baton_reasoning.core.engines.remote.connection import HttpRequest, ServerAddress, Signal
@@ -152,7 +152,7 @@ class OllamaProtocol(protocol.ServerProtocol):
                 {Ability.THINKING_SWITCH: on != off}
             )
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
+    def prompt_builder(self, conversation: Messages, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask, thinks)
@@ -214,7 +214,7 @@ class OllamaProtocol(protocol.ServerProtocol):
         loaded = ask("/api/ps", None).each("models")
         return next((each.count("context_length") for each in loaded if each.text("name") == self._model), 0)
 
-    def _rendered_by_server(self, conversation: Conversation, ask: Ask, thinks: bool) -> str:
+    def _rendered_by_server(self, conversation: Messages, ask: Ask, thinks: bool) -> str:
         """Let Ollama render, by a debug option that it has had since 0.11.5."""
         question = self._loading | {
             "messages": [asdict(message) for message in conversation],

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, Message, Messages, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, from_report, number
@@ -110,7 +110,7 @@ class CompletionsProtocol(protocol.ServerProtocol):
             return False
         return "cached_tokens" in again.inside("prompt_tokens_details")
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
+    def prompt_builder(self, conversation: Messages, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
         prompt: Prompt
         if self._template is None:
@@ -187,7 +187,7 @@ class CompletionsProtocol(protocol.ServerProtocol):
         ids = self._rendered_by_server((Message("user", "1"),), ask)
         return ask("/detokenize", {"model": self._model, "tokens": ids}).text("prompt")
 
-    def _rendered_by_server(self, conversation: Conversation, ask: Ask) -> tuple[int, ...]:
+    def _rendered_by_server(self, conversation: Messages, ask: Ask) -> tuple[int, ...]:
         messages = [asdict(message) for message in conversation]
         question = {"model": self._model, "messages": messages, "add_generation_prompt": True}
         return self._ids(ask, question)

@@ -98,7 +98,7 @@ class ServerProtocol(ABC):
         return False
 
     @abstractmethod
-    def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
+    def prompt_builder(self, conversation: base.Messages, ask: Ask, thinks: bool = True) -> PromptBuilder:
         """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
 
     @abstractmethod

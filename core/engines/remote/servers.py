@@ -10,8 +10,9 @@ from functools import reduce
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
+from baton_reasoning.core.engines.base import Attach, Messages, ModelCard, ignore
 from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UntrustedServer
+from baton_reasoning.core.engines.remote.billing import Cap, UsageMeter
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
@@ -19,7 +20,6 @@ from baton_reasoning.core.engines.remote.ollama import NotOllama, OllamaEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
-from baton_reasoning.core.engines.usage import Cap, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import Sampling, ServerUrls
 from baton_reasoning.core.text import one_line
@@ -64,7 +64,7 @@ class ServerPool:
             engine.ping()
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self, conversation: Messages, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> RemoteSession:
         """Open a session on the least busy server that answers. Raises EngineLost if none does."""
         *others, last = sorted(self.engines, key=lambda engine: len(engine.sessions))

@@ -12,10 +12,11 @@ import httpx2
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, parsed
+from baton_reasoning.core.engines.remote.billing import UsageMeter
 from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, Payload, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 
 TICK = 1.0

@@ -18,11 +18,12 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.automatic import policy_without_cues
 from baton_reasoning.core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings
 from baton_reasoning.core.thinking.cues import Category, Cue
-from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policy import Ablation, Advice, PolicyArm
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import Discard, Program, Request, Until, Write, Written
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -91,10 +92,12 @@ class Keywords(CuePolicy):
         has_large = has_large and not any(notice.lost is Author.LARGE for notice in trace.notices)
         if not has_large or len(trace.steps) <= FEW_STEPS or trace.totals[Author.LARGE].decoded:
             return Advice()
+        assert trace.started
+        other = policy_without_cues(trace.started.cards)
         return Advice(
             "No cue was found, so the large model never wrote. If the small model does not reflect by itself, choose "
-            f"the policy “{EveryStep.title}” or “{FirstTokenEntropy.title}”.",
-            (EveryStep.name, FirstTokenEntropy.name),
+            f"the policy “{POLICIES[other].title}”.",
+            (other,),
         )
 
     def begin_step(self) -> Program:

@@ -14,11 +14,10 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks, StreamTask
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.store import Store
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import OWN_MODELS, ScriptedLoader
 from tests.core.batch.counting import large_engine, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
 
@@ -70,8 +69,8 @@ class CountingLoader(ScriptedLoader):
 
     @property
     def larges(self) -> list[str]:
-        """With which large models; "" for the demo's."""
-        return ["" if choice.large is DemoModel.LARGE else str(choice.large) for choice in self.choices]
+        """With which large models; "" for the person's own."""
+        return ["" if choice.large == OWN_MODELS.large else str(choice.large) for choice in self.choices]
 
 
 class RecordedActions(QObject):
@@ -126,6 +125,7 @@ def page(qtbot, tmp_path, loader, demo_loader, actions):
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
     preferences = Preferences(SettingsFile(tmp_path / "settings.json"))
     with Store.open(tmp_path / "baton.sqlite") as store:
+        preferences.change(models=OWN_MODELS)
         page = BatchPage(models, preferences, demo_loader, actions, store)
         qtbot.addWidget(page)
         page.resize(1400, 900)

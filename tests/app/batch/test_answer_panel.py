@@ -16,7 +16,7 @@ from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.reviews import wrong_answers
 from tests.app.batch.conftest import run, wait_until_done
@@ -211,9 +211,9 @@ def test_one_answer_or_all_wrong_ones_are_reviewed_valued_and_graded_again(
     with qtbot.waitSignal(view.reviewer.ended):
         view.answer.review.values.begin()
     assert [bool(trace.values) for trace in all_traces(page)] == [False, True, False, False, False, False]
-    right = Verdict(Outcome.CORRECT, How.EXACT, "The same text.")
+    right = Verdict(Outcome.CORRECT, GradingMethod.EXACT, "The same text.")
     monkeypatch.setattr(Grader, "grade", lambda *_: right)
-    page.session.regrade(How.EXACT)
+    page.session.regrade(GradingMethod.EXACT)
     qtbot.waitUntil(lambda: view.answer.pane.verdict.text() == "✓ right")
 
 

@@ -27,7 +27,7 @@ from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS
 from baton_reasoning.core.batch.running.regrading import regrade
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import JobState
@@ -220,11 +220,11 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_
     wait_until_done(page, qtbot)
     with qtbot.waitSignal(actions.said) as noticed:
         page._add_arm("n1")
-    assert noticed.args == ["“n1 = 16” has the same settings as “chosen”, which runs once."]
+    assert noticed.args == ["“n1 = 20” has the same settings as “chosen”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 48, "two arms at first, two more values of n1"
-    assert page.view.model.arms == ["chosen", "small", "n1 = 8", "n1 = 32"]
-    assert "n1 = 32" in [row[0] for row in page.view.folded.tests.shown[0].rows]
+    assert page.view.model.arms == ["chosen", "small", "n1 = 10", "n1 = 40"]
+    assert "n1 = 40" in [row[0] for row in page.view.folded.tests.shown[0].rows]
     page.view.arm_wanted.emit("random")
     wait_until_done(page, qtbot)
     settings = [Arm.of(stored).settings for stored in page.session.batch.arms]
@@ -236,7 +236,7 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_
     assert saved.args == [exported], "no point in a name begins its ending"
     report = json.loads(exported.read_text("utf-8"))
     assert report["seed_numbers"] == [0, 1]
-    assert report["provenance"]["small"] == "demo:small"
+    assert report["provenance"]["small"] == "small.gguf"
     assert report["provenance"]["cores"] > 0
 
 
@@ -397,8 +397,8 @@ def test_answers_are_graded_again_and_a_grading_that_is_stopped_changes_nothing(
             gate.wait(PATIENCE)
 
     monkeypatch.setattr("baton_reasoning.app.batch.session.regrade", held)
-    assert len(page.view.regrade.actions()) == len(How) - 1, "a pattern of one's own is for the terminal"
-    by_text = next(action for action in page.view.regrade.actions() if action.text() == GRADINGS[How.EXACT])
+    assert len(page.view.regrade.actions()) == len(GradingMethod) - 1, "a pattern of one's own is for the terminal"
+    by_text = next(action for action in page.view.regrade.actions() if action.text() == GRADINGS[GradingMethod.EXACT])
     by_text.trigger()
     qtbot.waitUntil(lambda: page.view.status.text() == "graded again: 1 / 2")
     page.view.left.emit()
@@ -442,12 +442,12 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     loader.faults = [Fault(3, EngineLost("The model's process ended."))]
     run(page, qtbot, problem_file, "small")
     page.session.progress.parallel += 1  # so that the models are loaded again
-    loader.missing = "demo:large"
+    loader.missing = "large.gguf"
     actions.remedies = ["Load again"]
     page.view.run.click()
     qtbot.waitUntil(lambda: page.view.error.isVisibleTo(page.view))
     assert [each.text() for each in page.view.error.buttons] == ["Load again"]
-    assert "demo:large is not there." in page.view.error.message.text()
+    assert "large.gguf is not there." in page.view.error.message.text()
     assert (marks(page).count("error"), page.view.run.text()) == (1, "Retry 1 error")
     errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
     assert errors == ["The model's process ended."]

@@ -17,13 +17,13 @@ from baton_reasoning.app.batch.result_table import (
     RowFilter,
     plain_answer,
 )
+from baton_reasoning.core.analysis.run_cost import RunCost, Segment
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.thinking.events import Finish
 from tests.core.batch.counting import problems
 
@@ -35,7 +35,7 @@ FALLING = Qt.SortOrder.DescendingOrder
 
 def row(job, outcome=None, answer="", seed=0):
     """A result of four arms on the same problems: job 6 is the third arm on the second problem."""
-    verdict = Verdict(outcome, How.EXACT, "The same text.") if outcome else None
+    verdict = Verdict(outcome, GradingMethod.EXACT, "The same text.") if outcome else None
     state = JobState.DONE if outcome else JobState.WAITING
     cost = RunCost(seconds=1.5, small_tokens=30, large_tokens=10, ribbon=RIBBON) if outcome else RunCost()
     return ResultRow(job, "", ARMS[job % 4].name, job // 4, seed, state, answer, verdict, "", Finish.END_OF_TEXT, cost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -17,11 +18,12 @@ from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
+from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, WHAT_IT_SOLVES
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.models.options import DemoModel, ServerUrls
@@ -479,9 +481,35 @@ def loader():
 @pytest.fixture
 def demo_page(page, qtbot):
     """With the demo pair chosen for the chat, and loaded there."""
+    page._preferences.change(models=ModelChoice())
     page.session.models.load(ModelChoice())
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     return page
+
+
+@pytest.fixture
+def demo_problems(tmp_path):
+    """Four of its kind, in their file with a problem of another kind between them."""
+    lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:4]
+    lines.insert(1, json.dumps({"problem": "What is 2 + 2?", "answer": "4"}))
+    (tmp_path / "some.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path / "some.jsonl"
+
+
+def test_what_the_demo_pair_does_not_solve_is_left_out_and_the_preview_says_so(page, qtbot, demo_problems, tmp_path):
+    preview(page, qtbot, demo_problems, "small")
+    assert page.preview.left_out.text() == ""
+    page._preferences.change(models=ModelChoice())
+    assert page.preview.left_out.text() == f"⚠ {WHAT_IT_SOLVES} Other problems are left out: 1."
+    assert page.preview.amount.text().endswith("4 answers")
+    others = tmp_path / "others.txt"
+    others.write_text("What is 2 + 2?\n", encoding="utf-8")
+    preview(page, qtbot, others)
+    page.preview.ungraded.setChecked(True)
+    assert page.preview.reason.text().startswith(WHAT_IT_SOLVES)
+    assert not page.preview.start.isEnabled()
+    page._preferences.change(models=OWN_MODELS)
+    assert page.preview.start.isEnabled()
 
 
 def own_models(page):
@@ -519,7 +547,7 @@ def test_other_models_for_the_chat_do_not_stop_it_and_each_time_it_goes_on_it_op
     demo_page, qtbot, problem_file, loader, held
 ):
     page, held.gate = demo_page, threading.Event()
-    begin(page, qtbot, problem_file, "small")
+    page.session.create(read_problems(problem_file), page._arms(["small"], (), ""), 1, 8)  # scripted models solve these
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(held.choices))
     assert page.view.status.text().startswith("0 / 4 · ")
     page.session.stop()

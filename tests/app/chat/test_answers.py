@@ -12,7 +12,7 @@ from baton_reasoning.app.chat.next_answer import SystemPromptDialog
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
-from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.session.run_queue import Activity
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
@@ -305,11 +305,11 @@ def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
     assert loader.choices[-1].context == 82
     assert trace.text == PLAIN
-    press(answer, "Answer again with “Every step”")
+    press(answer, "Answer again with “Token entropy”")
     qtbot.waitUntil(lambda: window.session.ready)
     assert len(window.session.conversation.roots) == 2
-    assert last_exchange(window).settings.policy.policy == "every-step"
-    assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
+    assert last_exchange(window).settings.policy.policy == "token-entropy"
+    assert window.preferences.value.run.policy.policy == "automatic", "an attempt, not another setting"
 
 
 # Other models than those that wrote it
@@ -479,6 +479,7 @@ def edit_prompt(window, qtbot, words):
 
 
 def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, make_window, window, qtbot):
+    window.preferences.change(models=OWN_MODELS)  # the demo pair has its own prompt
     ask("2 + 2?")
     edit_prompt(window, qtbot, WORDS)
     assert window.chat.composer.unusual.text() == f"System prompt: {WORDS}"

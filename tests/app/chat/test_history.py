@@ -16,13 +16,14 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QInputDialog, QMenu
 
 from baton_reasoning.app.chat.sidebar import PAGE, ROW, day_name
-from baton_reasoning.app.session.run_list import Activity
+from baton_reasoning.app.session.run_queue import Activity
 from baton_reasoning.app.toolkit import controls
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, StoreError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import SettingsFile
-from baton_reasoning.core.store.conversations import Conversations, StoredExchange
+from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from tests.another_program import another_program
@@ -187,7 +188,7 @@ def with_many(make_window, tmp_path, qtbot):
     """A window over a history of more conversations than are listed at first; “How many 0?” is the oldest."""
     with Store.open(Paths.under(tmp_path).store) as store:
         for number in range(PAGE + 20):
-            kept = store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, f"How many {number}?"))
+            kept = store.conversations.put(f"c{number}", Exchange(f"How many {number}?", id=f"e{number}"))
         kept.result()
     window = make_window()
     qtbot.waitUntil(partial(has_rows, window, PAGE))
@@ -396,7 +397,7 @@ ANTS = "How many ants?"
 def write_in_parts(path):
     """Write an answer, each part of it after a line that is read."""
     with Store.open(Path(path)) as store:
-        store.conversations.put("c", StoredExchange("e", None, ANTS)).result()
+        store.conversations.put("c", Exchange(ANTS, id="e")).result()
         recorder, events = store.runs.record("e"), a_run(answer="There are 4.")
         for part in (events[:5], events[5:20], events[20:]):
             recorder.record(part)
@@ -437,7 +438,7 @@ def take_over(path):
     """Write the newest answer of the history anew, as a program does that takes its writer for dead."""
     with Store.open(Path(path)) as store:
         (headline,) = store.conversations.recent()
-        recorder = store.runs.record_anew(store.conversations.open(headline.id).exchanges[-1].id)
+        recorder = store.runs.record_anew(store.conversations.open(headline.id).path[-1].id)
         recorder.record(a_run(answer="Taken over."))
         recorder.finish().result()
         print("ended", flush=True)

@@ -14,9 +14,9 @@ from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
-from baton_reasoning.app.session.conversation import Conversation, Exchange, ShownComparison
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.theme import current_theme
+from baton_reasoning.core.conversation import Conversation, Exchange, ShownComparison
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import RunSettings
@@ -338,6 +338,52 @@ def test_the_editor_stays_over_its_step_and_is_as_high_as_its_text(ask, qtbot):
     assert editor.height() == height + 2 * line
     window.resize(900, 700)
     qtbot.waitUntil(lambda: answer.rect().contains(editor.geometry()))
+
+
+def test_the_editor_of_code_has_its_font_and_what_is_in_view_stays_there(make_window, qtbot):
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(f"{STEPS}```python\nx = 4\n```\n\n</think>\n\nIt is 4.")
+    window = make_window(loader)
+    window.preferences.change_run(max_tokens=5000)
+    exchange = answer_to(window, qtbot, "2 + 2?")
+    answer, bar = last_answer(window), window.chat.conversation.verticalScrollBar()
+    code = next(piece for piece in exchange.trace.pieces if "```" in piece.text)
+
+    def edit(piece):
+        window.chat.choose(exchange, piece)
+        window.chat.edit_step()
+        qtbot.waitUntil(lambda: not answer.editor.visibleRegion().isEmpty())
+        return answer.editor
+
+    assert answer.folded
+    assert edit(code).edit.font() == answer.steps._style().code_font
+    bar.setValue(answer.steps.mapTo(answer.parentWidget(), QPoint()).y() - 30)
+    place = bar.value()
+    editor = edit(exchange.trace.pieces[0])
+    assert editor.edit.font().family() == answer.steps.font().family()
+    QApplication.processEvents()
+    assert bar.value() == place
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Tab, Qt.Key.Key_Backtab])
+def test_by_tab_one_comes_into_a_long_text_where_one_reads_it(answered, qtbot, key):
+    answer, bar = last_answer(answered), answered.chat.conversation.verticalScrollBar()
+    answer.keep_open()
+    qtbot.waitUntil(lambda: bar.maximum() > 2000)
+    beside = answer.ribbon if key is Qt.Key.Key_Tab else answer._icons[0]
+    beside.setFocus()
+    bar.setValue(top_of(answer.steps) + 400)
+    qtbot.keyClick(beside, key)
+    assert answered.focusWidget() is answer.steps
+    assert bar.value() == top_of(answer.steps) + 400
+    beside.setFocus()
+    bar.setValue(0 if key is Qt.Key.Key_Tab else bar.maximum())
+    qtbot.keyClick(beside, key)
+    assert not answer.steps.visibleRegion().isEmpty()
+
+
+def top_of(part):
+    return part.mapTo(part.parentWidget().parentWidget(), QPoint()).y()
 
 
 def test_escape_or_an_unchanged_step_makes_no_other_attempt_and_an_empty_one_is_written_again(make_window, qtbot):

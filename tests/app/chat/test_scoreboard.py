@@ -7,21 +7,22 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 
-from baton_reasoning.app.chat.scoreboards import BEYOND, Board, BoardRow, ScoreboardView, board_of
+from baton_reasoning.app.chat.scoreboards import Board, BoardRow, ScoreboardView, board_of
 from baton_reasoning.app.chat.welcome import EXAMPLES, demo_problem
 from baton_reasoning.app.compare.controller import Chooser
-from baton_reasoning.app.session.conversation import Exchange, expected_answer
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.window.pair_dialog import PairDialog
-from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.conversation import Exchange
+from baton_reasoning.core.demo_pair import WHAT_IT_SOLVES, DemoProblem
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.settings import Appearance
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import Appearance, ModelChoice
 from baton_reasoning.core.thinking.events import Finish, Noticed, TextInserted, TokenWritten
 from baton_reasoning.core.thinking.reasons import ANSWER_NOW
 from baton_reasoning.core.thinking.trace import Trace
@@ -211,7 +212,7 @@ def test_what_runs_alone_is_stopped_by_key_by_button_by_a_new_problem_or_for_oth
     qtbot.waitUntil(lambda: loader.choices[-1] == OWN_MODELS and solved.session.ready)
     assert shown(solved, LARGE) == "Stopped."
     board = shown_board(solved)
-    assert not any(press.isVisible() for press in (*board.run.values(), board.halt, board.choose))
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
 
 
 def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window, qtbot):
@@ -301,16 +302,44 @@ def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window
     assert board.to_run == [], "a copy that is loaded for batches wrote it"
     first.trace.notices.append(Noticed(1.0, "The small model was started again.", Author.SMALL))
     assert board_of(first, solved.session) is None
-    answer_to(solved, qtbot, "Who wrote Faust?")
-    assert shown_board(solved).text.text() == BEYOND
-    press(shown_board(solved), "Choose real models…")
-    dialog = solved.findChild(PairDialog)
-    assert dialog.isVisible()
-    dialog.reject()
     window = make_window(ScriptedLoader())
     window.session.new()
     answer_to(window, qtbot, PROBLEM)
     assert not shown_board(window).isVisible()
+
+
+def test_another_question_stays_in_the_composer_with_two_ways_on(solved, qtbot):
+    composer, first = solved.chat.composer, last_exchange(solved)
+    composer.edit.setPlainText("Who wrote Faust?")
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: solved.notice.text == WHAT_IT_SOLVES)
+    assert composer.edit.toPlainText() == "Who wrote Faust?"
+    assert {each.problem for each in solved.session.conversation} == {first.problem}, "and nothing was written"
+    with qtbot.waitSignal(solved.page_actions.pairs_wanted):
+        press(solved.notice, "Choose a pair")
+    assert solved.session.compare("Who wrote Faust?", [solved.session.settings], None, shows=True) == []
+    qtbot.waitUntil(lambda: solved.notice.text == WHAT_IT_SOLVES)
+    solved.session.change_system("Be brief.")
+    press(solved.notice, "New problem of this kind")
+    qtbot.waitUntil(lambda: solved.session.ready and shown(solved, SMALL) != "")
+    second = last_exchange(solved)
+    assert second.parent is first
+    asked = [message.content for message in second.messages()]
+    assert asked == [f"{second.problem}\n{RunSettings().instruction}"], "as the models know it"
+    assert DemoProblem.of(second.problem)
+    assert not solved.notice.isVisible()
+    assert composer.edit.toPlainText() == "Who wrote Faust?"
+
+
+def test_a_question_that_waits_is_dropped_where_the_demo_pair_is_loaded_for_it(make_window, loader, qtbot):
+    loader.gate = Gate()
+    window = make_window(loader)
+    window.preferences.change(models=OWN_MODELS)
+    window.session.ask("Who wrote Faust?")
+    window.preferences.change(models=ModelChoice())
+    loader.gate.set()
+    qtbot.waitUntil(lambda: window.notice.text == WHAT_IT_SOLVES)
+    assert not last_exchange(window).trace.started
 
 
 def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):

@@ -9,7 +9,7 @@ from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, proposed, recorded
 from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of, were_alike
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
-from baton_reasoning.app.session.conversation import Exchange
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Standing
@@ -20,6 +20,7 @@ from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import run_in_brief
+from baton_reasoning.core.words.numbers import duration
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.core.thinking.running import keywords, run
 from tests.fakes import mixed
@@ -210,7 +211,7 @@ def test_three_arms_become_three_tries_with_results_in_which_words_are_found(com
     columns = view_of(window).columns
     assert [column.exchange for column in columns] == attempts(window)
     assert [column.facts.text() for column in columns] == [
-        f"{each.trace.seconds:.1f} s · {each.trace.tokens} tokens" for each in attempts(window)
+        f"{duration(each.trace.seconds)} · {each.trace.tokens} tokens" for each in attempts(window)
     ]
     assert [column.verdict.text() for column in columns] == ["≠ differs", "= as Large only", "= as Keywords"]
     assert [column.result.text() for column in columns] == ["5", "4", "4"]

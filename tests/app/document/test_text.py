@@ -13,6 +13,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QTextCursor
 from PySide6.QtWidgets import QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 
 from baton_reasoning.app.document.clipboard import fragments, selected_text
+from baton_reasoning.app.document.result_label import ResultLabel
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.row_writer import LINE_BREAK, RowWriter
 from baton_reasoning.app.document.steps_view import GAP, StepsView, TextMark
@@ -20,13 +21,13 @@ from baton_reasoning.app.document.style import TextStyle
 from baton_reasoning.app.document.typeset import Typesetter, formula_of, picture
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.app.toolkit.theme import DARK, LIGHT, current_theme, reading_font
+from baton_reasoning.core.analysis.cue_profile import lexicon_json
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.markdown.blocks import FORMULA_CHARACTER, LONGEST_LINE, read
 from baton_reasoning.core.markdown.formulas import Formula
 from baton_reasoning.core.markdown.latex import typeset
 from baton_reasoning.core.markdown.parser import clean
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.cue_profile import lexicon_json
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policies.alone import Never
@@ -147,6 +148,28 @@ def test_formulas_are_set_in_another_thread_and_then_take_the_place_of_their_sou
         assert not formulas(document)
     assert [formula.latex for formula in formulas(document)] == [r"\sqrt{1729}", "x^{1730}"]
     assert r"\(\nosuch{x}\)" in document.toPlainText()
+    BackgroundTasks.of(typesetter).close()
+
+
+RESULTS = [(r"\frac{1}{2}", True), ("x^2", True), ("12", False), (r"\no{1", False)]
+
+
+@pytest.mark.parametrize(("text", "is_formula"), RESULTS)
+def test_a_result_is_typeset_where_it_is_a_formula_that_can_be(qtbot, text, is_formula):
+    typesetter, page = Typesetter(), QWidget()
+    result = ResultLabel(typesetter)
+    QVBoxLayout(page).addWidget(result)
+    qtbot.addWidget(page)
+    page.show()
+    result.setText(text)
+    formula = Formula(text, display=True, source=text)
+    size = TextStyle.of(LIGHT, result.font()).formula_size
+    qtbot.waitUntil(lambda: text == "12" or typesetter.is_set(formula, size))
+    qtbot.waitUntil(lambda: result.pixmap().isNull() is not is_formula)
+    assert result.text() == text
+    assert result.accessibleName() == f"Result: {text}"
+    page.adjustSize()
+    assert result.height() >= result.pixmap().height()
     BackgroundTasks.of(typesetter).close()
 
 

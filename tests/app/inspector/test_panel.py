@@ -1,43 +1,30 @@
 """The inspector tells of a step and of a run what its trace knows."""
 
 import math
-import shlex
-import sys
 from pathlib import Path
 
-import click
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 
-from baton_reasoning.app.inspector.command_line import command_line, why_not_repeatable
 from baton_reasoning.app.inspector.panel import NO_ANSWER, NOTHING_CHOSEN, Inspector, Tab
 from baton_reasoning.app.inspector.run_page import card_facts, model_facts, settings_facts, totals
 from baton_reasoning.app.inspector.step_page import StepPage, facts_of, quoted
-from baton_reasoning.app.session.conversation import Exchange
-from baton_reasoning.app.terminal.command_line import command
-from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LocalFile
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.cue_rules import VERIFICATION
-from baton_reasoning.core.thinking.cues import Match
-from baton_reasoning.core.thinking.events import Finish, RunEnded, TakeoverEnded, TakeoverStarted, TokenWritten
-from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.events import Finish, RunEnded, TokenWritten
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
-from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.core.thinking.running import HERE
 from tests.fakes import mixed
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine
 
-TOKENS_AS_READ = ["“ to”", "“.” and a new line", "a new line", "a blank", "nothing"]
+TOKENS_AS_READ = ["“ to”", "“.¶”", "“¶¶”", "“¶ x”", "a blank", "nothing"]
 
 
 def takeover(window):
@@ -70,7 +57,7 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     assert "Length" in texts(window)
     assert f"{piece.handoff.prefilled} tokens read" in dict(facts_of(piece))["Handoff"]
     assert f"tokens (the policy asked for {piece.takeover.tokens})" in dict(facts_of(piece))["Length"]
-    assert [quoted(token) for token in (" to", ".\n", "\n\n", " ", "")] == TOKENS_AS_READ
+    assert [quoted(token) for token in (" to", ".\n", "\n\n", "\r\n x", " ", "")] == TOKENS_AS_READ
     facts = dict(facts_of(exchange.trace.pieces[0]))
     assert "Handoff" not in facts
     assert "tokens read" in facts["Prompt"], "what is read before the first step"
@@ -183,46 +170,6 @@ def test_how_else_a_step_might_have_begun_is_shown_without_what_was_hardly_possi
 FILES = ModelChoice(small="small.gguf", large="http://host:8080")
 
 
-def read_again(line):
-    """What the terminal makes of the line: the problem, the options of models, and the settings."""
-    words = shlex.split(line)
-    assert words[:2] == ["baton", "solve"]
-
-    @command("solve")
-    @click.argument("problem")
-    @run_options
-    @model_options
-    @loading_options
-    def probe(problem, method, models, loading):
-        return problem, models, run_settings(method, is_demo=models.is_demo)
-
-    return probe.main(words[2:], standalone_mode=False)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        RunSettings(),
-        *(RunSettings(policy=policy.Settings(), seed=2) for policy in POLICIES.values()),
-        RunSettings(policy=RandomTakeover.Settings(p=0.5), seed=7, max_tokens=99),
-        RunSettings(policy=Keywords.presets["paper"]),
-        RunSettings(policy=Keywords.presets["paper"].model_copy(update={"n1": 5, "match": Match.SUBSTRING})),
-        RunSettings(temperature=0, top_k=0, limits=Limits(max_seconds=3.5, repetition=False)),
-        RunSettings(instruction="Answer in one word, without “quotes”."),
-    ],
-)
-def test_the_terminal_reads_the_same_settings(settings, monkeypatch):
-    monkeypatch.setattr(sys, "platform", "linux")  # whose quotes shlex reads
-    problem = 'It\'s $5 & "more";\nhow much?'
-    problem_again, models, again = read_again(command_line(problem, settings, FILES))
-    assert (problem_again, again) == (problem, settings)
-    assert (models.small, models.large) == ("small.gguf", "http://host:8080")
-    for used in (effective_settings(settings, DEMO_SETTINGS), settings):  # of the demo pair, and forced on it
-        line = command_line(problem, used, ModelChoice())
-        assert "--small demo:small --large demo:large" in line
-        assert read_again(line)[2] == used
-
-
 def test_a_run_is_repeated_with_the_models_and_the_context_that_it_used_whatever_is_chosen_since(make_window, qtbot):
     loader = ScriptedLoader()
     loader.large = loader.large.with_card(source=LocalFile(Path("used.gguf")), context=3000, placement=HERE)
@@ -239,32 +186,6 @@ def test_a_run_is_repeated_with_the_models_and_the_context_that_it_used_whatever
     answer_to(window, qtbot, "And birds?")
     assert page.no_command.text() == "No command repeats this answer: it follows an earlier answer."
     assert (page.command.isVisible(), page.no_command.isVisible()) == (False, True)
-
-
-def test_servers_have_a_context_of_their_own():
-    servers = ModelChoice(small="http://host:8080", large="http://host:8081")
-    assert "--context" not in command_line("2 + 2?", RunSettings(), servers)
-    assert "--context" in command_line("2 + 2?", RunSettings(), FILES)
-
-
-def by_hand(**ended):
-    took = TakeoverStarted(0.0, VERIFICATION.id, None, 9, 0)
-    return Trace.of([mixed.begun(), took, *mixed.by(Author.LARGE, "So"), TakeoverEnded(0.1, 1, **ended)])
-
-
-@pytest.mark.parametrize(
-    ("trace", "why_not"),
-    [
-        (Trace.of(mixed.by_one_pair()), ""),
-        (by_hand(), ""),
-        (by_hand(by_hand=True), "a person steered it"),
-        (Trace.of(mixed.by_two_pairs()), "it was written in several runs"),
-        (mixed.with_a_person(), "it was written in several runs, and a person wrote a part of it"),
-        (Trace.of(mixed.by_one_pair()).edited(0, "Mine."), "a person wrote a part of it"),
-    ],
-)
-def test_no_command_is_offered_for_what_none_repeats(trace, why_not):
-    assert why_not_repeatable(trace) == (f"No command repeats this answer: {why_not}." if why_not else "")
 
 
 def test_where_two_small_models_wrote_both_are_shown_with_their_tokens_and_the_policy_of_each_run():

@@ -10,16 +10,16 @@ from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import PARTLY_READ, AnswerReview
 from baton_reasoning.app.inspector.values_section import ABOUT, CHOOSE
-from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.toolkit.theme import LIGHT
+from baton_reasoning.core.analysis.opinion import SecondOpinion
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven
-from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from tests.app.conftest import OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press
 from tests.core.thinking.running import run

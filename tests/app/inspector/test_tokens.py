@@ -1,13 +1,15 @@
 """Tokens of an answer in the window: how sure each was, what each model might have written, and going on with that."""
 
+from itertools import pairwise
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from baton_reasoning.app.inspector.token_card import names_of
+from baton_reasoning.core.analysis.token_choices import placed_tokens
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.token_choices import placed_tokens
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import Gate
 from tests.fakes.scripted import ScriptedEngine
@@ -84,6 +86,19 @@ def test_under_the_mouse_stands_what_was_recorded_and_both_models_read_when_they
     assert last_exchange(window).trace.text == ANSWER, "nothing has changed in it"
 
 
+@pytest.mark.parametrize("reader", ["small", "large"])
+def test_the_card_tells_how_far_each_model_is_while_they_read(shown, qtbot, loader, reader):
+    window, answer, view = shown
+    gate = Gate()
+    getattr(loader, reader).before_token = gate.wait_at
+    point_at(view, " the")
+    presses(card_of(answer, qtbot))["Let both models read the answer"].click()
+    qtbot.waitUntil(lambda: f"The {reader} model has read 0 of " in told(card_of(answer, qtbot)))
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.tokens.exchange is None)
+    assert "has read" not in told(card_of(answer, qtbot))
+
+
 def test_an_answer_goes_on_from_another_token_as_a_new_attempt(shown, qtbot):
     window, answer, view = shown
     before = last_exchange(window)
@@ -116,6 +131,40 @@ def test_by_keys_one_goes_from_token_to_token_into_the_card_and_back(shown, qtbo
     window.escape()
     assert answer.token_view.card is None
     assert window.focusWidget() is view
+
+
+def test_arrow_keys_stay_in_the_card(shown, qtbot):
+    window, answer, view = shown
+    place = window.chat.conversation.verticalScrollBar()
+    view.setFocus()
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Down):
+        QTest.keyClick(view, key)
+    scrolled = place.value()
+    for key, text in ((Qt.Key.Key_Left, "Add"), (Qt.Key.Key_Right, " the"), (Qt.Key.Key_Right, " units")):
+        QTest.keyClick(window.focusWidget(), key)
+        assert view.pointed.token.text == text
+        assert card_of(answer, qtbot).has_focus
+    card = card_of(answer, qtbot)
+    first, *_, last = presses(card).values()
+    for key, expected in ((Qt.Key.Key_Down, last), (Qt.Key.Key_Up, first)):
+        for _ in range(9):
+            QTest.keyClick(window.focusWidget(), key)
+        assert window.focusWidget() is expected
+    assert place.value() == scrolled
+
+
+def test_the_rows_of_the_card_are_even(shown, qtbot):
+    window, answer, view = shown
+    window.session.tokens.read(last_exchange(window))
+    qtbot.waitUntil(lambda: window.session.tokens.exchange is None)
+    point_at(view, " the")
+    card = card_of(answer, qtbot)
+    cells = [each for each in card.findChildren(QLabel) if each.text() == "–" or each.text().endswith("%")]
+    middles = sorted({each.geometry().center().y() for each in cells})
+    assert [below - above for above, below in pairwise(middles)] == [middles[1] - middles[0]] * 2
+    assert len({each.geometry().right() for each in cells}) == 2, "as there are columns"
+    (press, *_), standing = presses(card).values(), next(e for e in card.findChildren(QLabel) if e.text() == "the")
+    assert press.fontMetrics().horizontalAdvance(press.text()) + 2 * standing.indent() == press.width()
 
 
 def test_the_marks_of_markdown_have_no_place_and_code_has(shown):
@@ -164,5 +213,5 @@ def test_while_something_is_written_the_models_do_not_read(make_window, loader, 
 
 
 def test_tokens_that_differ_by_a_blank_are_told_apart():
-    assert names_of([" ones", "last", "\n"]) == ["ones", "last", "↵"]
+    assert names_of([" ones", "last", "\n"]) == ["ones", "last", "¶"]
     assert names_of([" ones", "ones"]) == ["·ones", "ones"]

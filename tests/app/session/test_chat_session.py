@@ -21,14 +21,14 @@ from hypothesis.stateful import (
 )
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.session.chat_session import STEP_CAP, ChatSession, wish_of
-from baton_reasoning.app.session.conversation import Conversation, Exchange
+from baton_reasoning.app.session.chat_session import STEP_CAP, ChatSession, intervention_of
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState, Remark, close_pair
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.session.repository import ConversationRepository
-from baton_reasoning.app.session.run_list import Activity, RunList, RunMark, texts_at_once
+from baton_reasoning.app.session.run_queue import Activity, RunMark, RunQueue, texts_at_once
 from baton_reasoning.app.toolkit.background import BackgroundTasks
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.demo_pair import LARGE_MODEL, costly
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
@@ -38,7 +38,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.interruptions import Intervention
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.requests import TakeOver, Until, Write
@@ -93,7 +93,10 @@ def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says():
     one_step = TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=Author.LARGE)
-    assert [wish_of(author, PLAIN) for author in (Author.LARGE, Author.SMALL)] == [Wish(one_step), Wish(Write())]
+    assert [intervention_of(author, PLAIN) for author in (Author.LARGE, Author.SMALL)] == [
+        Intervention(one_step),
+        Intervention(Write()),
+    ]
 
 
 @pytest.mark.slow
@@ -120,7 +123,7 @@ def test_the_demo_pair_is_made_at_the_first_start_or_opened_tiny_with_a_remark(t
 def test_what_is_stopped_out_of_view_is_no_news_and_what_waits_for_models_that_fail_goes(qtbot, tmp_path, no_leaks):
     held = HeldAnswers()
     models = models_of(held, tmp_path)
-    runs = RunList(models, ModelChoice)
+    runs = RunQueue(models, ModelChoice)
     models.load(CHOICE)
     qtbot.waitUntil(lambda: models.state is LoadState.READY)
     stopped, waiting = ((Conversation(), Exchange(problem, PLAIN)) for problem in ("one", "two"))
@@ -364,8 +367,8 @@ class ChatWalk(RuleBasedStateMachine):
         self.store.close()
         with Store.open(self.folder / "baton.db") as store:
             for conversation, tree in self.trees.items():
-                stored = store.conversations.open(conversation).exchanges
-                assert {(each.id, each.parent, each.problem) for each in stored} == set(tree)
+                stored = store.conversations.open(conversation)
+                assert {(each.id, each.parent and each.parent.id, each.problem) for each in stored} == set(tree)
             for id, exchange in self.exchanges.items():
                 text, kept = exchange.trace.text, self.kept[id]
                 whole = f"About {exchange.problem}, we think.\n\nDone.</think>\n\nThat was {exchange.problem}."

@@ -15,7 +15,7 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand
-from baton_reasoning.core.demo_pair import SMALL_MODEL
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines import open as open_module
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.paths import Paths
@@ -25,7 +25,8 @@ from tests.systems import user_in
 
 REPOSITORY = "tiny/demo-GGUF"
 DEMO = ("--small", "demo", "--large", "demo")
-"""Names the demo pair, which then takes any problem."""
+EXCHANGED = ("--small", str(LARGE_MODEL), "--large", str(SMALL_MODEL))
+"""The demo pair's files as any other pair, which may be asked anything."""
 MOST_KEPT = 4
 """Engines that stay loaded: the two of the demo pair, and those used last with other options."""
 SCOREBOARD = re.compile(r"(small|both|large)(?: alone|, \d+% of tokens by large) +\d{5}  ([✓✗])  +\d+\.\d s")

@@ -18,12 +18,13 @@ from baton_reasoning.app.terminal import batch_run, evidence
 from baton_reasoning.app.terminal.batch_run import BatchFolder
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.core.batch.running.arms import arms_of
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, WHAT_IT_SOLVES
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import PACKAGE, POLICIES
+from tests.app.terminal.conftest import EXCHANGED
 from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
@@ -333,12 +334,21 @@ def test_evidence_has_an_arm_of_every_policy():
     assert {arm.settings.policy.policy for arm in arms} == own
 
 
+def test_a_batch_of_the_demo_pair_leaves_other_problems_out(tmp_path, say, refused):
+    file = tmp_path / "some.jsonl"
+    own, other = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[0], '{"problem": "1 + 0?", "answer": "1"}'
+    file.write_text(f"{own}\n{other}\n", encoding="utf-8")
+    assert "\n".join(say("batch", "run", str(file), "--dry-run")).startswith("1 problem")
+    file.write_text(f"{other}\n", encoding="utf-8")
+    assert WHAT_IT_SOLVES in refused("batch", "run", str(file))
+
+
 @pytest.mark.parametrize(
     "content", [b'{"problem": "1 + 0?", "answer": "1"}', "Frage;Antwort\n1 + 0?;1\n".encode("utf-16")]
 )
 def test_problems_come_from_standard_input(content, tmp_path, baton, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
-    done = baton("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
+    line = ("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
+    done = baton(*line, *EXCHANGED)
     assert done.returncode == 0, done.stderr
-    assert "No models are named, so the demo pair runs" in done.stderr
     assert json.loads(done.stdout.splitlines()[0])["expected"] == "1"

@@ -31,9 +31,9 @@ from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import ExitCode, closed_pipes_named
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.version import version
 from tests.app.terminal.conftest import REPOSITORY, Keyboard, commands_of, program_of
 from tests.core.models.hub_server import running_hub
@@ -206,7 +206,7 @@ def home(tmp_path_factory):
         (folder / "trace.jsonl").write_text(output_of("solve", PROBLEM.question, "--json"), encoding="utf-8")
         output_of("batch", "run", "problems.jsonl", "--arm", "small", "--arm", "baton", "-o", "results")
         with open_history() as store:
-            store.conversations.put("gone", StoredExchange("e", None, "?")).result()
+            store.conversations.put("gone", Exchange("?", id="e")).result()
             store.conversations.delete("gone")
     return folder
 

@@ -17,14 +17,14 @@ import pytest
 from baton_reasoning.app.terminal import review_commands
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.solve import recorded
+from baton_reasoning.core.analysis.opinion import SecondOpinion
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import DAMAGED, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.app.terminal.conftest import DEMO, Keyboard
 from tests.core.batch.counting import damage, known_batch, known_pair
@@ -50,7 +50,7 @@ def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, sa
     (entry,) = listed()
     with Store.open(paths.store) as store:
         conversation = store.conversations.open(entry["id"])
-        assert concluded(store, conversation.exchanges[0].id).state is RunState.ENDED
+        assert concluded(store, conversation.roots[0].id).state is RunState.ENDED
     shown = "\n".join(say("history", "show", entry["id"][:8]))
     for part in (PROBLEM.question, f"\\boxed{{{PROBLEM.answer}}}", "large share"):
         assert part in shown
@@ -73,7 +73,7 @@ def test_an_answer_is_listed_shown_found_and_exported(paths, tmp_path, baton, sa
 
 def test_what_several_models_and_a_person_wrote_is_shown_as_theirs_and_not_reviewed(paths, say, refused, monkeypatch):
     with Store.open(paths.store) as store:
-        store.conversations.put("c1", StoredExchange("e1", None, "What is 2 + 2?")).result()
+        store.conversations.put("c1", Exchange("What is 2 + 2?", id="e1")).result()
         save(store, "e1", mixed.with_a_person().events)
     shown = "\n".join(say("history", "show", "c1"))
     for line in (
@@ -97,7 +97,7 @@ def test_what_several_models_and_a_person_wrote_is_shown_as_theirs_and_not_revie
 
 def test_a_damaged_answer_is_shown_up_to_there_and_that_is_said(paths, say):
     with Store.open(paths.store) as store:
-        store.conversations.put("c1", StoredExchange("e1", None, "What is 2 + 2?")).result()
+        store.conversations.put("c1", Exchange("What is 2 + 2?", id="e1")).result()
         save(store, "e1", a_run())
     damage(paths.store)
     assert f"  {DAMAGED}" in say("history", "show", "c1")
@@ -127,7 +127,7 @@ def test_a_disk_that_fills_while_an_answer_is_written_is_said(capsys):
 def test_entries_are_deleted_after_a_yes(paths, tmp_path, baton, say, listed, refused, monkeypatch):
     with Store.open(paths.store) as store:
         for id in ("aa11", "aa22", "bb33"):
-            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
+            store.conversations.put(id, Exchange(f"How many {id}?", id=f"e{id}")).result()
     with a_full_disk():
         assert len(listed()) == 3, "the history can be read on a full disk"
     assert "several" in refused("history", "rm", "aa")
@@ -151,7 +151,7 @@ def test_entries_are_deleted_after_a_yes(paths, tmp_path, baton, say, listed, re
 def test_an_entry_older_than_five_hundred_others_is_named_shown_exported_and_deleted(paths, tmp_path, say, listed):
     with Store.open(paths.store) as store:
         for number in range(520):
-            problem = StoredExchange(f"e{number:03}", None, f"How many {number:03}?")
+            problem = Exchange(f"How many {number:03}?", id=f"e{number:03}")
             kept = store.conversations.put(f"c{number:03}", problem)
         kept.result()
     assert [json.loads(each)["id"] for each in say("history", "list", "--limit", "600", "--json")][-1] == "c000"
@@ -165,7 +165,7 @@ def test_an_entry_older_than_five_hundred_others_is_named_shown_exported_and_del
 def test_what_was_deleted_is_listed_and_restored(paths, baton, say, listed, refused):
     with Store.open(paths.store) as store:
         for id in ("aa11", "bb22"):
-            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
+            store.conversations.put(id, Exchange(f"How many {id}?", id=f"e{id}")).result()
         batch = store.batches.create("Sums", {}, [], [])
     assert baton("history", "deleted").stderr == "baton: Nothing was deleted in the last 30 days.\n"
     say("history", "rm", "-y", "aa11", batch)
@@ -258,7 +258,7 @@ def test_failures_of_a_batch_are_grouped_with_what_the_large_model_wanted_as_far
                 signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr("baton_reasoning.core.thinking.text_reading.TOKENS_A_READ", 8)
+        patch.setattr("baton_reasoning.core.analysis.text_reading.TOKENS_A_READ", 8)
         patch.setattr(SecondOpinion, "read", stopped_early)
         assert "strong disagreement" in say("opinion", str(trace_file), "--threads", "1", code=130)[0]
         assert " of them not right" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]

@@ -21,8 +21,8 @@ from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.core import secrets
 from baton_reasoning.core.demo_pair import READY_PROBLEMS, SMALL_MODEL, DemoProblem, held_out_problems
 from baton_reasoning.core.engines.base import ModelCard, Placement
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
-from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts

@@ -26,7 +26,7 @@ from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import TYPE_IT, exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.thinking.interruptions import Control
-from tests.app.terminal.conftest import DEMO, DEMO_MARKS, REPOSITORY, demo_marks, program_of
+from tests.app.terminal.conftest import DEMO_MARKS, EXCHANGED, REPOSITORY, demo_marks, program_of
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, stream, token
 from tests.patience import PATIENCE
 from tests.systems import NEEDS_POSIX, posix_only, user_in
@@ -38,7 +38,7 @@ CTRL_C = "\x03"
 LIMIT = 240.0
 """Seconds without output after which a test fails."""
 PROBLEM = DemoProblem(60_836).question
-SHORT = (*DEMO, "--policy", "never", "-n", "5")
+SHORT = (*EXCHANGED, "--policy", "never", "-n", "5")
 ENDLESS = ("--policy", "never", "-n", "100000", "-c", "100000")
 """Options of a run that writes until it is stopped."""
 AT_IMPORT = """

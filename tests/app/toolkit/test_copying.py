@@ -72,6 +72,14 @@ def test_an_answer_a_step_code_and_a_command_are_copied_with_a_sign_over_what_wa
     assert clipboard.text() == inspector.run.command.toPlainText() != ""
     sign_in(window)._timer.timeout.emit()
     assert sign_in(window).isHidden()
+    heard.clear()
+    named(inspector, "Copy all").click()
+    titles = [block.splitlines()[0] for block in clipboard.text().split("\n\n")]
+    assert titles == ["Writing time", "● Small model", "◆ Large model", "Settings"]
+    rows = [line.split("\t") for line in clipboard.text().splitlines() if "\t" in line]
+    assert {"Time", "Tokens", "Runs on", "Policy"} <= {row[0] for row in rows}
+    assert all(len(row) == 2 and row[1] for row in rows)
+    assert confirmed_over(named(inspector, "Copy all"), heard)
 
 
 def test_a_key_copies_with_the_same_sign_also_where_its_control_is_not_shown(answered, heard):

@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.remote.connection import ServerAccess
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
-from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -73,7 +73,9 @@ def test_a_value_that_is_given_changes_one_field_and_its_reset_takes_it_back(qap
     shiboken6.delete(form)
 
 
-def test_numbers_hold_to_their_bounds_and_some_have_words(form, qtbot):
+def test_numbers_hold_to_their_bounds_and_some_have_words(qtbot):
+    settings = Settings(run=RunSettings())
+    form = form_of(qtbot, settings, settings)
     layers, limit = form.editor("models", "gpu_layers"), form.editor("run", "limits", "max_seconds")
     assert form.editor("run", "policy", "n1").minimum() == 1
     assert (layers.text(), limit.text()) == ("automatic", "no limit")
@@ -90,9 +92,9 @@ def test_numbers_hold_to_their_bounds_and_some_have_words(form, qtbot):
     temperature.setValue(0.0)
     assert own.value == ModelOverrides(temperature=0.0)
     for policy in POLICIES.values():  # a bound of log-probabilities is negative and small
-        settings = policy.Settings()
-        form.show_value(Settings(run=RunSettings(policy=settings)))
-        boxes = [(form.editor("run", "policy", name), default) for name, default in settings]
+        parameters = policy.Settings()
+        form.show_value(Settings(run=RunSettings(policy=parameters)))
+        boxes = [(form.editor("run", "policy", name), default) for name, default in parameters]
         numbers = [(box.value(), default) for box, default in boxes if isinstance(box, QSpinBox | QDoubleSpinBox)]
         assert all(value == default for value, default in numbers)
 
@@ -138,7 +140,7 @@ def test_another_policy_brings_its_own_fields_and_resetting_it_the_default_one(f
     reset_of(form, "run", "policy", "tau").click()
     assert tau.value() == 0.45
     reset_of(form, "run", "policy", "policy").click()
-    assert form.value.run.policy == Keywords.Settings()
+    assert form.value.run.policy == Automatic.Settings()
 
 
 def test_the_form_of_another_policy_is_laid_out_like_a_new_one(form, qtbot):

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from baton_reasoning.app.window.deleted_dialog import DeletedDialog
-from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.conversation import Exchange
 from tests.app.chat.test_history import names
 from tests.app.conftest import press
 
@@ -23,7 +23,7 @@ def open_list(window, qtbot):
 def test_conversations_and_batches_are_listed_and_brought_back_into_their_lists(window, open_list, qtbot):
     store = window._store
     for name in "abc":
-        store.conversations.put(name, StoredExchange(f"e{name}", None, f"How many {name}?")).result()
+        store.conversations.put(name, Exchange(f"How many {name}?", id=f"e{name}")).result()
     batch = store.batches.create("Sums", {}, [], [])
     for name in "ab":
         store.conversations.delete(name)

@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.export.exported import to_json
+from baton_reasoning.core.export.json_format import to_json
 from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.options import LocalFile, ServerUrls, file_source, parse_source
@@ -31,10 +31,11 @@ from baton_reasoning.core.thinking.events import Finish, RunEnded
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
+from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.numbers import duration, short_path
 from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
 from tests.core.models.ollama_store import put_model
-from tests.core.store.made import an_exported_run
+from tests.core.store.made import a_run, an_answer
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
@@ -236,7 +237,7 @@ def test_of_several_dropped_files_the_others_are_named_and_a_conversation_is_imp
     assert window.notice.text == "a.csv is opened. Not opened: letter.odt, b.csv, c.csv and 1 more."
     drop(window, names[1], files[SMALL])
     qtbot.waitUntil(lambda: window.notice.text == "Not opened: a.csv. one.gguf is a model.")
-    exported = an_exported_run("Sums")
+    exported = an_answer(Trace.of(a_run()))
     conversation, page_of_it = tmp_path / "sums.json", tmp_path / "sums.md"
     conversation.write_text(to_json(exported), encoding="utf-8")
     page_of_it.write_text(to_markdown(exported), encoding="utf-8")

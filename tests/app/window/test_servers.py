@@ -20,12 +20,12 @@ from baton_reasoning.app.window.server_dialog import ServerDialog
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, parse_source
 from baton_reasoning.core.paths import Paths

@@ -21,7 +21,7 @@ from baton_reasoning.core.batch.running.batch import create_batch
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.models.options import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
@@ -47,7 +47,7 @@ def run_batch(store, batch, pair=None, parallel=2, models=OtherModels()):  # noq
         return list(Runner(store, batch, pair or counting_pair(), grader, parallel, models).run())
 
 
-def solved(store, *recipes, pair=None, found=None, name="counting", seeds=(0,), how=How.AUTO) -> str:
+def solved(store, *recipes, pair=None, found=None, name="counting", seeds=(0,), how=GradingMethod.AUTO) -> str:
     """A batch that was run to its end, by default of six problems."""
     found = problems(6) if found is None else found
     batch = create_batch(store, name, found, arms_of(recipes, RunSettings()), seeds, parallel=2, how=how)

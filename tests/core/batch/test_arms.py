@@ -78,6 +78,8 @@ def test_the_random_arm_brings_the_arm_whose_share_it_takes():
     assert shares == {"relay": "", "random-as-relay": "relay"}, "what is named twice is run once"
     for like in ("every-step", "token-entropy"):
         assert [arm.equal_share_of for arm in arms_of([f"random-as-{like}"], BASE)] == ["", like]
+    single, spans = (policies(f"random{what}-as-token-entropy", BASE)[0] for what in ("", "-spans"))
+    assert (single.model_dump()["n1"], spans.model_dump()["n1"]) == (1, BASE.policy.model_dump()["n1"])
 
 
 def test_arms_say_which_models_they_need_and_run_with_every_other_one_after_the_batch_s_own():

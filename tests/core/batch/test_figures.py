@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.batch.reporting import tables
 from baton_reasoning.core.batch.reporting.report import build_report
 from baton_reasoning.core.batch.reporting.results import ExportedResult
@@ -35,11 +36,10 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import Batch, Conditions, JobState, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.table import NOTHING
 from baton_reasoning.core.thinking.events import Finish, HandedOver, TakeoverEnded, TakeoverStarted, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
@@ -49,7 +49,15 @@ from tests.tiers import size
 
 Z = 1.959963984540054
 SUMS = (
-    *("small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread", "large_reread"),
+    *(
+        "small_tokens",
+        "large_tokens",
+        "discarded_tokens",
+        "small_read",
+        "large_read",
+        "small_recomputed",
+        "large_recomputed",
+    ),
     *("small_decoded", "large_decoded", "handoffs", "steps", "large_steps", "drafted", "accepted", "seconds"),
 )
 ERRORS = ("The server is gone.", "The key was refused.", "The disk is full.")
@@ -69,7 +77,7 @@ def random_batches(draw):
     found, rows, lines = problems(count), [], []
     for number, ((arm, position, seed), kind) in enumerate(zip(jobs, kinds, strict=True)):
         trace = Trace() if kind in "!." else Trace.of(_text(arm.name, dice))
-        verdict = None if kind in "!." else Verdict.of(SIGNS[kind], How.EXACT, "")
+        verdict = None if kind in "!." else Verdict.of(SIGNS[kind], GradingMethod.EXACT, "")
         parallel, threads = dice.choice(setups)
         row = ResultRow(
             *(number, f"run{number}", arm.name, position, seed, JobState.WAITING if kind == "." else JobState.DONE),
@@ -107,7 +115,15 @@ def _written(author, reason, dice):
 
 def _cost(trace, dice, *, has_answer):
     """Return the cost of a text, with random figures where nothing is read from the text."""
-    named = ("small_read", "large_read", "small_reread", "large_reread", "discarded_tokens", "drafted", "accepted")
+    named = (
+        "small_read",
+        "large_read",
+        "small_recomputed",
+        "large_recomputed",
+        "discarded_tokens",
+        "drafted",
+        "accepted",
+    )
     counts = {name: dice.randrange(40) for name in (*named, "small_decoded", "large_decoded", "remote_tokens")}
     money = round(dice.random(), 4) if dice.random() < 0.5 else 0.0
     to_end, to_answer = (round(dice.uniform(0.1, 9), 3) for _ in range(2))
@@ -343,12 +359,12 @@ def check_tables(report, lines):
     for table in took:
         for arm, row in zip(report.arms, table.rows, strict=True):
             answers = answers_of(lines, arm.name).values()
-            reread = sum(line["small_reread"] + line["large_reread"] for line in answers)
+            recomputed = sum(line["small_recomputed"] + line["large_recomputed"] for line in answers)
             sums = {
                 "tokens": sum(span["tokens"] for line in answers for span in line["spans"]),
                 "discarded": sum(line["discarded_tokens"] for line in answers),
-                "first read": sum(line["small_read"] + line["large_read"] for line in answers) - reread,
-                "read again": reread,
+                "first read": sum(line["small_read"] + line["large_read"] for line in answers) - recomputed,
+                "read again": recomputed,
             }
             told = dict(zip(table.headings, row, strict=True))
             for title, total in sums.items():

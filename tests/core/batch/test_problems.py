@@ -35,14 +35,15 @@ from baton_reasoning.core.batch.reading.problems import can_hold_problems, read_
 from baton_reasoning.core.batch.reading.records import ENDINGS
 from baton_reasoning.core.batch.reading.source import ProblemSource, Record
 from baton_reasoning.core.errors import ProblemFileError, UnknownEncoding
-from baton_reasoning.core.export.exported import to_json
+from baton_reasoning.core.export.json_format import to_json
 from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.thinking.trace import Trace
 from tests.conftest import peak_memory
 from tests.core.batch.counting import read, texts, written
-from tests.core.store.made import an_exported_run
+from tests.core.store.made import a_run, an_answer
 from tests.tiers import size
 
 LETTERS = "ABC"
@@ -658,7 +659,7 @@ def test_what_is_not_there_is_no_file_or_is_too_much_is_refused(tmp_path, monkey
 @pytest.mark.parametrize(("name", "write"), [("p.json", to_json), ("p.md", to_markdown), ("p", to_markdown)])
 def test_an_exported_conversation_is_no_file_of_problems(tmp_path, name, write):
     with pytest.raises(ProblemFileError, match=r"is a conversation that Baton exported\. Export it as JSON"):
-        read(tmp_path, name, write(an_exported_run("Sums")))
+        read(tmp_path, name, write(an_answer(Trace.of(a_run()))))
 
 
 def test_bad_lines_are_named_and_the_rest_is_read(tmp_path):

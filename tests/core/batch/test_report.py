@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from baton_reasoning.core.analysis.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.baselines import FALLS_SHORT, against_baselines, change_by_pair
 from baton_reasoning.core.batch.reporting.charts import share_chart, shares_in_words
 from baton_reasoning.core.batch.reporting.figures import points
@@ -23,12 +24,11 @@ from baton_reasoning.core.demo_pair import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Verdict
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
-from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
@@ -190,8 +190,8 @@ def test_all_that_a_model_decoded_counts_as_its_work():
         ]
     )
     cost = RunCost.of(trace)
-    assert (cost.small_read, cost.small_reread, cost.small_decoded) == (8, 1, 2 + 2 + 4)
-    assert (cost.large_read, cost.large_reread, cost.large_decoded) == (9, 0, 1 + 3)
+    assert (cost.small_read, cost.small_recomputed, cost.small_decoded) == (8, 1, 2 + 2 + 4)
+    assert (cost.large_read, cost.large_recomputed, cost.large_decoded) == (9, 0, 1 + 3)
 
 
 def test_every_note_stands_beside_the_table(store, grader):
@@ -224,7 +224,7 @@ SMALL_ARM, LARGE_ARM, DRAFTED, BATON = ARMS
 
 def answers(arm, signs):
     """`signs`: of each problem, + or -, and ? for an answer without a verdict."""
-    verdicts = (Verdict.of({"+": True, "-": False, "?": None}[sign], How.AUTO, "") for sign in signs)
+    verdicts = (Verdict.of({"+": True, "-": False, "?": None}[sign], GradingMethod.AUTO, "") for sign in signs)
     return [
         ResultRow(*(0, "", arm, problem, 0, JobState.DONE, "", verdict, "", None), RunCost(seconds=1.0))
         for problem, verdict in enumerate(verdicts)

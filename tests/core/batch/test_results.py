@@ -13,6 +13,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from baton_reasoning.core.analysis.opinion import Opinion
+from baton_reasoning.core.analysis.value_estimator import ValueEstimator, ValueOptions
+from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, NOT_IN_CSV, export, html_report, safe_cell
 from baton_reasoning.core.batch.reporting.failures import (
     Divergence,
@@ -34,7 +37,7 @@ from baton_reasoning.core.engines.base import Alternative, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.export.formats import write_file
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.reviews import (
@@ -48,14 +51,11 @@ from baton_reasoning.core.reviews import (
     wrong_answers,
 )
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.batch.counting import (
     AFTER_WAIT,
     AFTER_YES,
@@ -77,7 +77,7 @@ from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 def run(store, *recipes, pair=None, found=None):
-    return solved(store, *recipes, pair=pair, found=found or problems(4), seeds=(3, 4), how=How.EXACT)
+    return solved(store, *recipes, pair=pair, found=found or problems(4), seeds=(3, 4), how=GradingMethod.EXACT)
 
 
 def exported(store, batch, path):
@@ -273,7 +273,7 @@ def test_answers_are_grouped_by_what_went_wrong(store, batch, tmp_path):
         ({"finish": Finish.REPETITION}, FailureKind.REPETITION),
         ({"finish": Finish.TIME}, FailureKind.LIMIT),
         ({"answer": ""}, FailureKind.NO_ANSWER),
-        ({"verdict": Verdict.of(None, How.AUTO, "")}, FailureKind.UNSCORED),
+        ({"verdict": Verdict.of(None, GradingMethod.AUTO, "")}, FailureKind.UNSCORED),
     ):
         assert kind_of(done._replace(**changes), None) is kind
 
@@ -507,7 +507,7 @@ def test_a_mean_of_few_problems_is_marked_neither_as_a_gain_nor_as_a_loss():
 
 @pytest.mark.slow
 def test_what_was_stopped_goes_on_and_nothing_is_valued_twice(store, valued, grader, monkeypatch):
-    monkeypatch.setattr("baton_reasoning.core.step_values.estimator.PROGRESS_SECONDS", -1)  # after each continuation
+    monkeypatch.setattr("baton_reasoning.core.analysis.value_estimator.PROGRESS_SECONDS", -1)  # after each continuation
     rows = missing(store, valued, grader, 3)
     reading = values(store, valued, grader, rows, known_pair())
     for step in reading.run():
@@ -587,6 +587,6 @@ def test_exported_results_have_the_values_of_their_text(store, valued, grader):
     assert (start.writer, start.position, start.worth, replaced.worth) == ("small", 0, None, None)
     assert after.worth == pytest.approx(after.value - replaced.value)
     assert after.low <= after.value <= after.high
-    assert after.continuations >= 16
+    assert after.rollouts >= 16
     (takeover,) = [span for span in result.spans if span.reason]
     assert (replaced.position, after.position) == (takeover.start, takeover.end)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from baton_reasoning.core import awake
+from baton_reasoning.core.analysis.run_cost import Cost, RunCost
 from baton_reasoning.core.awake import CONTINUOUS, SYSTEM_REQUIRED
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
@@ -49,11 +50,10 @@ from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.files import HASHED_AT_ONCE
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, ResultRow
-from baton_reasoning.core.store.run_cost import Cost, RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.alone import Never
 from tests.another_program import another_program
@@ -295,7 +295,7 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
 
     def grade_otherwise(_):
         settings = BatchSettings.of(store.batches.open(batch))
-        if settings.grade is How.AUTO:
+        if settings.grade is GradingMethod.AUTO:
             change_settings(store, batch, lambda now: now.graded_by(Regex("no such words")))
 
     run_batch(store, batch, Pair(small_engine(before_token=grade_otherwise).with_card(path=file)), parallel=1)
@@ -339,10 +339,10 @@ def test_each_model_that_is_needed_and_on_this_machine_warms_up_before_the_first
 @pytest.mark.parametrize(
     ("answer", "how", "outcome"),
     [
-        ("The capital of that country is Paris.", How.AUTO, Outcome.CORRECT),
-        ("The answer is Rome.", How.AUTO, Outcome.WRONG),
-        ("The answer is (B).", How.CHOICE, Outcome.CORRECT),
-        ("The answer is Paris.", How.CHOICE, Outcome.UNSCORED),
+        ("The capital of that country is Paris.", GradingMethod.AUTO, Outcome.CORRECT),
+        ("The answer is Rome.", GradingMethod.AUTO, Outcome.WRONG),
+        ("The answer is (B).", GradingMethod.CHOICE, Outcome.CORRECT),
+        ("The answer is Paris.", GradingMethod.CHOICE, Outcome.UNSCORED),
     ],
 )
 def test_an_option_is_chosen_by_its_letter_or_its_text(store, answer, how, outcome):
@@ -406,14 +406,14 @@ class DisturbedBatch:
             case "add arm":
                 add_arms(self.store, self.id, self.arms)
             case "regrade" | "grade otherwise" as kind:
-                list(regrade(self.store, self.id, self.grader, None if kind == "regrade" else How.EXACT))
+                list(regrade(self.store, self.id, self.grader, None if kind == "regrade" else GradingMethod.EXACT))
             case _:
                 self.run(disturbance)
 
     def run_to_the_end(self):
         add_arms(self.store, self.id, self.arms)
         self.run(Disturbance("nothing", 0))
-        list(regrade(self.store, self.id, self.grader, How.AUTO))
+        list(regrade(self.store, self.id, self.grader, GradingMethod.AUTO))
 
     def run(self, disturbance):
         small, large = World(5, tagged=True, drawn=True).engines
@@ -544,15 +544,15 @@ def test_answers_that_another_program_adds_while_they_are_graded_again_change_no
     batch = answered(store, expected="0.5")
     add_arms(store, batch, arms_of(["large"], RunSettings()))
     before = rows_of(store, batch)
-    grading = regrade(store, batch, grader, How.EXACT)
+    grading = regrade(store, batch, grader, GradingMethod.EXACT)
     next(grading)
     (job,) = claim(store, batch)
     with pytest.raises(StoreError, match="Another Baton writes answers of this batch"):
         list(grading)
-    grading = regrade(store, batch, grader, How.EXACT)
+    grading = regrade(store, batch, grader, GradingMethod.EXACT)
     store.batches.finish(job, "", None)
     assert rows_of(store, batch)[:2] == before[:2]
-    assert BatchSettings.of(store.batches.open(batch)).grade is How.AUTO
+    assert BatchSettings.of(store.batches.open(batch)).grade is GradingMethod.AUTO
 
 
 def test_a_text_that_was_complete_is_only_graded(store):
@@ -624,7 +624,12 @@ def answered(store, expected="1/2", fault=None):
 def test_every_way_to_grade_gives_its_verdicts_which_stay_and_hold_for_what_is_run_later(store, grader):
     batch = answered(store)
     for how, outcome in (
-        *((How.NUMERIC, CORRECT), (How.EXACT, WRONG), (How.AUTO, CORRECT), (How.CHOICE, UNSCORED)),
+        *(
+            (GradingMethod.NUMERIC, CORRECT),
+            (GradingMethod.EXACT, WRONG),
+            (GradingMethod.AUTO, CORRECT),
+            (GradingMethod.CHOICE, UNSCORED),
+        ),
         *((Regex("speed is {expected}"), WRONG), (Regex(" m/s"), CORRECT)),
     ):
         yielded = [row.verdict.outcome if row.verdict else None for row, _ in regrade(store, batch, grader, how)]
@@ -637,7 +642,7 @@ def test_every_way_to_grade_gives_its_verdicts_which_stay_and_hold_for_what_is_r
 
 def test_answers_are_found_in_the_texts_by_the_grader_of_today(store, grader):
     batch = answered(store, expected="0.5")
-    older = Verdict(WRONG, How.EXACT, "As an older version graded it.")
+    older = Verdict(WRONG, GradingMethod.EXACT, "As an older version graded it.")
     jobs = [row.job for row in rows_of(store, batch)]
     store.batches.regrade(batch, lambda _: {}, {jobs[0]: ("", older), jobs[1]: ("0.50", older)})
     found = list(regrade(store, batch, grader))
@@ -649,20 +654,20 @@ def test_answers_are_found_in_the_texts_by_the_grader_of_today(store, grader):
 def test_what_is_stopped_running_damaged_waiting_or_an_error_is_not_graded_again(store, path, grader):
     batch = answered(store, fault=Fault(1, EngineLost("The model is gone.")))
     add_arms(store, batch, arms_of(["large"], RunSettings()))
-    assert len(list(regrade(store, batch, grader, How.NUMERIC))) == 1
+    assert len(list(regrade(store, batch, grader, GradingMethod.NUMERIC))) == 1
     before = rows_of(store, batch)
     assert [bool(row.error) for row in before] == [True, False, False, False]
     assert Counter(row.state for row in before) == {JobState.DONE: 2, JobState.WAITING: 2}
-    graded = regrade(store, batch, grader, How.EXACT)
+    graded = regrade(store, batch, grader, GradingMethod.EXACT)
     next(graded)
     graded.close()
     damage(path)
     assert list(regrade(store, batch, grader)) == []
     assert rows_of(store, batch) == before
-    assert BatchSettings.of(store.batches.open(batch)).grade is How.NUMERIC
+    assert BatchSettings.of(store.batches.open(batch)).grade is GradingMethod.NUMERIC
     store.batches.claim(batch)
     with pytest.raises(SettingsError, match=r"“speeds” is running\. Wait until it is done, or stop it"):
-        list(regrade(store, batch, grader, How.EXACT))
+        list(regrade(store, batch, grader, GradingMethod.EXACT))
     odd = store.batches.create("odd", {"parallel": "many"}, [], [])
     with pytest.raises(SettingsError, match="cannot be read"):
         BatchSettings.of(store.batches.open(odd))

@@ -5,7 +5,6 @@ import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,23 +17,24 @@ from markdown_it import MarkdownIt
 
 from baton_reasoning.app.toolkit import theme
 from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.export import html_page
-from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into, read_json, to_json
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.html_page import to_html
+from baton_reasoning.core.export.json_format import gather, put_into, read_json, to_json
 from baton_reasoning.core.export.markdown import inert, to_markdown
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import DAMAGED
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TextInserted
 from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.authors import SIGN, WHO
 from tests.authored import authored
-from tests.core.store.made import a_run, save
+from tests.core.store.made import a_run, an_answer, save
 from tests.fakes import mixed
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
 from tests.systems import posix_only
@@ -42,14 +42,9 @@ from tests.systems import posix_only
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
 
 
-def single_run(trace, name="Sums", problem="What is 2 + 2?", **settings):
-    exchange = StoredExchange("1", None, problem, settings, datetime(2026, 5, 4, 12, tzinfo=UTC))
-    return Exported(name, (Answered(exchange, trace),), "1", exchange.created)
-
-
 @pytest.fixture
 def exported():
-    return single_run(Trace.of(a_run(answer="It is \\boxed{4}.")), name="Sums <b>")
+    return an_answer(Trace.of(a_run(answer="It is \\boxed{4}.")), name="Sums <b>")
 
 
 # JSON, which can be read again
@@ -57,38 +52,34 @@ def exported():
 
 def test_a_tree_survives_export_and_import(tmp_path):
     with Store.open(tmp_path / "baton.sqlite") as store:
-        for exchange in (
-            StoredExchange("1", None, "One?", {"seed": 3}),
-            StoredExchange("2", "1", "Two?"),
-            StoredExchange("3", "1", "Three?"),
-        ):
+        first = Exchange("One?", RunSettings(seed=3), id="1")
+        second, third = (Exchange(problem, parent=first) for problem in ("Two?", "Three?"))
+        for exchange in (first, second, third):
             store.conversations.put("c", exchange).result()
             save(store, exchange.id, [*a_run(exchange.problem), values_of(Trace.of(a_run()), RESCUED)])
-        store.conversations.put("c", StoredExchange("4", "2", "Unanswered?")).result()
-        store.conversations.show("c", "2").result()
-        before = gather(store, "c")
-        after = gather(store, put_into(store, read_json(to_json(before))))
+        store.conversations.put("c", Exchange("Unanswered?", parent=second)).result()
+        store.conversations.show("c", second.id).result()
+        exported = to_json(gather(store, "c"))
+        before, after = list(gather(store, "c")), gather(store, put_into(store, read_json(exported)))
         assert len(store.conversations.recent()) == 2
-    assert (after.name, [each.trace.events for each in after.exchanges]) == (
-        before.name,
-        [each.trace.events for each in before.exchanges],
-    )
-    assert [each.exchange.settings for each in after.exchanges] == [{"seed": 3}, {}, {}, {}]
-    assert [each.exchange.problem for each in after.path()] == ["One?", "Two?"]
-    one, two, three, four = (each.exchange for each in after.exchanges)
-    assert (one.parent, two.parent, three.parent, four.parent) == (None, one.id, one.id, two.id)
+    assert [each.trace.events for each in after] == [each.trace.events for each in before]
+    assert [each.settings for each in after] == [each.settings for each in before]
+    assert (after.name, [each.problem for each in after.path]) == ("One?", ["One?", "Two?"])
+    one, two, three, four = after
+    assert (one.parent, two.parent, three.parent, four.parent) == (None, one, one, two)
+    assert one.settings.seed == 3
 
 
 def test_a_damaged_answer_is_exported_up_to_there_and_every_format_and_an_import_say_so(tmp_path):
     with Store.open(tmp_path / "baton.sqlite") as store:
-        store.conversations.put("c", StoredExchange("1", None, "One?")).result()
+        store.conversations.put("c", Exchange("One?", id="1")).result()
         for part in (a_run()[:9], a_run()[9:]):
             save(store, "1", part)
         assert not any(DAMAGED in to_text(gather(store, "c")) for to_text in FORMATS.values())
         with closing(sqlite3.connect(tmp_path / "baton.sqlite")) as file, file:
             file.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
         exported = gather(store, put_into(store, read_json(to_json(gather(store, "c")))))
-    assert exported.exchanges[0].trace.text == Trace.of(a_run()[:9]).text
+    assert exported.path[0].trace.text == Trace.of(a_run()[:9]).text
     for to_text in FORMATS.values():
         assert to_text(exported).count(DAMAGED) == 1
 
@@ -158,7 +149,7 @@ def test_pages_have_problem_answer_and_thinking_signed_by_author(exported):
 def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup():
     run = Trace.of(a_run())
     edit = run.edited(run.pieces[0].position, "<b>Mine</b></details>")
-    exported = single_run(edit)
+    exported = an_answer(edit)
     assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
     assert to_markdown(exported).count("</details>") == 1, "nobody can close the fold"
     page = to_html(exported)
@@ -166,11 +157,11 @@ def test_what_a_person_edited_is_signed_and_a_model_may_not_name_itself_markup()
     assert '<i class="person"' in page
     start, *rest = a_run()
     named = msgspec.structs.replace(start, small=ModelCard("<img src=//x/p.png>", "", 0))
-    assert "● &lt;img src=//x/p.png>, 8 tokens ·" in to_markdown(single_run(Trace.of([named, *rest])))
+    assert "● &lt;img src=//x/p.png>, 8 tokens ·" in to_markdown(an_answer(Trace.of([named, *rest])))
 
 
 def test_the_answer_of_models_that_do_not_think_is_whole_and_signed_where_several_wrote_it():
-    exported = single_run(Trace.of(mixed.by_one_pair()))
+    exported = an_answer(Trace.of(mixed.by_one_pair()))
     text, page = to_markdown(exported), to_html(exported)
     assert "\nTwo and two.\n\nWait, they make\n\n<details><summary>Who wrote what: ● small, ◆ large, " in text
     assert "\n\n● Two and two.\n\n◆ Wait, they\n\n● make\n\n</details>" in text
@@ -182,7 +173,7 @@ def test_the_answer_of_models_that_do_not_think_is_whole_and_signed_where_severa
 
 
 def test_two_models_of_one_author_are_told_apart_by_name():
-    exported = single_run(Trace.of(mixed.by_two_pairs()))
+    exported = an_answer(Trace.of(mixed.by_two_pairs()))
     text, page = to_markdown(exported), to_html(exported)
     assert "\n\n● SmolLM2-135M Q8_0: make\n\n● gemma-3-270m Q8_0: four.\n\nDone.\n\n</details>" in text
     assert "\n\n◆ Wait, they\n\n" in text, "there is one large model"
@@ -194,31 +185,31 @@ def test_two_models_of_one_author_are_told_apart_by_name():
     starts = (mixed.begun(), mixed.begun(mixed.GEMMA))
     smol, gemma = (msgspec.structs.replace(start, thinking=True) for start in starts)
     steps = Trace.of([smol, *mixed.by(Author.SMALL, "One.\n\n"), gemma, *mixed.by(Author.SMALL, "Two.")])
-    folded = to_markdown(single_run(steps))
+    folded = to_markdown(an_answer(steps))
     assert "\n\n● SmolLM2-135M Q8_0: One.\n\n● gemma-3-270m Q8_0: Two.\n\n</details>" in folded
     assert "Who wrote what" not in folded, "there is no answer yet"
 
 
 def test_a_sentence_of_a_person_is_theirs_in_every_format():
-    exported = single_run(mixed.with_a_person())
+    exported = an_answer(mixed.with_a_person())
     text, page = to_markdown(exported), to_html(exported)
     assert "*✎ A person wrote a part of the answer.*\n\nTwo and two.\n\nWait, they make I say 22. So be it." in text
     assert "\n\n✎ I say 22.\n\n" in text
     assert '<span class="by person" title="a person: Edited by a person"><b>✎</b> I say 22. </span>' in page
     for each in text, page:
         assert "· ✎ a person ·" in each
-    (answered,) = read_json(to_json(exported)).exchanges
+    (answered,) = read_json(to_json(exported))
     assert [(piece.author, piece.text) for piece in answered.trace.pieces][3] == (Author.PERSON, " I say 22. ")
     alone = Trace.of([mixed.begun(), TextInserted(0.0, "All mine.", EDITED.id, Author.PERSON)])
-    assert "\n\n✎ All mine.\n\n</details>" in to_markdown(single_run(alone)), "and where nobody else wrote"
+    assert "\n\n✎ All mine.\n\n</details>" in to_markdown(an_answer(alone)), "and where nobody else wrote"
     thinking = Trace.of(a_run())
-    edited = to_markdown(single_run(thinking.edited(thinking.pieces[0].position, "Mine")))
+    edited = to_markdown(an_answer(thinking.edited(thinking.pieces[0].position, "Mine")))
     assert "*✎ A person wrote a part of the reasoning.*" in edited
 
 
 def test_a_fence_that_another_author_was_to_close_ends_no_fold():
     events = [mixed.begun(), *mixed.by(Author.SMALL, "```c\n", "one"), *mixed.by(Author.LARGE, " two\n```")]
-    page = MarkdownIt("commonmark").render(to_markdown(single_run(Trace.of(events))))
+    page = MarkdownIt("commonmark").render(to_markdown(an_answer(Trace.of(events))))
     assert page.index("one two") < page.index("◆ two") < page.index("</details>")
     assert page.count("<pre>") == 1, "the answer as a whole"
 
@@ -226,7 +217,7 @@ def test_a_fence_that_another_author_was_to_close_ends_no_fold():
 def test_a_page_renders_markdown_as_a_whole_with_the_author_of_each_line():
     """Code that both models wrote is one block; a formula is drawn, and one of two authors bears both signs."""
     parts = ["So:\n\n```python\nx = [1,\n\n", "2]  # <b>\n```\n\n- It \\(= \\frac{1}", "{2}\\) **is**\n\n|a|\n|-|\n|1|"]
-    page = to_html(single_run(authored(zip((Author.SMALL, Author.LARGE, Author.SMALL), parts, strict=True))))
+    page = to_html(an_answer(authored(zip((Author.SMALL, Author.LARGE, Author.SMALL), parts, strict=True))))
     code = page[page.index('<div class="code">') : page.index('<span class="marker">')]
     lines = re.findall('class="row code ([a-z]+)">.*<span class="text">(.*)</span></div>', code)
     assert [(author, re.sub("<[^>]*>", "", line)) for author, line in lines] == [
@@ -243,19 +234,18 @@ def test_a_page_renders_markdown_as_a_whole_with_the_author_of_each_line():
 
 
 def test_pages_show_the_system_prompt_and_say_what_other_branches_they_leave_out():
-    exported = single_run(Trace.of(a_run()), system="Be <b>brief</b>.")
+    exported = an_answer(Trace.of(a_run()), system="Be <b>brief</b>.")
     assert "System prompt: Be &lt;b>brief&lt;/b>." in to_markdown(exported)
     assert "System prompt: Be &lt;b&gt;brief&lt;/b&gt;." in to_html(exported)
-    (shown,) = exported.exchanges
-    others = [replace(shown, exchange=replace(shown.exchange, id=name)) for name in "ab"]
-    for page in (to_markdown, to_html):
-        assert "in view" not in page(exported)
-        assert "1 other attempt is in the JSON export" in page(replace(exported, exchanges=(shown, others[0])))
-        assert "2 other attempts are in the JSON export" in page(replace(exported, exchanges=(shown, *others)))
+    for told in "", "1 other attempt is in the JSON export", "2 other attempts are in the JSON export":
+        for page in (to_markdown(exported), to_html(exported)):
+            assert told in page
+            assert ("in view" in page) is bool(told)
+        exported.add(Exchange("Again?"), shows=False)
 
 
 def test_a_page_draws_values_and_says_what_they_are():
-    page = to_html(single_run(a_valued_run()))
+    page = to_html(an_answer(a_valued_run()))
     drawing = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
     assert drawing.attrib["role"] == "img"
     assert sum(each.tag.endswith("polygon") for each in drawing) == 1, "the band of the intervals"
@@ -268,8 +258,8 @@ def test_a_page_draws_values_and_says_what_they_are():
     numbers = [each.text for each in drawing if each.attrib.get("text-anchor") == "middle"]
     assert numbers == ["1", "2", "4"], "of the steps"
     assert "Share of continuations that end in 4: " in page
-    assert "Agreement is no proof." in to_html(single_run(a_valued_run(is_expected=False)))
-    assert "<svg" not in to_html(single_run(Trace.of(a_run())))
+    assert "Agreement is no proof." in to_html(an_answer(a_valued_run(is_expected=False)))
+    assert "<svg" not in to_html(an_answer(Trace.of(a_run())))
 
 
 def test_the_page_has_the_colours_of_the_window():
@@ -283,14 +273,14 @@ def test_the_page_has_the_colours_of_the_window():
 @pytest.mark.parametrize("ending", FORMATS)
 def test_files_are_written_for_their_owner_alone_even_with_half_a_surrogate_pair(tmp_path, ending):
     path = tmp_path / f"export{ending.upper()}"
-    write_file(path, FORMATS, single_run(Trace.of(a_run(answer="broken \ud83d"))))
+    write_file(path, FORMATS, an_answer(Trace.of(a_run(answer="broken \ud83d"))))
     assert "broken" in path.read_text(encoding="utf-8")
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(SettingsError, match="cannot be written"):
-        write_file(tmp_path / "no folder" / f"x{ending}", FORMATS, single_run(Trace.of(a_run())))
+        write_file(tmp_path / "no folder" / f"x{ending}", FORMATS, an_answer(Trace.of(a_run())))
     with pytest.raises(StoreError, match=r"no kind of file .* Use one of \.json, \.md, \.html"):
-        write_file(tmp_path / "x.docx", FORMATS, single_run(Trace.of(a_run())))
+        write_file(tmp_path / "x.docx", FORMATS, an_answer(Trace.of(a_run())))
 
 
 def test_an_export_that_fails_leaves_what_was_there(tmp_path):
@@ -323,14 +313,14 @@ def test_an_export_to_a_link_replaces_what_it_names_and_one_to_a_device_is_writt
 
 def test_no_file_holds_what_steers_a_terminal_or_turns_text_around(tmp_path):
     attack, emoji = "\x1b]52;c;cm0=\x07\x9b2J\u202eevil", "👩\u200d🔬 می\u200cخواهم עברית"
-    exported = single_run(Trace.of(a_run(attack, f"{attack} {emoji}")), f"Sums {attack}", attack, system=attack)
+    exported = an_answer(Trace.of(a_run(attack, f"{attack} {emoji}")), f"Sums {attack}", attack, system=attack)
     for ending in FORMATS:
         path = tmp_path / f"x{ending}"
         write_file(path, FORMATS, exported)
         text = path.read_text("utf-8")
         assert not set(text) & set("\x1b\x07\x9b\u202e"), ending
         assert (emoji if ending != ".json" else "\\u200d") in text
-    (again,) = read_json((tmp_path / "x.json").read_text("utf-8")).exchanges
+    (again,) = read_json((tmp_path / "x.json").read_text("utf-8"))
     assert again.trace.answer.strip() == f"{attack} {emoji}"
 
 
@@ -356,7 +346,7 @@ class Tags(HTMLParser):
 def test_nothing_becomes_a_tag_in_html():
     trace = Trace.of(a_run(HOSTILE, answer=HOSTILE))
     trace.apply(msgspec.structs.replace(values_of(trace, RESCUED), model=HOSTILE, target=HOSTILE))
-    tags = Tags(to_html(single_run(trace, HOSTILE, HOSTILE, system=HOSTILE)))
+    tags = Tags(to_html(an_answer(trace, HOSTILE, HOSTILE, system=HOSTILE)))
     assert not {"script", "img", "link", "iframe"} & set(tags.tags)
     assert tags.open == []
 
@@ -374,7 +364,7 @@ def test_nothing_becomes_a_tag_in_html():
 def test_tags_and_images_are_text_in_markdown_and_code_stays_readable(written, exported):
     assert inert(written) == exported
     code = "```c\n#include <stdio.h>\n```"
-    assert code in to_markdown(single_run(Trace.of(a_run(answer=code))))
+    assert code in to_markdown(an_answer(Trace.of(a_run(answer=code))))
 
 
 PIECES = [
@@ -398,15 +388,16 @@ WRITTEN_BY_MARKDOWN = {"br", "hr", *_TAGS, *(f"/{tag}" for tag in _TAGS)}
 @example("[foo]: <a b>\n    <b>", "", "", "")
 @example("", "```a|b\n-|-\n![b](//x/p.png)|2\n```", "", "")
 def test_nothing_becomes_a_tag_or_an_image_in_markdown(problem, one, two, system):
-    first = StoredExchange("1", None, problem, {"system": system})
-    second = StoredExchange("2", "1", problem)
-    answered = (Answered(first, Trace.of(a_run(answer=one))), Answered(second, Trace.of(a_run(answer=two))))
-    answered[0].trace.pieces[0].insert(two)
+    conversation = an_answer(Trace.of(a_run(answer=one)), one, problem, system=system)
+    (first,) = conversation
+    first.trace.pieces[0].insert(two)
+    second = Exchange(problem, parent=first, trace=Trace.of(a_run(answer=two)))
     named = mixed.begun(replace(mixed.SMOL, name=two)), mixed.begun(replace(mixed.GEMMA, name=one))
     texts = [*mixed.by(Author.SMALL, one), *mixed.by(Author.LARGE, two), TextInserted(0.0, problem, "", Author.PERSON)]
     several = Trace.of([named[0], *texts, named[1], *texts])
-    third = Answered(StoredExchange("3", "2", problem), several)
-    page = to_markdown(Exported(one, (*answered, third), "3", datetime.now(UTC)))
+    for exchange in second, Exchange(problem, parent=second, trace=several):
+        conversation.add(exchange)
+    page = to_markdown(conversation)
     for parser in (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")):
         assert set(re.findall(r"<([!?/]?[\w-]*)", parser.render(page))) <= WRITTEN_BY_MARKDOWN
     plain = MarkdownIt("commonmark").render(page)

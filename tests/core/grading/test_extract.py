@@ -4,15 +4,15 @@ import pytest
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.extract import (
+    answer_of_run,
+    answer_of_text,
     expected_answer,
     extract_answer,
     extract_choice,
-    given_in,
-    given_in_text,
     last_boxed,
     marked_answer,
 )
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import GradingMethod, Regex
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted, TextInserted, ThinkingClosed
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -192,6 +192,6 @@ def test_the_answer_of_a_run_or_all_text_after_the_thinking(thinking, written, e
             happened += [TextInserted(1.0, "</think>", ""), ThinkingClosed(1.0, Author.SMALL, start, "</think>")]
     finish = Finish.END_OF_TEXT if ended else Finish.MAX_TOKENS
     trace = Trace.of([*happened, TextInserted(2.0, written or "", ""), RunEnded(3.0, finish)])
-    for how, found in ((How.AUTO, answer), (Regex("{expected}"), matched)):
-        assert given_in(trace, "4", how) == found
-        assert given_in_text(trace.text, start if written is not None else None, ended, "4", how) == found
+    for how, found in ((GradingMethod.AUTO, answer), (Regex("{expected}"), matched)):
+        assert answer_of_run(trace, "4", how) == found
+        assert answer_of_text(trace.text, start if written is not None else None, ended, "4", how) == found

@@ -15,7 +15,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.compare import compare
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.grader import Grader, standings
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Regex, Verdict
 from tests.core.grading.labelled_set import PARTS, graded_by_baton, read_cases
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -185,14 +185,14 @@ def grader():
 @pytest.mark.parametrize(
     ("table", "outcome", "how"),
     [
-        (SAME, CORRECT, How.AUTO),
-        (OTHER, WRONG, How.AUTO),
-        (DOUBTFUL, UNSCORED, How.AUTO),
-        (NUMBERS, CORRECT, How.NUMERIC),
-        (OTHER_NUMBERS, WRONG, How.NUMERIC),
-        (DOUBTFUL_NUMBERS, UNSCORED, How.NUMERIC),
-        (LETTERS, CORRECT, How.CHOICE),
-        (NO_LETTERS, UNSCORED, How.CHOICE),
+        (SAME, CORRECT, GradingMethod.AUTO),
+        (OTHER, WRONG, GradingMethod.AUTO),
+        (DOUBTFUL, UNSCORED, GradingMethod.AUTO),
+        (NUMBERS, CORRECT, GradingMethod.NUMERIC),
+        (OTHER_NUMBERS, WRONG, GradingMethod.NUMERIC),
+        (DOUBTFUL_NUMBERS, UNSCORED, GradingMethod.NUMERIC),
+        (LETTERS, CORRECT, GradingMethod.CHOICE),
+        (NO_LETTERS, UNSCORED, GradingMethod.CHOICE),
     ],
 )
 def test_a_pair_gets_its_verdict(grader, table, outcome, how):
@@ -233,29 +233,29 @@ def test_an_answer_in_a_box_in_bold_or_in_a_sentence_keeps_its_verdict(grader, c
 @pytest.mark.parametrize(
     ("how", "expected", "answer", "outcome"),
     [
-        (How.AUTO, "5", None, WRONG),
-        (How.AUTO, "5", "  ", WRONG),
-        (How.AUTO, None, "5", UNSCORED),
-        (How.AUTO, "5", "5" * 10_000, UNSCORED),
-        (How.EXACT, "0.5", r"\frac12", WRONG),
-        (How.EXACT, r"\dfrac12", r"\frac{1}{2}", CORRECT),
-        (How.NUMERIC, "0.5", "a half", CORRECT),
-        (How.NUMERIC, "0.5", "half of it", UNSCORED),
-        (How.MATH, "0.5", r"\frac12", CORRECT),
-        (How.CHOICE, "b", "C", WRONG),
+        (GradingMethod.AUTO, "5", None, WRONG),
+        (GradingMethod.AUTO, "5", "  ", WRONG),
+        (GradingMethod.AUTO, None, "5", UNSCORED),
+        (GradingMethod.AUTO, "5", "5" * 10_000, UNSCORED),
+        (GradingMethod.EXACT, "0.5", r"\frac12", WRONG),
+        (GradingMethod.EXACT, r"\dfrac12", r"\frac{1}{2}", CORRECT),
+        (GradingMethod.NUMERIC, "0.5", "a half", CORRECT),
+        (GradingMethod.NUMERIC, "0.5", "half of it", UNSCORED),
+        (GradingMethod.MATH, "0.5", r"\frac12", CORRECT),
+        (GradingMethod.CHOICE, "b", "C", WRONG),
         (Regex(r"\b{expected}\b"), "18", "It costs 18 dollars", CORRECT),
         (Regex(r"\b{expected}\b"), "18", "It costs 180 dollars", WRONG),
         (Regex("^{expected}$"), "a.c", "abc", WRONG),
         (Regex(r"^yes"), None, "yes, it does", CORRECT),
         (Regex(r"^{expected}$"), None, "yes", UNSCORED),
         (Regex(r"(?P<n{expected}>yes)"), "a-b", "yes", UNSCORED),
-        (How.REGEX, "5", "5", UNSCORED),
+        (GradingMethod.REGEX, "5", "5", UNSCORED),
     ],
 )
 def test_a_way_can_be_chosen(grader, how, expected, answer, outcome):
     verdict = grader.grade(expected, answer, how)
     assert verdict.outcome is outcome, verdict.reason
-    assert how is How.AUTO or verdict.how is (How.REGEX if isinstance(how, Regex) else how)
+    assert how is GradingMethod.AUTO or verdict.how is (GradingMethod.REGEX if isinstance(how, Regex) else how)
 
 
 @pytest.mark.parametrize("pattern", ["(", "x{99999999999}", "(" * 20_000])
@@ -266,11 +266,11 @@ def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern):
 
 def test_the_verdict_says_which_way_decided_and_quick_ones_start_no_process(capfd):
     with Grader(PATIENCE) as grader:
-        assert grader.grade("5", "5").how is How.EXACT
-        assert grader.grade("1/2", "0.5").how is How.NUMERIC
-        assert grader.grade("B", "(C)").how is How.CHOICE
+        assert grader.grade("5", "5").how is GradingMethod.EXACT
+        assert grader.grade("1/2", "0.5").how is GradingMethod.NUMERIC
+        assert grader.grade("B", "(C)").how is GradingMethod.CHOICE
         assert grader._child.pid is None
-        assert grader.grade("(x+1)^2", "x^2+2x+1").how is How.MATH
+        assert grader.grade("(x+1)^2", "x^2+2x+1").how is GradingMethod.MATH
         verdict = grader.grade("x+1", "x+2 \ud83d")
         assert verdict.outcome is not CORRECT
         assert verdict.reason.encode("utf-8"), "half a character is graded like any other text"
@@ -286,7 +286,7 @@ def test_the_verdict_says_which_way_decided_and_quick_ones_start_no_process(capf
     ],
 )
 def test_an_answer_made_to_be_slow_is_looked_at_once(expected, answer):
-    undecided = Verdict.of(None, How.MATH, "Algebra was not asked.")
+    undecided = Verdict.of(None, GradingMethod.MATH, "Algebra was not asked.")
     assert compare(expected, answer, lambda *_: undecided).outcome is not CORRECT
 
 
@@ -301,13 +301,13 @@ def test_what_hangs_is_killed_and_unscored_and_all_parts_of_an_answer_share_one_
         assert hanging.outcome is UNSCORED
         assert "took longer than 0.3 seconds and was stopped" in hanging.reason
         assert grader.grade("yes", "yes", Regex("{expected}")).outcome is CORRECT
-        assert grader.grade("5", "(10^{9})!", How.MATH).outcome is UNSCORED
+        assert grader.grade("5", "(10^{9})!", GradingMethod.MATH).outcome is UNSCORED
         assert grader.grade(f"({expected})", f"({hard})").outcome is UNSCORED
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit of another process is not readable")
 def test_algebra_cannot_take_all_memory(grader):
-    assert grader.grade("2x", "x+x", How.MATH).outcome is CORRECT
+    assert grader.grade("2x", "x+x", GradingMethod.MATH).outcome is CORRECT
     limit, _ = psutil.Process(grader._child.pid).rlimit(psutil.RLIMIT_AS)
     assert 0 < limit <= 4 * 2**30
 

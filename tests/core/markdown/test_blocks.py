@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.markdown import code, growing
-from baton_reasoning.core.markdown.blocks import LONGEST_LINE, MOST_TABLE_ROWS, Grid, Kind, read
+from baton_reasoning.core.markdown.blocks import LONGEST_LINE, MOST_TABLE_ROWS, Gap, Grid, Kind, read
 from baton_reasoning.core.markdown.code import LONGEST_CHUNK
 from baton_reasoning.core.markdown.growing import MOST_OPEN_LINES, GrowingText
 from baton_reasoning.core.markdown.parser import clean
@@ -32,6 +32,21 @@ def rows(text):
 def shown(text):
     """Each row: its kind, marker and letters."""
     return [(row.kind.name, row.marker, "".join(run.text for run in row.runs)) for row in rows(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("- a\n- b\n- c", ["c"]),
+        ("- a\n\n- b\n \n- c", ["a", "b", "c"]),
+        ("- a\n- b\n\n- c", ["b", "c"]),
+        ("1. a\n   - b\n\n2. c", ["b", "c"]),
+        ("> - a\n> - b\n>\n> - c", ["b", "c"]),
+        ("- a\n\n  b\n- c", ["a", "c"]),
+    ],
+)
+def test_items_are_set_apart_where_an_empty_line_stands_between_them(text, apart):
+    assert [row.runs[0].text for row in rows(text) if row.gap is Gap.FULL] == apart
 
 
 @given(TEXTS)

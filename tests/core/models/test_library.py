@@ -74,7 +74,7 @@ def test_models_are_found_by_name_in_folders_that_are_not_too_deep_and_as_single
     assert scanned(tmp_path).broken == ()
     assert names(single) == ["Ape"]
     (found,) = scan([Folder(single, FolderOrigin.LM_STUDIO)]).models
-    assert found.source is FolderOrigin.LM_STUDIO
+    assert found.origin is FolderOrigin.LM_STUDIO
 
 
 def test_broken_files_are_listed_with_their_reason(tmp_path):
@@ -140,7 +140,7 @@ def test_the_folders_of_the_programs_people_use_are_known(tmp_path, monkeypatch)
         chosen, built_in = (tmp_path / "mine",), (tmp_path / "packaged",)
         found = known_folders(tmp_path / "own", chosen, built_in=built_in, home=tmp_path)
         within = [folder for folder in found if folder.path.is_relative_to(tmp_path)]
-        return [(folder.path.relative_to(tmp_path).as_posix(), folder.source) for folder in within]
+        return [(folder.path.relative_to(tmp_path).as_posix(), folder.origin) for folder in within]
 
     assert known() == [
         (".ollama/models", FolderOrigin.OLLAMA),

@@ -440,6 +440,12 @@ def test_the_demo_pair_answers_right_and_requests_at_once_as_alone_though_others
             return ask(demo, "large", problem.question, seed=1).choices[0].message.content
 
         alone = [answer(each) for each in problems]
+        turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": problems[1].question}]
+        turns += [{"role": "assistant", "content": alone[1]}, {"role": "user", "content": problems[0].question}]
+        again = demo.chat.completions.create(model="large", messages=turns, seed=1)
+        assert again.choices[0].message.content == alone[0], "what came before is left out"
+        with pytest.raises(openai.BadRequestError, match="worded as its examples"):
+            ask(demo, "large", "What is 2 + 2?")
         for each in problems[:3]:
             stream = ask(demo, "small", each.question, stream=True)
             next(iter(stream))

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.run_cost import RunCost
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.exported import Answered, Exported
-from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
+from baton_reasoning.core.store.derived import COLUMNS, cost_in
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
@@ -23,6 +23,7 @@ from baton_reasoning.core.thinking.events import (
     WriteStarted,
 )
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 
 
@@ -59,10 +60,12 @@ def a_run(problem="What is 2 + 2?", answer="The answer is 4.", steps=4):
     return events
 
 
-def an_exported_run(name: str) -> Exported:
-    """A conversation of one such answer, to be exported."""
-    exchange = StoredExchange("1", None, "What is 2 + 2?", {}, datetime(2026, 5, 4, 12, tzinfo=UTC))
-    return Exported(name, (Answered(exchange, Trace.of(a_run())),), "1", exchange.created)
+def an_answer(trace: Trace, name: str = "Sums", problem: str = "What is 2 + 2?", **settings) -> Conversation:
+    """A conversation of one answer, to be exported."""
+    conversation = Conversation(title=name)
+    created = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    conversation.add(Exchange(problem, RunSettings(**settings), trace=trace, created=created))
+    return conversation
 
 
 class Concluded(NamedTuple):
@@ -81,7 +84,7 @@ def concluded(store, run):
             f"SELECT state, finish, reason, answer, {COLUMNS} FROM runs WHERE id = ?", (run,)
         ).fetchone()
     finish = Finish(row["finish"]) if row["finish"] else None
-    return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], RunCost.of_row(row))
+    return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], cost_in(row))
 
 
 def claim(store, batch, number=1):

@@ -24,30 +24,29 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from baton_reasoning.core.analysis.run_cost import RIBBON_SEGMENTS, Cost, RunCost, Takeover, ribbon_of
+from baton_reasoning.core.analysis.values import TextPlace
+from baton_reasoning.core.conversation import LONGEST_TITLE, Exchange, title_of
 from baton_reasoning.core.engines.base import Alternative, Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import MOST_COUNTED, RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
 from baton_reasoning.core.store.conversations import (
     AFTER,
     BEFORE,
-    LONGEST_TITLE,
     MARK_END,
     MARK_START,
     Headline,
-    StoredExchange,
     by_day,
     excerpt_of,
-    path_to,
-    title_of,
 )
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.deleted import KEEP_DELETED
+from baton_reasoning.core.store.derived import LARGEST_INTEGER
 from baton_reasoning.core.store.event_chunks import pack, unpack
-from baton_reasoning.core.store.run_cost import LARGEST_INTEGER, RIBBON_SEGMENTS, Cost, RunCost, Takeover, ribbon_of
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import (
@@ -62,8 +61,8 @@ from baton_reasoning.core.thinking.events import (
     WriteStarted,
 )
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import TextPlace
 from tests.core.store.made import a_run, claim, concluded, save, started, tokens
 from tests.fakes.valued import values_of
 from tests.patience import PATIENCE
@@ -109,7 +108,7 @@ def words_of(text):
 class Kept:
     """A conversation as it should be."""
 
-    exchanges: list[StoredExchange] = field(default_factory=list)
+    exchanges: list[Exchange] = field(default_factory=list)
     leaf: str | None = None
     title: str = ""
     is_pinned: bool = False
@@ -122,18 +121,26 @@ class KeptRun:
     state: RunState = RunState.ENDED
 
 
+def in_tree(exchanges):
+    """What is stored of these exchanges, by id."""
+    return {
+        each.id: (each.parent.id if each.parent else None, each.problem, each.settings, each.created)
+        for each in exchanges
+    }
+
+
 class AnyUseOfConversations(AnyUse):
     def __init__(self):
         super().__init__()
         self.kept: dict[str, Kept] = {}
         """The one that was changed last comes last."""
         self.runs: dict[str, KeptRun] = {}
-        self.exchanges: list[tuple[str, StoredExchange]] = []
+        self.exchanges: list[tuple[str, Exchange]] = []
         self.numbers = count()
 
     def put(self, conversation, parent, problem, events):
         number = next(self.numbers)
-        exchange = StoredExchange(f"e{number}", parent, problem, {"seed": number})
+        exchange = Exchange(problem, RunSettings(seed=number), parent, id=f"e{number}")
         self.store.conversations.put(conversation, exchange).result()
         kept = self.kept[conversation] = self.kept.pop(conversation, Kept())
         kept.exchanges.append(exchange)
@@ -159,7 +166,7 @@ class AnyUseOfConversations(AnyUse):
     @rule(number=NUMBER, problem=TEXT, answer=TEXT, is_fork=st.booleans())
     def a_problem_follows_another_or_takes_its_place(self, number, problem, answer, is_fork):
         conversation, exchange = self.chosen(number)
-        parent = exchange.parent if is_fork else exchange.id
+        parent = exchange.parent if is_fork else exchange
         self.put(conversation, parent, problem, a_run(problem, answer, steps=2))
 
     @rule(number=NUMBER, position=st.integers(0, 40), text=st.sampled_from(["It is mine.", ""]))
@@ -173,7 +180,7 @@ class AnyUseOfConversations(AnyUse):
     def an_answer_is_stopped(self, number, length):
         conversation, exchange = self.chosen(number)
         stopped = RunEnded(0.0, Finish.STOPPED, "A person stopped it.")
-        self.put(conversation, exchange.id, "two", [*a_run()[:length], stopped])
+        self.put(conversation, exchange, "two", [*a_run()[:length], stopped])
 
     @rule(number=NUMBER, words=TEXT)
     def an_answer_goes_on(self, number, words):
@@ -193,7 +200,7 @@ class AnyUseOfConversations(AnyUse):
     @rule(number=NUMBER, length=st.integers(1, 20))
     def the_program_is_killed_while_it_writes(self, number, length):
         conversation, exchange = self.chosen(number)
-        self.put(conversation, exchange.id, "two", a_run(answer="An éclair.")[:length])
+        self.put(conversation, exchange, "two", a_run(answer="An éclair.")[:length])
         run = self.exchanges[-1][1].id
         self.runs[run].state = RunState.INTERRUPTED
         forgotten = "answer = '', small_tokens = 0, ribbon = '[]'"
@@ -268,7 +275,8 @@ class AnyUseOfConversations(AnyUse):
     def conversations_and_answers_are_those_of_the_model(self):
         for name, kept in self.kept.items():
             found = self.store.conversations.open(name)
-            assert (found.title, found.leaf, list(found.exchanges)) == (kept.title, kept.leaf, kept.exchanges)
+            leaf = found.leaf.id if found.leaf else None
+            assert (found.title, leaf, in_tree(found)) == (kept.title, kept.leaf, in_tree(kept.exchanges))
             first = kept.exchanges[0]
             assert (found.name, found.created) == (kept.title or title_of(first.problem), first.created)
         for run, kept_run in self.runs.items():
@@ -286,15 +294,7 @@ TestAnyUseOfConversations.settings = settings(stateful_step_count=20)
 def put(store, *problems):
     """Store a conversation for each problem: a, b …"""
     for name, problem in zip("abc", problems, strict=False):
-        store.conversations.put(name, StoredExchange(name, None, problem)).result()
-
-
-def test_the_shown_path_goes_up_from_the_leaf_and_ends_where_an_imported_tree_is_a_circle():
-    tree = [StoredExchange("1", None, ""), StoredExchange("2", "1", ""), StoredExchange("3", "1", "")]
-    assert [exchange.id for exchange in path_to(tree, "2")] == ["1", "2"]
-    assert [exchange.id for exchange in path_to(tree, None)] == ["1", "3"]
-    assert path_to([], None) == path_to(tree, "nothing") == ()
-    assert len(path_to([StoredExchange("1", "2", ""), StoredExchange("2", "1", "")], "1")) == 2
+        store.conversations.put(name, Exchange(problem, id=name)).result()
 
 
 def test_a_long_problem_is_cut_at_a_word_and_its_full_name_keeps_its_end(store):
@@ -345,8 +345,8 @@ def test_conversations_are_listed_by_the_day_of_their_change():
 
 # Batches
 
-RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")
-WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
+RIGHT = Verdict(Outcome.CORRECT, GradingMethod.EXACT, "The same.")
+WRONG = Verdict(Outcome.WRONG, GradingMethod.EXACT, "Not the same.")
 ARMS = [StoredArm("small", {"policy": "never"}), StoredArm("both", {"policy": "keywords", "c": 15})]
 PROBLEMS = [Problem(f"p{number}", f"Problem {number}", str(number), {"level": "1"}, number + 1) for number in range(2)]
 SEEDS = [3, 1]

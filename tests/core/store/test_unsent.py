@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.store.deleted import KEEP_DELETED, purge
 from baton_reasoning.core.store.salvage import salvage
 from baton_reasoning.core.store.store import Store
@@ -20,7 +20,7 @@ def kept(store):
 
 
 def test_the_last_text_of_each_conversation_is_kept_and_an_empty_one_removed(store, path):
-    store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
+    store.conversations.put("c", Exchange("How many?", id="e")).result()
     for text in ("And", "And how", "And how many"):
         store.unsent.keep("c", text)
     store.unsent.keep("new", LONE_SURROGATE)
@@ -34,7 +34,7 @@ def test_the_last_text_of_each_conversation_is_kept_and_an_empty_one_removed(sto
 
 
 def test_it_is_restored_and_goes_for_good_with_its_conversation_and_is_salvaged_with_it(store, path, tmp_path):
-    store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
+    store.conversations.put("c", Exchange("How many?", id="e")).result()
     store.unsent.keep("c", "And cats?")
     store.flush()
     salvage(path, tmp_path / "fresh.sqlite")
@@ -63,7 +63,7 @@ def type_in_both(path):
 
 @pytest.mark.slow
 def test_two_programs_keep_what_is_typed_in_both_and_one_that_was_killed_leaves_its_text_to_the_next(store, path):
-    store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
+    store.conversations.put("c", Exchange("How many?", id="e")).result()
     with another_program(type_in_both, path) as other:
         assert other.stdout.readline() == "saved\n"
         assert store.unsent.read("c") == "typed there"

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from baton_reasoning.core.engines.base import Conversation, Placement
+from baton_reasoning.core.engines.base import Messages, Placement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as solve
 from baton_reasoning.core.thinking.cues import english
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, RunStarted, TakeoverStarted
-from baton_reasoning.core.thinking.interruptions import Control, Interruption, Wish
+from baton_reasoning.core.thinking.interruptions import Control, Interruption, Intervention
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
@@ -91,7 +91,7 @@ def run(
     settings: RunSettings = RunSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
     before: Trace | None = None,
-    wish: Wish | None = None,
+    intervention: Intervention | None = None,
 ) -> Run:
     """One whole run, which `before` begins. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
@@ -102,7 +102,7 @@ def run(
     driver = Driver(sessions, policy, settings, interruptions, before.parts() if before else ())
     tokens = sessions[SMALL].prompt_tokens
     started = RunStarted(0.0, QUESTION, policy.name, {}, settings.seed, small.card, large.card, tokens, True)
-    events: list[Event] = [*(before.events if before else ()), started, *driver.run(wish)]
+    events: list[Event] = [*(before.events if before else ()), started, *driver.run(intervention)]
     return Run(Trace.of(events), small, large)
 
 
@@ -203,7 +203,7 @@ class World:
         """The small and the large model, as engines."""
 
         def engine(author: Author) -> ScriptedEngine:
-            def continue_with(_: Conversation, body: str) -> list[str]:
+            def continue_with(_: Messages, body: str) -> list[str]:
                 return list(self.tokens(author, body))
 
             def draw(body: str, number: int) -> bytes | None:

@@ -17,7 +17,7 @@ from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
-from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish
+from baton_reasoning.core.thinking.interruptions import Control, Intervention, Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import UNSURE_ANSWER, UNSURE_REST, Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
@@ -389,7 +389,7 @@ def test_what_a_person_wants_first_comes_before_the_policy_decides(tokens, first
     large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
     small = ["Two.\n\nNo"] * isinstance(first, Write) + [" End.</think>"]
     before = begun("One.\n\nTwo is", tokens)
-    assert run(AtBoundary(THREE), small, large, before=before, wish=Wish(first)).trace.text == text
+    assert run(AtBoundary(THREE), small, large, before=before, intervention=Intervention(first)).trace.text == text
 
 
 # Ends of the thinking and of the text
@@ -546,16 +546,16 @@ def test_a_server_that_ends_a_text_at_a_limit_of_its_own_is_named_and_what_it_te
 
 
 def test_a_policy_keeps_to_the_model_that_there_is():
-    def alone(author: Author, policy: Policy, *texts: str, wish: Wish | None = None) -> Trace:
+    def alone(author: Author, policy: Policy, *texts: str, intervention: Intervention | None = None) -> Trace:
         sessions: dict[Author, Session] = {author: ScriptedEngine(*texts, name=author.value).open()}
-        return Trace.of(Driver(sessions, policy, RunSettings()).run(wish))
+        return Trace.of(Driver(sessions, policy, RunSettings()).run(intervention))
 
     trace = alone(SMALL, AtBoundary(THREE), "One.\n\nTwo.", " Three.</think>")
     assert trace.text.startswith("One.\n\n")
     assert trace.text.endswith("Three.</think>")
     replaced = alone(SMALL, Relay(), "One.</think>")
     assert [piece.reason for piece in replaced.pieces] == [SMALL_ONLY.id]
-    mine = alone(LARGE, Always(), "Mine.</think> So.", wish=Wish(Write()))
+    mine = alone(LARGE, Always(), "Mine.</think> So.", intervention=Intervention(Write()))
     assert (mine.text, mine.finish) == ("Mine.</think> So.", events.Finish.END_OF_TEXT)
 
 

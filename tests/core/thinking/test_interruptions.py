@@ -13,10 +13,10 @@ from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Finish, TextDiscarded, TextInserted
 from baton_reasoning.core.thinking.interruptions import (
+    Checkpoint,
     Control,
     Limits,
     LimitsGuard,
-    Moment,
     RepetitionDetector,
     cancelled_after,
 )
@@ -170,8 +170,8 @@ def test_a_signal_may_stop_the_thread_that_asks_for_a_wish():
 
     control = Control()
     control.take_over(now=False)
-    moment = Moment(Signalled(), SMALL, in_takeover=False, seconds=0)
-    thread = threading.Thread(target=control.check, args=(moment,), daemon=True)
+    checkpoint = Checkpoint(Signalled(), SMALL, in_takeover=False, seconds=0)
+    thread = threading.Thread(target=control.check, args=(checkpoint,), daemon=True)
     thread.start()
     thread.join(PATIENCE)
     assert not thread.is_alive()

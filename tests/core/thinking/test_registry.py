@@ -72,15 +72,15 @@ def test_names_of_reasons_and_arms_are_unique_and_an_unknown_reason_is_named_by_
     assert len(set(arms)) == len(arms)
     assert POLICIES.reason("of another version").label == "of another version"
     controls = [policy.name for policy in POLICIES.values() if policy.is_control]
-    assert next(iter(POLICIES)) == "keywords"
+    assert list(POLICIES)[:2] == ["automatic", "keywords"]
     assert list(POLICIES)[-len(controls) :] == controls, "they come last"
     assert controls[:2] == ["never", "always"]
 
 
 def test_what_is_not_installed_or_of_another_policy_is_refused():
-    with pytest.raises(SettingsError, match="Choose one of keywords, "):
+    with pytest.raises(SettingsError, match="Choose one of automatic, keywords, "):
         POLICIES.of(PolicySettings(policy="majority"))
-    with pytest.raises(ValidationError, match="choose one of keywords, "):
+    with pytest.raises(ValidationError, match="choose one of automatic, keywords, "):
         RunSettings.model_validate({"policy": {"policy": "majority"}})
     with pytest.raises(ValidationError, match="tau"):
         RunSettings.model_validate({"policy": {"policy": "keywords", "tau": 1}})

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Handoff, ModelCard, Passing, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.body import Author
@@ -37,7 +38,6 @@ from baton_reasoning.core.thinking.trace_json import (
     trace_from_lines,
     trace_to_json,
 )
-from baton_reasoning.core.thinking.values import takeover_spans
 from tests.core.thinking.running import LARGE, SMALL, keywords, run
 from tests.fakes import mixed
 from tests.fakes.scripted import QUESTION, THINK, ChargingEngine, ChargingSession, ScriptedEngine
@@ -139,14 +139,14 @@ def test_each_position_that_is_read_a_second_time_counts_once(handoffs):
             trace.apply(token(SMALL, letter))
         held = reused + read + max(0, written - 1)
         seen |= set(range(held))
-    assert trace.totals[SMALL].reread == again
+    assert trace.totals[SMALL].recomputed == again
 
 
 @given(st.integers(0, 20))
 def test_what_had_to_be_read_does_not_depend_on_what_the_cache_held_before(inherited):
     handoffs = [(inherited, 20 - inherited), (20, 4), (10, 14)]  # the third reads what a discard took away
     trace = Trace.of([events.HandedOver(0.0, SMALL, Handoff(*tokens, 0.0)) for tokens in handoffs])
-    assert (trace.totals[SMALL].read_tokens, trace.totals[SMALL].reread) == (20 + 4 + 14, 14)
+    assert (trace.totals[SMALL].read_tokens, trace.totals[SMALL].recomputed) == (20 + 4 + 14, 14)
 
 
 def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read():
@@ -161,9 +161,9 @@ def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read
         (judged(21, 12), 0),
         (events.HandedOver(0.0, LARGE, Handoff(0, 23, 0.0)), 21),
     ]:
-        before = trace.totals[LARGE].reread
+        before = trace.totals[LARGE].recomputed
         trace.apply(event)
-        assert trace.totals[LARGE].reread - before == again
+        assert trace.totals[LARGE].recomputed - before == again
 
 
 def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space():
@@ -402,9 +402,9 @@ def test_what_another_version_wrote_is_passed_over_with_a_notice():
 @pytest.mark.parametrize(
     ("policy", "boundary", "notices"),
     [
-        ("keywords", r"\n[ \t\r]*\n", []),
+        ("keywords", "sentence", []),
         ("oracle", "line", ["policy “oracle”"]),
-        ("keywords", r"\n---\n", ["shown by blank lines"]),
+        ("keywords", r"\n---\n", []),
     ],
 )
 def test_a_text_of_an_earlier_version_shows_who_wrote_it_and_says_what_is_not_as_it_was(policy, boundary, notices):

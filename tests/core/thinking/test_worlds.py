@@ -29,7 +29,7 @@ from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cues import Category
 from baton_reasoning.core.thinking.events import Finish, RunStarted, TakeoverStarted, TextDiscarded, TokenWritten
-from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Limits, Moment, Wish
+from baton_reasoning.core.thinking.interruptions import Checkpoint, Control, Interrupted, Intervention, Limits
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
@@ -376,7 +376,7 @@ def assert_counted(trace: Trace) -> None:
         assert total.prefilled == sum(event.handoff.prefilled for event in read if event.author is author)
         assert total.reused == sum(event.handoff.reused for event in read if event.author is author)
         assert total.takeovers == took.count(author)
-        assert 0 <= total.reread <= total.prefilled
+        assert 0 <= total.recomputed <= total.prefilled
         assert 0 <= total.inherited <= total.reused
     assert trace.takeovers == len(took)
     assert trace.tokens == len(decoded) - gone
@@ -487,12 +487,12 @@ class Restless(Control):
         super().__init__()
         self._dice, self._chance, self._buttons = dice, chance, buttons
 
-    def check(self, moment: Moment) -> None:
+    def check(self, checkpoint: Checkpoint) -> None:
         if self._dice.random() < self._chance:
             if not self._buttons:
-                raise Interrupted(Wish())
+                raise Interrupted(Intervention())
             self._dice.choice(self._buttons)(self)
-        super().check(moment)
+        super().check(checkpoint)
 
 
 BUTTONS = (

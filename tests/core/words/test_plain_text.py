@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
 
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.export.exported import Answered, Exported
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import to_markdown
-from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.thinking.events import TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.plain_text import answer_text, step_text, whole_text
-from tests.core.store.made import a_run, started, tokens
+from baton_reasoning.core.words.step_rows import TracePart, part_of
+from tests.core.store.made import a_run, an_answer, started, tokens
+from tests.core.thinking.running import run
 from tests.fakes import mixed
+from tests.fakes.scripted import ScriptedEngine
 
 TAG = "</think>"
 
@@ -67,11 +70,27 @@ def test_a_tag_that_the_answer_repeats_is_not_copied():
         assert text.split()[-2:] == ["Four.", "Done."]
 
 
+GPT_OSS = ThinkingTags("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>")
+
+
+@pytest.mark.parametrize("head", ["commentary", "analysis", "commentary to=functions.sum <|constrain|>json"])
+def test_another_channel_of_gpt_oss_is_read_as_thinking(head):
+    said = f"Two and two.<|end|><|start|>assistant<|channel|>{head}<|message|>Let me add."
+    pieces = re.findall(r"<\|\w+\|>| ?\w+|[^<\w]+", f"{said}{GPT_OSS.closing}Four.")
+    trace = Trace()
+    for event in run(Never(), ScriptedEngine(pieces, thinking=GPT_OSS)).trace.events:
+        trace.apply(event)
+        for part in TracePart:
+            text, start = part_of(trace, part, live=trace.ended is None)
+            assert not set("<|>") & set(text), "not even while it is written"
+            assert start + len(text) <= trace.length
+    assert whole_text(trace) == f"Reasoning\n\nTwo and two.\n{' ' * (len(said) - 25)}\nLet me add.\n\nAnswer\n\nFour."
+    assert part_of(trace, TracePart.THINKING, live=False)[0].index("Let me") == said.index("Let me")
+
+
 @pytest.mark.parametrize("reason", [BUDGET, ANSWER_NOW])
 def test_a_page_says_why_the_reasoning_was_closed_in_the_place_of_a_tag(reason):
-    exchange = StoredExchange("1", None, "2 + 2?", {}, datetime(2026, 5, 4, tzinfo=UTC))
-    answered = Answered(exchange, closed_by_baton("", reason=reason))
-    exported = Exported("Sums", (answered,), "1", exchange.created)
+    exported = an_answer(closed_by_baton("", reason=reason))
     words = f"Reasoning closed: {reason.label[:1].lower()}{reason.label[1:]}."
     assert f"\n\n▣ {words}\n\n</details>" in to_markdown(exported)
     for page in to_markdown(exported), to_html(exported):

@@ -9,11 +9,13 @@ from pathlib import Path, PureWindowsPath
 import msgspec
 import pytest
 
+from baton_reasoning.core.analysis.values import StepValues, TextPlace
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.billing import Prices, UsageMeter
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import ModelOverrides, TagSource
@@ -36,7 +38,6 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace
 from baton_reasoning.core.words import labels, numbers
 from baton_reasoning.core.words.numbers import distinguished, shared_opening
 from baton_reasoning.core.words.speed import bytes_per_second, estimate_from_sizes, speed_of_files, speed_of_pair
@@ -91,8 +92,8 @@ def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypat
         (numbers.in_brief("x" * 200), f"{'x' * 32} … {'x' * 48}"),
         (value_text(0.944), ".94"),
         (value_text(0.999), "1.00"),
-        (labels.title_of(DEMO_SETTINGS), "Keywords"),
-        (labels.title_of(RunSettings(cue_list='{"reflection": ["Hm"]}')), "Keywords, own cues"),
+        (labels.method_title(DEMO_SETTINGS), "Keywords"),
+        (labels.method_title(RunSettings(cue_list='{"reflection": ["Hm"]}')), "Keywords, own cues"),
         (labels.thinking_text(RunSettings()), "on"),
         (labels.thinking_text(RunSettings(thinking=False)), "off"),
         (labels.thinking_text(RunSettings(limits=Limits(max_thinking_tokens=2_000))), "at most 2,000 tokens"),

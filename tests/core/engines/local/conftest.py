@@ -12,14 +12,14 @@ from typing import Any
 import psutil
 import pytest
 
-from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Notice, Session, Token, WriteItem
+from baton_reasoning.core.engines.base import Handoff, Message, Messages, Notice, Session, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.thinking.text import Utf8Decoder
 
-QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
+QUESTION: Messages = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 GREEDY = Sampling(temperature=0)
 
 
@@ -126,7 +126,7 @@ def likeliest(session: LocalSession, body: Sequence[Part]) -> list[tuple[int | N
 
 
 def check_cache(
-    body: Sequence[Part], session: LocalSession, engine: LocalEngine, conversation: Conversation = QUESTION
+    body: Sequence[Part], session: LocalSession, engine: LocalEngine, conversation: Messages = QUESTION
 ) -> None:
     """After this body a session finds the same tokens likely as a fresh one that reads all but whole chunks of it.
 

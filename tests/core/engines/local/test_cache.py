@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
+from baton_reasoning.core.engines.base import Branch, Continuation, End, Message, Messages, Notice, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, OwnTag, Part
 from baton_reasoning.core.engines.local import drafting, messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
@@ -47,7 +47,7 @@ from tests.patience import PATIENCE
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
-QUESTIONS: list[Conversation] = [(Message("user", problem.question),) for problem in islice(held_out_problems(6), 20)]
+QUESTIONS: list[Messages] = [(Message("user", problem.question),) for problem in islice(held_out_problems(6), 20)]
 QUESTION = QUESTIONS[0]
 OPTIONS = LoadOptions(context=512, threads=1, drafts=Switch.ON)
 ALIKE = 0.8
@@ -138,7 +138,7 @@ def test_a_handoff_sends_what_is_new(pair, monkeypatch):
 
 # A recurrent model and a hybrid one, grown here: their memory cannot be truncated -------------------------------------
 
-ASKED: Conversation = (Message("user", "a"),)
+ASKED: Messages = (Message("user", "a"),)
 GROWN = LoadOptions(context=256, threads=1)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.answers import Fields, NotReady
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import (
     HttpConnection,
     HttpRequest,
@@ -25,7 +26,6 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServer, Known
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusTracker
 from baton_reasoning.core.engines.remote.stream import StreamedAnswer
-from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
 from baton_reasoning.core.models.options import ModelOverrides, Switch, TagSource
 from baton_reasoning.core.secrets import Secrets

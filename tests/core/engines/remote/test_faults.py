@@ -15,13 +15,13 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, Scores, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import connection
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.servers import ServerPool
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineLost, EngineRefused
 from tests.core.engines.local.conftest import GREEDY, handoff, notices
 from tests.core.engines.remote.conftest import (

@@ -13,6 +13,7 @@ import pytest
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine
 from baton_reasoning.core.engines.remote.answers import NotReady
+from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
@@ -20,7 +21,7 @@ from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel
 from baton_reasoning.core.engines.remote.servers import ServerPool, Severity, open_server, try_connection
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
-from baton_reasoning.core.engines.usage import Cap, Prices, Usage
+from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
 from tests.core.engines.local.conftest import GREEDY, notices

@@ -19,13 +19,13 @@ from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
-from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
+from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverEnded, TakeoverStarted, TextDiscarded
 from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, EveryStep, Keywords
-from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.random_takeover import Place, RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
@@ -221,6 +221,26 @@ def test_random_takeovers_come_with_their_chance_and_repeat_with_the_seed_and_th
     assert places(by_chance(1)) == places(whole) != places(by_chance(2))
     for place in places(whole)[:6]:
         assert places(by_chance(1, before=whole.trace.until(place))) == places(whole), "in a text gone on with, too"
+
+
+def test_random_takeovers_at_tokens_replace_single_tokens_or_begin_spans_in_the_answer_too():
+    def by_chance(chance: float, length: int = 1, seed: int = 1) -> Run:
+        settings = RandomTakeover.Settings(at=Place.TOKEN, p=chance, n1=length, until=Until.TOKENS)
+        small = ScriptedEngine(continue_with=lambda _, body: " a" * 1000 if body else "</think>" + " a" * 1000)
+        large = ScriptedEngine(continue_with=lambda *_: " so" * 30, name="large")
+        return run(RandomTakeover(settings, PolicyContext(seed)), small, large, RunSettings(max_tokens=1500))
+
+    done = by_chance(0.25)
+    assert abs(done.trace.large_share - 0.25) < 4 * math.sqrt(0.25 * 0.75 / 1500)
+    assert {piece.text for piece in done.trace.pieces if piece.author is LARGE} == {" so"}
+    spans = by_chance(0.05, 20)
+    assert {event.tokens for event in spans.all(TakeoverEnded)[:-1]} == {20}
+    assert by_chance(0.25).told == done.told != by_chance(0.25, seed=2).told
+
+
+def test_the_end_of_a_text_is_no_token_that_is_drawn():
+    settings = RandomTakeover.Settings(at=Place.TOKEN, p=1, n1=1, until=Until.TOKENS)
+    assert run(RandomTakeover(settings), ["</think>"], [" so"]).trace.ended
 
 
 # First-token entropy

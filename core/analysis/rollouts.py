@@ -1,4 +1,4 @@
-"""Writes continuations of a finished text from places in it, and extracts the answer of each.
+"""Writes rollouts, continuations of a finished text from places in it, and extracts the answer of each.
 
 A local model writes them side by side, as branches of one session. On a server, and with the policy of a run as the
 writer, each is a run of its own.
@@ -12,19 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.values import TextPlace, takeover_spans
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches, number_at, stream_of
 from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.extract import given_in, given_in_text
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.extract import answer_of_run, answer_of_text
+from baton_reasoning.core.grading.verdict import Grading
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.events import Finish, TextInserted
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
 from baton_reasoning.core.waiting import completed
 
 _POLICY_OF = {"small": "never", "large": "always"}
@@ -34,23 +34,23 @@ ALIKE = 4
 """A notice appears if so many continuations from the beginning, and all of them, are equal."""
 
 
-class ContinuationNumber(NamedTuple):
+class RolloutNumber(NamedTuple):
     """Continuation `number` of a place, which decides its random numbers."""
 
     place: TextPlace
     number: int
 
 
-class WrittenContinuation(NamedTuple):
+class Rollout(NamedTuple):
     """A continuation that has ended."""
 
-    which: ContinuationNumber
+    which: RolloutNumber
     given: str | None
     """The text to grade (`core.grading.extract`); None without an answer."""
     tokens: int
 
 
-class Continuations:
+class Rollouts:
     """Writes continuations of one text. Used as a context manager; `stop` from any thread."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Continuations:
         *,
         limit: int,
         expected: str,
-        how: How | Regex,
+        how: Grading,
     ) -> None:
         """`writer`: “small”, “large” or “policy”, the run's own. `limit`: tokens of a continuation, at most.
         `expected` helps to find the answer; it may be empty."""
@@ -118,22 +118,20 @@ class Continuations:
         with closing(opened) as self._session:
             yield
 
-    def write(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
+    def write(self, wanted: Sequence[RolloutNumber]) -> Iterator[Rollout]:
         """Yield each of these continuations as it ends; fewer after `stop`. Raises EngineError."""
         if isinstance(self._session, WritesBranches):
             yield from self._by_branches(self._session, wanted)
         else:
             yield from self._by_runs(wanted)
 
-    def _stream(self, which: ContinuationNumber) -> int:
+    def _stream(self, which: RolloutNumber) -> int:
         place = which.place
         return stream_of(self._settings.seed, f"value of {place.position} {place.replaced} {which.number}", 0)
 
     # As branches -----------------------------------------------------------------------------------------------------
 
-    def _by_branches(
-        self, session: WritesBranches, wanted: Sequence[ContinuationNumber]
-    ) -> Iterator[WrittenContinuation]:
+    def _by_branches(self, session: WritesBranches, wanted: Sequence[RolloutNumber]) -> Iterator[Rollout]:
         assert self._session
         bodies = {place: self._body(place) for place, _ in wanted}
         branches = [Branch(bodies[which.place], self._stream(which), self._limit) for which in wanted]
@@ -150,8 +148,8 @@ class Continuations:
             elif answer_start is None and tags and (found := item.text.find(tags.closing)) >= 0:
                 answer_start = len(before) + found + len(tags.closing)
             has_ended = item.stop is Stop.END_OF_TEXT
-            given = given_in_text(before + item.text, answer_start, has_ended, self._expected, self._how)
-            yield WrittenContinuation(which, given, item.tokens)
+            given = answer_of_text(before + item.text, answer_start, has_ended, self._expected, self._how)
+            yield Rollout(which, given, item.tokens)
 
     def _body(self, place: TextPlace) -> Sequence[Part]:
         parts = parts_before(self._parts, place.position)
@@ -161,7 +159,7 @@ class Continuations:
 
     # As runs ---------------------------------------------------------------------------------------------------------
 
-    def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
+    def _by_runs(self, wanted: Sequence[RolloutNumber]) -> Iterator[Rollout]:
         """Run each continuation by itself; the server's slots share the prefix."""
         before = {place: self._trace_until(place) for place, _ in wanted}
         with ThreadPoolExecutor(RUNS_AT_ONCE, thread_name_prefix="value") as pool:
@@ -174,7 +172,7 @@ class Continuations:
                 self.stop()  # those that run, and those that would begin
                 raise
 
-    def _run(self, before: Trace, which: ContinuationNumber) -> WrittenContinuation | None:
+    def _run(self, before: Trace, which: RolloutNumber) -> Rollout | None:
         """Return None if it was stopped. Raises EngineLost if a model failed."""
         trace, control, settings = Trace.of(before.events), Control(), self._settings
         policy = _POLICY_OF.get(self._writer)
@@ -204,7 +202,7 @@ class Continuations:
             return None
         if which.place.position == 0:
             self._from_beginning.append(trace.text)
-        return WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
+        return Rollout(which, answer_of_run(trace, self._expected, self._how), trace.tokens - before.tokens)
 
     def _trace_until(self, place: TextPlace) -> Trace:
         before = self._trace.until(place.position)

@@ -2,7 +2,7 @@
 
 `SecondOpinion` reads, and yields an `OpinionGiven` for the trace. `Opinion` draws conclusions from that event: places
 where the large model would have written something else, and missed takeovers. What a takeover was worth is another
-question (core/thinking/values.py).
+question (core/analysis/values.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.text_reading import TextReading, spans
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ModelCard, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineRefused, SettingsError
 from baton_reasoning.core.thinking.events import OpinionGiven
-from baton_reasoning.core.thinking.text_reading import TextReading, spans
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 STRONG = math.log(10)

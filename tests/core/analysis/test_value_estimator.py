@@ -12,18 +12,24 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from baton_reasoning.core.analysis.value_estimator import (
+    WINDOW,
+    ValueEstimator,
+    ValueOptions,
+    ValuesProgress,
+    is_valued,
+)
+from baton_reasoning.core.analysis.values import StepValues, TextPlace, places_of
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.verdict import GradingMethod, Regex
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values.estimator import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, is_valued
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
 from tests.fakes import mixed
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
@@ -84,7 +90,7 @@ def text_with(steps, *, large_at=None, replaced="", ends=True, policy="keywords"
     return trace
 
 
-def estimated(trace, engine, grader, expected="1", large=None, how=How.AUTO, **options):
+def estimated(trace, engine, grader, expected="1", large=None, how=GradingMethod.AUTO, **options):
     """The values after progress that counts up to the end."""
     estimator = ValueEstimator(Pair(engine, large), trace, grader, expected, ValueOptions(**options), how)
     *progress, found = (item for item in estimator.run() if not isinstance(item, str))
@@ -109,12 +115,12 @@ both_ways = pytest.mark.parametrize("writes_branches", [True, False])
 def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
     trace = text_with("a" * len(errors))
     engine = world(errors, writes_branches=writes_branches)
-    values = estimated(trace, engine, grader, continuations=64)
+    values = estimated(trace, engine, grader, rollouts=64)
     assert len(values.places) == len(errors) + 3, "the beginning, each step, the end of the thinking, and of the answer"
     for place in values.places[:-1]:
         truth = value(errors, trace.text[: place.position])
         assert place.value.low <= truth <= place.value.high, place
-        assert place.continuations >= 64
+        assert place.rollouts >= 64
     assert values.places[-1].value.interval == (1.0, 1.0), "the end has the value of its verdict"
 
 
@@ -122,7 +128,7 @@ def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
 def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced_or_to_the_place_before(
     grader, errors, replaced, truth
 ):
-    values = estimated(text_with("aaa", large_at=1, replaced=replaced), world(errors), grader, continuations=64)
+    values = estimated(text_with("aaa", large_at=1, replaced=replaced), world(errors), grader, rollouts=64)
     (worth,) = values.takeovers
     assert worth.before.place == TextPlace(3, replaced=bool(replaced))
     assert worth.difference.low <= truth <= worth.difference.high
@@ -135,19 +141,19 @@ def test_after_a_replaced_text_the_thinking_is_open(grader, writes_branches):
     """Though that text may be longer than what was written in its place, with the closing tag."""
     trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
     endless = ScriptedEngine(continue_with=lambda *_: " 1" * 999).with_ability(Ability.BRANCHES, writes_branches)
-    values = estimated(trace, endless, grader, how=Regex("1"), continuations=2)
+    values = estimated(trace, endless, grader, how=Regex("1"), rollouts=2)
     assert [place.outcomes for place in values.estimated.places if place.replaced] == ["00"], "without an answer"
 
 
 def test_only_what_the_worth_of_takeovers_needs_and_whether_it_is_complete_is_known_without_a_model(grader):
-    trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(continuations=4)
+    trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(rollouts=4)
     values = estimated(Trace.of(trace.events), world([0.1] * 6), grader, only_takeovers=True)
     assert {each.position for each in values.estimated.places} == {0, 6, 9}
     assert not is_valued(trace, "1", few)
-    estimated(trace, world([0.1] * 6), grader, continuations=4)
+    estimated(trace, world([0.1] * 6), grader, rollouts=4)
     assert is_valued(trace, "1", few)
     assert is_valued(trace, "1", few._replace(only_takeovers=True))
-    assert not is_valued(trace, "1", ValueOptions(continuations=64))
+    assert not is_valued(trace, "1", ValueOptions(rollouts=64))
     assert not is_valued(trace, "2", few)
     assert not is_valued(trace, "1", few._replace(writer="large"))
 
@@ -228,7 +234,7 @@ def test_the_large_model_and_the_policy_have_values_of_their_own(grader):
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
     firsts = (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0))
     for number, (writer, first) in enumerate(firsts, 4):
-        shown = estimated(trace, small, grader, large=large, writer=writer, continuations=number)
+        shown = estimated(trace, small, grader, large=large, writer=writer, rollouts=number)
         assert shown.estimated.writer == writer, "those that were estimated last"
         assert shown.places[0].value.value == first
         assert StepValues.of(trace, writer)
@@ -241,7 +247,7 @@ def test_without_an_expected_answer_it_is_agreement_and_a_text_that_was_stopped_
     assert agreed.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
     stopped = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
     assert stopped.estimated.ends_right is None
-    assert (stopped.places[-1].value.value, stopped.places[-1].continuations) == (0.0, 16)
+    assert (stopped.places[-1].value.value, stopped.places[-1].rollouts) == (0.0, 16)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +279,7 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
 
 @both_ways
 def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeypatch):
-    monkeypatch.setattr("baton_reasoning.core.step_values.continuations.RUNS_AT_ONCE", 1)
+    monkeypatch.setattr("baton_reasoning.core.analysis.rollouts.RUNS_AT_ONCE", 1)
     fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
     engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
     found = list[object]()
@@ -286,7 +292,7 @@ def test_what_a_lost_model_has_finished_is_kept(grader, writes_branches, monkeyp
 
 def test_a_server_that_ignores_seeds_is_noticed(grader):
     def says(engine):
-        estimator = ValueEstimator(Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=8))
+        estimator = ValueEstimator(Pair(engine), text_with("aa"), grader, "1", ValueOptions(rollouts=8))
         return " ".join(item for item in estimator.run() if isinstance(item, str))
 
     same = ScriptedEngine(continue_with=lambda _, text: "" if "box" in text else "a\n\n</think>\\boxed{1}")
@@ -300,7 +306,7 @@ def test_a_server_that_ignores_seeds_is_noticed(grader):
 @both_ways
 def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes_branches):
     engine, rule = world((0.5, 0.0), writes_branches=writes_branches), Regex(r"boxed\{{expected}\}")
-    values = estimated(text_with("aa"), engine, grader, how=rule, continuations=32)
+    values = estimated(text_with("aa"), engine, grader, how=rule, rollouts=32)
     assert values.estimated.ends_right
     assert values.places[0].value.low <= 0.5 <= values.places[0].value.high
 

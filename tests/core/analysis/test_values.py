@@ -6,10 +6,10 @@ import random
 
 import pytest
 
+from baton_reasoning.core.analysis.values import StepValues
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues
 from baton_reasoning.core.words.values import value_marks
 from tests.core.store.made import tokens
 from tests.tiers import size
@@ -35,13 +35,13 @@ def certain(values):
     return [number for number, change in enumerate(values.changes) if change.is_certain]
 
 
-@pytest.mark.parametrize(("continuations", "changed"), [(2, []), (7, []), (8, [0])])
-def test_few_continuations_show_no_change_though_all_of_them_turn(continuations, changed):
-    trace, values = valued(0, continuations, of=continuations)
+@pytest.mark.parametrize(("rollouts", "changed"), [(2, []), (7, []), (8, [0])])
+def test_few_continuations_show_no_change_though_all_of_them_turn(rollouts, changed):
+    trace, values = valued(0, rollouts, of=rollouts)
     assert certain(values) == changed
     assert bool(values.turn) is bool(values.rises) is bool(value_marks(trace, trace.pieces)) is bool(changed)
     assert (values.gain_of_large, values.loss) == ((0.0 if changed else None), None)
-    fell, fallen = valued(continuations, 0, of=continuations)
+    fell, fallen = valued(rollouts, 0, of=rollouts)
     assert bool(fallen.loss) is bool(value_marks(fell, fell.pieces)) is bool(changed)
 
 

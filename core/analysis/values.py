@@ -29,7 +29,7 @@ from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
 """Outcomes of a continuation, as events record them."""
-FEWEST_CONTINUATIONS = 8
+FEWEST_ROLLOUTS = 8
 """Graded continuations that a place needs to be compared. With 8, a change from none to all of them is beyond chance in
 a text of up to 300 places; with 4, only if nothing else is compared."""
 LEVEL = 0.05
@@ -72,7 +72,7 @@ class ValuedPlace(NamedTuple):
     place: TextPlace
     value: Estimate
     """With Wilson's interval. The end of a graded text has its verdict as its value, with an interval of no width."""
-    continuations: int
+    rollouts: int
     """How many were graded; 0 at the end of a graded text."""
     step: int
     """Index of the step that the text before it ends with; −1 before the first."""
@@ -85,17 +85,17 @@ class ValuedPlace(NamedTuple):
 
     @property
     def right(self) -> int:
-        return round(self.value.value * self.continuations)
+        return round(self.value.value * self.rollouts)
 
     @property
     def is_verdict(self) -> bool:
         """Tell whether it is the end of a graded text."""
-        return not self.continuations
+        return not self.rollouts
 
     @property
     def has_enough(self) -> bool:
         """Tell whether the place can be compared with another."""
-        return self.is_verdict or self.continuations >= FEWEST_CONTINUATIONS
+        return self.is_verdict or self.rollouts >= FEWEST_ROLLOUTS
 
 
 @dataclass(frozen=True)
@@ -210,9 +210,9 @@ class StepValues:
             return None
         return self._at(TextPlace(place.position, place.replaced), wilson(right, graded), graded)
 
-    def _at(self, place: TextPlace, value: Estimate, continuations: int) -> ValuedPlace:
+    def _at(self, place: TextPlace, value: Estimate, rollouts: int) -> ValuedPlace:
         piece = piece_before(self._trace.pieces, place.position)
-        return ValuedPlace(place, value, continuations, piece.step if piece else -1, piece.author if piece else None)
+        return ValuedPlace(place, value, rollouts, piece.step if piece else -1, piece.author if piece else None)
 
     def _compared(self) -> Iterator[tuple[ValuedPlace, ValuedPlace, TakeoverSpan]]:
         """Yield the places before and after each takeover, as far as both are valued."""
@@ -232,7 +232,7 @@ def p_of_change(before: ValuedPlace, after: ValuedPlace) -> float:
         return 1.0
     if before.is_verdict or after.is_verdict:
         return float(before.value.value == after.value.value)
-    return fisher_exact(before.right, before.continuations, after.right, after.continuations)
+    return fisher_exact(before.right, before.rollouts, after.right, after.rollouts)
 
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:

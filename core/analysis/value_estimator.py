@@ -18,20 +18,9 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import ModelCard
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.grading.extract import given_in
-from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import How, Outcome, Regex
-from baton_reasoning.core.run import Pair, unmet_need
-from baton_reasoning.core.step_values.continuations import ContinuationNumber, Continuations
-from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.opinion import several_models_error
-from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import (
+from baton_reasoning.core.analysis.opinion import several_models_error
+from baton_reasoning.core.analysis.rollouts import RolloutNumber, Rollouts
+from baton_reasoning.core.analysis.values import (
     RIGHT,
     UNFINISHED,
     UNGRADED,
@@ -42,8 +31,19 @@ from baton_reasoning.core.thinking.values import (
     places_of,
     takeover_spans,
 )
+from baton_reasoning.core.engines.base import ModelCard
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
+from baton_reasoning.core.grading.extract import answer_of_run
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 
-USUAL_CONTINUATIONS = 16
+USUAL_ROLLOUTS = 16
 SHORT = 24
 """All places of a text with so few get K continuations at once."""
 COARSE = 4
@@ -67,7 +67,7 @@ class ValueOptions(NamedTuple):
 
     writer: str = "small"
     """Who writes the continuations: a model alone, or the policy of the run."""
-    continuations: int = USUAL_CONTINUATIONS
+    rollouts: int = USUAL_ROLLOUTS
     """K: continuations of each place."""
     every_step: bool = False
     """Give all places K continuations, however long the text is."""
@@ -97,12 +97,12 @@ def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
     every, spans = places_of(trace), list(takeover_spans(trace))
     takeovers = {place for span in spans for place in (span.baseline, TextPlace(span.end))}
     if options.only_takeovers:
-        return {place: options.continuations for place in every if place in takeovers or place == every[0]}
+        return {place: options.rollouts for place in every if place in takeovers or place == every[0]}
     if options.every_step or len(every) <= SHORT:
-        return dict.fromkeys(every, options.continuations)
-    few = -(-options.continuations // COARSE)
+        return dict.fromkeys(every, options.rollouts)
+    few = -(-options.rollouts // COARSE)
     fully = {every[0], every[-1], *takeovers, *(TextPlace(span.start) for span in spans)}
-    return {place: options.continuations if place in fully else few for place in every}
+    return {place: options.rollouts if place in fully else few for place in every}
 
 
 def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
@@ -112,7 +112,7 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     """
     _settings_of(trace, expected)
     earlier = trace.values.get(options.writer)
-    asked = (expected.strip() or given_in(trace), bool(expected.strip()), trace.length)
+    asked = (expected.strip() or answer_of_run(trace), bool(expected.strip()), trace.length)
     if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
         return False
     known = {TextPlace(each.position, each.replaced): len(each.outcomes) for each in earlier.places}
@@ -130,7 +130,7 @@ class ValueEstimator:
         grader: Grader,
         expected: str = "",
         options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
-        how: How | Regex = How.AUTO,
+        how: Grading = GradingMethod.AUTO,
     ) -> None:
         """`expected`: the right answer; if it is empty, the text's own counts, and values say agreement.
 
@@ -142,11 +142,11 @@ class ValueEstimator:
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
         self.model = " and ".join(card.label for card in writers_of(pair, options))
         self._expected = expected.strip()
-        self.target = self._expected or given_in(trace) or ""
+        self.target = self._expected or answer_of_run(trace) or ""
         """The answer that counts as right."""
         self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
         temperature = settings.temperature or USUAL_TEMPERATURE
-        self._continuations = Continuations(
+        self._rollouts = Rollouts(
             pair,
             trace,
             settings.model_copy(update={"temperature": temperature, "alternatives": 0}),
@@ -165,7 +165,7 @@ class ValueEstimator:
 
     def stop(self) -> None:
         """Stop; finished continuations are kept, and a later estimate continues from them."""
-        self._continuations.stop()
+        self._rollouts.stop()
 
     def run(self) -> Generator[ValuesProgress | ValuesEstimated | str, None, None]:
         """Yield progress, then what was estimated, even if it was stopped; nothing that the trace holds already.
@@ -175,25 +175,25 @@ class ValueEstimator:
         """
         began = time.monotonic()
         try:
-            with self._continuations.opened():
+            with self._rollouts.opened():
                 yield from self._rounds(began)
         except Cancelled:
             pass
         except BatonError:
             yield from self._unless_known(self._estimated(time.monotonic() - began, is_whole=False))
             raise
-        yield from self._unless_known(self._estimated(time.monotonic() - began, not self._continuations.stopped))
-        yield from self._continuations.notices
+        yield from self._unless_known(self._estimated(time.monotonic() - began, not self._rollouts.stopped))
+        yield from self._rollouts.notices
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
         wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0
-        while not self._continuations.stopped:
+        while not self._rollouts.stopped:
             missing = sorted(self._missing(wanted), key=lambda which: (which.place.order, which.number))
             if not missing:
                 return
             total += len(missing)
             shown = time.monotonic()
-            for written in self._continuations.write(missing):
+            for written in self._rollouts.write(missing):
                 self._tokens += written.tokens
                 self._note(written.which, self._sign(written.given))
                 done += 1
@@ -256,14 +256,14 @@ class ValueEstimator:
             left, right = places[max(0, index - WINDOW) : index], places[index : index + WINDOW]
             if _may_differ(left, right) or _may_differ([before], [after]):
                 differ |= {before.place, after.place}
-        return self._measurable(dict.fromkeys(differ, self._options.continuations))
+        return self._measurable(dict.fromkeys(differ, self._options.rollouts))
 
-    def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[ContinuationNumber]:
+    def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[RolloutNumber]:
         for place, number in wanted.items():
             known = self._outcomes.get(place, "")
             for k in range(max(number, len(known))):
                 if known[k : k + 1] in ("", UNFINISHED):
-                    yield ContinuationNumber(place, k)
+                    yield RolloutNumber(place, k)
 
     # Outcomes ------------------------------------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class ValueEstimator:
         found = earlier and (earlier.model, earlier.target, earlier.is_expected, earlier.limit, earlier.length)
         return earlier if found == asked else None
 
-    def _note(self, which: ContinuationNumber, sign: str) -> None:
+    def _note(self, which: RolloutNumber, sign: str) -> None:
         place, number = which
         known = self._outcomes.get(place, "").ljust(number + 1, UNFINISHED)
         self._outcomes[place] = known[:number] + sign + known[number + 1 :]
@@ -287,7 +287,7 @@ class ValueEstimator:
     def _verdict(self) -> bool | None:
         if self._trace.finish is not Finish.END_OF_TEXT:
             return None
-        sign = self._sign(given_in(self._trace, self._expected or None, self._how))
+        sign = self._sign(answer_of_run(self._trace, self._expected or None, self._how))
         return None if sign == UNGRADED else sign == RIGHT
 
 
@@ -302,7 +302,7 @@ def _missing_writer(pair: Pair, settings: RunSettings, writer: str) -> SettingsE
 def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bool:
     """Tell whether the pooled values of two groups of places differ much."""
     before, after = (
-        sum(each.right for each in side) / max(1, sum(each.continuations for each in side)) for side in (left, right)
+        sum(each.right for each in side) / max(1, sum(each.rollouts for each in side)) for side in (left, right)
     )
     return abs(after - before) >= LARGE_DIFFERENCE
 
@@ -313,7 +313,7 @@ def _settings_of(trace: Trace, expected: str) -> RunSettings:
         raise SettingsError("There is no text whose steps could be valued.", "Ask something first.")
     if error := several_models_error(trace):
         raise error
-    if not expected.strip() and not given_in(trace):
+    if not expected.strip() and not answer_of_run(trace):
         raise SettingsError(
             "This text has no answer with which the continuations could be compared.", "Give the expected answer."
         )

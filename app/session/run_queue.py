@@ -13,16 +13,17 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.session.conversation import Conversation, Exchange
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
+from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_models
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
-from baton_reasoning.core.thinking.interruptions import Control, Wish
+from baton_reasoning.core.thinking.interruptions import Control, Intervention
 
 NO_LIMIT = 1000
 """Parallel requests of models on servers: no limit that matters here."""
@@ -49,12 +50,12 @@ class RunMark(Enum):
 
 
 @dataclass(eq=False)
-class ListedRun:
+class QueuedRun:
     """An answer that is being written, or waits."""
 
     conversation: Conversation
     exchange: Exchange
-    wish: Wish | None = None
+    intervention: Intervention | None = None
     """What a person wants there first."""
     may_begin: Callable[[], bool] = lambda: True
     """Asked when its turn has come: False drops it."""
@@ -70,21 +71,23 @@ class ListedRun:
     """Who writes just now."""
 
 
-class RunList(QObject):
+class RunQueue(QObject):
     """Writes answers with the loaded models: as many at once as these allow, the others in order."""
 
+    resolved = Signal(object)
+    """An Exchange whose policy was automatic, and is now that of its models."""
     changed = Signal()
     """A run was added, began or ended."""
     progressed = Signal(object, list)
     """An Exchange, and the Events that its trace has got since the last time."""
     ended = Signal(object, object)
-    """A ListedRun, and the BatonError that kept it from being written, or None."""
+    """A QueuedRun, and the BatonError that kept it from being written, or None."""
 
     def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
         """`choice`: returns the models that are chosen for answers; a batch or a review may have others loaded."""
         super().__init__(parent)
         self._models, self._choice = models, choice
-        self._runs: list[ListedRun] = []
+        self._runs: list[QueuedRun] = []
         self._viewed: Conversation | None = None
         self._unread: dict[str, Conversation] = {}
         models.changed.connect(self._models_changed)
@@ -107,7 +110,7 @@ class RunList(QObject):
             return Activity.WAITING if runs else Activity.IDLE
         return Activity.COMPARING if any(run.is_compared for run in runs) else Activity.WRITING
 
-    def answering(self, conversation: Conversation) -> ListedRun | None:
+    def answering(self, conversation: Conversation) -> QueuedRun | None:
         """Return the one answer that is being written here, which can be steered."""
         return self._of(conversation)[0] if self.activity(conversation) is Activity.WRITING else None
 
@@ -149,19 +152,19 @@ class RunList(QObject):
         self,
         conversation: Conversation,
         exchange: Exchange,
-        wish: Wish | None = None,
+        intervention: Intervention | None = None,
         may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
         """Write one answer, unless it may not begin any more when its turn has come."""
-        self._add([ListedRun(conversation, exchange, wish, may_begin)])
+        self._add([QueuedRun(conversation, exchange, intervention, may_begin)])
 
     def compare(self, conversation: Conversation, exchanges: Sequence[Exchange]) -> None:
         """Write answers to be compared, each beside nothing else."""
-        self._add([ListedRun(conversation, exchange, is_compared=True) for exchange in exchanges])
+        self._add([QueuedRun(conversation, exchange, is_compared=True) for exchange in exchanges])
 
     def measure(self, conversation: Conversation, exchange: Exchange) -> None:
         """Write an answer beside nothing else, until a person begins anything."""
-        self._add([ListedRun(conversation, exchange, is_compared=True, gives_way=True)])
+        self._add([QueuedRun(conversation, exchange, is_compared=True, gives_way=True)])
 
     def stop(self, conversation: Conversation | None = None) -> None:
         """Drop what waits, and stop what is written; its text so far stays. `conversation`: only there."""
@@ -175,7 +178,7 @@ class RunList(QObject):
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _of(self, conversation: Conversation) -> list[ListedRun]:
+    def _of(self, conversation: Conversation) -> list[QueuedRun]:
         return [run for run in self._runs if run.conversation is conversation and not run.gives_way]
 
     def _make_way(self, writer: object = None) -> None:
@@ -183,12 +186,12 @@ class RunList(QObject):
         if writer not in self._runs:
             self._stop([run for run in self._runs if run.gives_way])
 
-    def _stop(self, runs: list[ListedRun]) -> None:
+    def _stop(self, runs: list[QueuedRun]) -> None:
         for run in runs:
             run.control.stop()
         self._drop([run for run in runs if not run.is_begun])
 
-    def _add(self, runs: list[ListedRun]) -> None:
+    def _add(self, runs: list[QueuedRun]) -> None:
         self._make_way()
         self._runs += runs
         self._start_next()
@@ -207,7 +210,7 @@ class RunList(QObject):
             self._drop(refused)
         self.changed.emit()
 
-    def _may_start(self, run: ListedRun) -> bool:
+    def _may_start(self, run: QueuedRun) -> bool:
         running = [each for each in self._runs if each.is_begun]
         if (
             self.waits_for_loan
@@ -217,26 +220,29 @@ class RunList(QObject):
             return False
         return not running or not any(each.is_compared for each in (run, *running))
 
-    def _start(self, run: ListedRun) -> None:
-        exchange, pair, wish, control = run.exchange, self._models.pair, run.wish, run.control
+    def _start(self, run: QueuedRun) -> None:
+        exchange, pair, intervention, control = run.exchange, self._models.pair, run.intervention, run.control
         run.is_begun = True
+        if (resolved := with_policy(exchange.settings, pair.cards)) is not exchange.settings:
+            exchange.settings = resolved  # asked before the models were there
+            self.resolved.emit(exchange)
         conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 
         def write() -> Iterator[Event]:
-            return run_models(pair, conversation, settings, control=control, before=trace, wish=wish)
+            return run_models(pair, conversation, settings, control=control, before=trace, intervention=intervention)
 
         self._models.begin_writing(run)
         task = StreamTask(self, "answer", write, cancel=control.stop)
         task.items(partial(self._apply, run)).done(partial(self._ended, run)).start()
 
-    def _apply(self, run: ListedRun, events: list[Event]) -> None:
+    def _apply(self, run: QueuedRun, events: list[Event]) -> None:
         for event in events:
             run.exchange.trace.apply(event)
             if isinstance(event, WriteStarted | HandedOver):
                 run.author = event.author
         self.progressed.emit(run.exchange, events)
 
-    def _ended(self, run: ListedRun, error: BatonError | None) -> None:
+    def _ended(self, run: QueuedRun, error: BatonError | None) -> None:
         trace, conversation = run.exchange.trace, run.conversation
         if error and trace.started and not trace.ended:
             # The run broke before it could say so itself: the trace must not look as if it went on for ever.
@@ -248,7 +254,7 @@ class RunList(QObject):
         self._start_next()
         self.ended.emit(run, error)
 
-    def _drop(self, waiting: list[ListedRun]) -> None:
+    def _drop(self, waiting: list[QueuedRun]) -> None:
         self._runs = [run for run in self._runs if run not in waiting]
         self._start_next()
         for run in waiting:

@@ -10,11 +10,11 @@ from bisect import bisect_left
 from collections.abc import Generator, Iterator, Mapping
 from typing import NamedTuple
 
+from baton_reasoning.core.analysis.text_reading import TextReading, spans
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Engine, ScoredToken
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.text_reading import TextReading, spans
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 ALTERNATIVES = 5

@@ -4,12 +4,7 @@ import math
 
 import pytest
 
-from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Alternative, ScoredToken
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.token_choices import (
+from baton_reasoning.core.analysis.token_choices import (
     ReadProgress,
     ReadTokens,
     TokenReading,
@@ -17,6 +12,11 @@ from baton_reasoning.core.thinking.token_choices import (
     placed_tokens,
     readers_of,
 )
+from baton_reasoning.core.engines.abilities import Ability
+from baton_reasoning.core.engines.base import Alternative, ScoredToken
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.events import TokenWritten
 from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import ScriptedEngine
 

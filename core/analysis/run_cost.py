@@ -1,33 +1,22 @@
-"""What follows from the trace of a run, computed once, when the run ends.
-
-Its cost stands in columns of the table `runs`, which reports, exports and the history read; its text in an FTS5 table,
-which searches look through. Only who needs more reads its events.
-"""
+"""What a run cost, and how its text came about: figures that reports, exports and lists show without its events."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import closing
 from functools import reduce
 from itertools import groupby
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, computed_field
 
+from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import Usage
-from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.event_chunks import unpack
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import takeover_spans
 
 RIBBON_SEGMENTS = 96
-LARGEST_INTEGER = 2**63 - 1
-"""Of SQLite; a foreign trace may count more."""
 
 
 class Segment(NamedTuple):
@@ -62,12 +51,12 @@ class Cost(BaseModel):
     discarded_tokens: int = Field(0, description="Tokens that were written and replaced.")
     small_read: int = Field(0, description="Tokens that the small model read.")
     large_read: int = Field(0, description="Tokens that the large model read.")
-    small_reread: int = Field(
+    small_recomputed: int = Field(
         0,
         description="Of small_read: at positions that the model had read or written before, because its cache had lost "
         "them or text stood there that was discarded.",
     )
-    large_reread: int = Field(0, description="Of large_read, likewise.")
+    large_recomputed: int = Field(0, description="Of large_read, likewise.")
     small_decoded: int = Field(
         0,
         description="Tokens that the small model wrote, whether they were kept, discarded or only tried, and its "
@@ -127,8 +116,8 @@ class RunCost(Cost):
             discarded_tokens=sum(piece.replaced_tokens for piece in trace.pieces),
             small_read=small.read_tokens,
             large_read=large.read_tokens,
-            small_reread=small.reread,
-            large_reread=large.reread,
+            small_recomputed=small.recomputed,
+            large_recomputed=large.recomputed,
             small_decoded=small.decoded + small.tried + large.drafts,
             large_decoded=large.decoded + large.tried + large.drafts - large.accepted_drafts,
             handoffs=trace.handoffs,
@@ -144,28 +133,6 @@ class RunCost(Cost):
             takeovers=tuple(Takeover.of(span.piece) for span in takeover_spans(trace)),
             ribbon=ribbon_of(trace),
         )
-
-    @classmethod
-    def of_row(cls, row: sqlite3.Row) -> Self:
-        """Read the cost from a row that ends with `COLUMNS`; they are all NULL where there is no run yet."""
-        values = dict(zip(cls.model_fields, row[-len(cls.model_fields) :], strict=True))
-        if values["ribbon"] is None:
-            return cls()
-        values |= {name: decoder.decode(values[name]) for name, decoder in _LISTS.items()}
-        return cls(**values)
-
-    def columns(self) -> dict[str, Any]:
-        """Return the values for SQLite."""
-        values = {name: min(value, LARGEST_INTEGER) if isinstance(value, int) else value for name, value in self}
-        return values | {name: msgspec.json.encode(values[name]).decode() for name in _LISTS}
-
-
-COLUMNS = ", ".join(f"runs.{name}" for name in RunCost.model_fields)
-_LISTS: dict[str, msgspec.json.Decoder[Any]] = {
-    "takeovers": msgspec.json.Decoder(tuple[Takeover, ...]),
-    "ribbon": msgspec.json.Decoder(tuple[Segment, ...]),
-}
-"""The columns that hold lists as JSON."""
 
 
 def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
@@ -188,58 +155,3 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 def _joined(segments: Iterable[Segment]) -> tuple[Segment, ...]:
     groups = groupby(segments, key=lambda segment: segment.author)
     return tuple(Segment(author, sum(segment.tokens for segment in group)) for author, group in groups)
-
-
-def read_trace(connection: sqlite3.Connection, run: str) -> tuple[Trace, StoreError | None]:
-    """Read a run as far as it is not damaged, and what is wrong with the rest."""
-    trace = Trace()
-    found = connection.execute("SELECT events, sequence FROM event_chunks WHERE run = ? ORDER BY sequence", (run,))
-    with closing(found) as chunks:  # a damaged part leaves it unread, and SQLite would keep the table locked
-        try:
-            for number, chunk in enumerate(chunks):
-                if chunk["sequence"] != number:
-                    raise StoreError("A part of this run is lost.", "What came before it is shown.")
-                for event in unpack(chunk["events"]):
-                    trace.apply(event)
-        except StoreError as error:
-            return trace, error
-    return trace, None
-
-
-def save_cost(connection: sqlite3.Connection, run: str, trace: Trace, **others: str | None) -> None:
-    """Write what follows from the trace into the row of its run, with the values of other columns."""
-    columns = others | RunCost.of(trace).columns() | {"reviewed": bool(trace.opinion or trace.values)}
-    changes = ", ".join(f"{column} = :{column}" for column in columns)
-    connection.execute(f"UPDATE runs SET {changes} WHERE id = :run", columns | {"run": run})
-
-
-def fill_costs(connection: sqlite3.Connection) -> None:
-    """Compute what the runs cost that have ended; others follow when they end, and damaged ones stay as they are."""
-    for row in connection.execute("SELECT id FROM runs WHERE state <> 'running'").fetchall():
-        trace, damage = read_trace(connection, row["id"])
-        if not damage:
-            save_cost(connection, row["id"], trace)
-
-
-def fill_counts(connection: sqlite3.Connection) -> None:
-    """Count the events of each run."""
-    for row in connection.execute("SELECT id FROM runs").fetchall():
-        trace, _ = read_trace(connection, row["id"])
-        connection.execute("UPDATE runs SET events = ? WHERE id = ?", (len(trace.events), row["id"]))
-
-
-def save_text(connection: sqlite3.Connection, run: str, trace: Trace) -> None:
-    """Save what was written, edited steps included, for searches; nothing for a run that is no exchange."""
-    connection.execute(
-        """UPDATE exchange_text SET answer = ?, reasoning = ?
-            WHERE rowid = (SELECT number FROM exchanges WHERE id = ?)""",
-        (replace_lone_surrogates(trace.answer.strip()), replace_lone_surrogates(trace.thinking_text.strip()), run),
-    )
-
-
-def fill_texts(connection: sqlite3.Connection) -> None:
-    """Save the texts of the answers that have ended; of a damaged one, what can be read."""
-    ended = "SELECT runs.id FROM runs JOIN exchanges ON exchanges.id = runs.id WHERE state <> 'running'"
-    for row in connection.execute(ended).fetchall():
-        trace, _ = read_trace(connection, row["id"])
-        save_text(connection, row["id"], trace)
