@@ -8,6 +8,7 @@ import threading
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAccessible
+from PySide6.QtWidgets import QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold
 from baton_reasoning.app.batch.page import BatchPage
@@ -16,6 +17,7 @@ from baton_reasoning.app.batch.session import BatchActivity
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.toolkit.background import StreamTask
 from baton_reasoning.app.toolkit.controls import ElidedButton, SwitchButton
+from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.report import Report
@@ -23,6 +25,7 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, WHAT_IT_SOLVES
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
+from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.models.options import DemoModel, ServerUrls
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
@@ -122,6 +125,22 @@ def test_an_answer_is_continued_in_the_chat_with_who_wrote_it_and_the_models(mak
         window.show_page("batch")
     session.ask_again(copy)
     qtbot.waitUntil(lambda: session.ready and len(session.conversation.roots) == 2)
+
+
+def test_what_ended_a_batch_offers_what_the_same_error_offers_in_the_chat(make_window, qtbot, problem_file, held):
+    held.let_go.set()
+    window = make_window(held, models=OWN_MODELS)
+    page = window.findChild(BatchPage)
+    run(page, qtbot, problem_file, "small")
+    for error in (EngineLost("The small model ended."), SettingsError("No such context.", "Change it.")):
+        window.session.failed.emit(error)
+        page.session.viewed.error = error
+        page.session.changed.emit()
+        offered = [each.text() for each in page.view.error.buttons]
+        assert offered == [each.text() for each in window.notice.findChildren(QPushButton) if each.isVisibleTo(window)]
+        assert offered
+    page.view.error.buttons[0].click()
+    assert window.findChild(SettingsDialog)
 
 
 def test_a_batch_says_how_far_it_has_read_the_files_of_its_models(
