@@ -18,7 +18,6 @@ from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, Tag
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
 from baton_reasoning.core.thinking.policies.automatic import Automatic
-from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.registry import POLICIES
 
