@@ -133,6 +133,19 @@ def test_where_the_large_model_wrote_nearly_everything_that_is_said_with_what_to
     assert "The large model wrote" not in baton("solve", PROBLEM.question, "--policy", "always").stderr, "as was wanted"
 
 
+@pytest.mark.real_models
+def test_the_policy_follows_the_pair_and_is_said_and_recorded_as_what_it_was(baton, smollm2, gemma):
+    ordinary = ("--small", str(smollm2), "--large", str(gemma), "--context", "256", "-n", "3")
+    cases = {(): "token-entropy", ("--policy", "keywords"): "keywords", ("--preset", "paper"): "keywords"}
+    for given, policy in cases.items():
+        done = baton("solve", "What is 2 + 2?", *ordinary, *given, "--json")
+        assert json.loads(done.stdout.splitlines()[0])["policy"] == policy
+        assert done.stderr.count("was not trained to reason: Baton hands over where it is unsure.") == (not given)
+    demo = baton("solve", "What is 2 + 2?", *DEMO, "--policy", "automatic", "-n", "3", "--json")
+    assert json.loads(demo.stdout.splitlines()[0])["policy"] == "keywords"
+    assert "trained to reason" not in demo.stderr
+
+
 def test_what_was_chosen_for_a_model_holds_here_too_unless_an_option_says_otherwise(user, traced):
     chosen = ModelPreferences().with_loading(SMALL_MODEL, LoadOptions(context=700))
     chosen = chosen.with_overrides(SMALL_MODEL, ModelOverrides(temperature=0.25))

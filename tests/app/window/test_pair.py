@@ -33,7 +33,17 @@ from baton_reasoning.core.thinking.registry import matching_preset
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.numbers import duration, short_path
-from tests.app.conftest import ScriptedLoader, answer_to, drag_over, dragged, drop, last_answer, press
+from tests.app.conftest import (
+    OWN_MODELS,
+    ScriptedLoader,
+    answer_to,
+    drag_over,
+    dragged,
+    drop,
+    last_answer,
+    last_exchange,
+    press,
+)
 from tests.core.models.ollama_store import put_model
 from tests.core.store.made import a_run, an_answer
 from tests.fakes.scripted import ScriptedEngine
@@ -416,10 +426,10 @@ def click(qtbot, menu, title):
     qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, title)).center())
 
 
-def test_four_policies_are_offered_the_others_after_more_each_with_a_line_that_explains_it(window, opened_menu, qtbot):
+def test_five_policies_are_offered_the_others_after_more_each_with_a_line_that_explains_it(window, opened_menu, qtbot):
     menu, more = opened_menu(window)
     titles = [action.text().split("\t")[0] for action in menu.actions() if not action.isSeparator()]
-    assert titles == ["Keywords", "Every step", "Small only", "Large only", "More…", "Parameters…"]
+    assert titles == ["Automatic", "Keywords", "Every step", "Small only", "Large only", "More…", "Parameters…"]
     assert not menu.toolTipsVisible(), "tool tips would cover the entries below"
     lines = [action.text().split("\t") for each in (menu, more) for action in each.actions() if action.isCheckable()]
     entries = dict(lines)
@@ -438,6 +448,43 @@ def test_four_policies_are_offered_the_others_after_more_each_with_a_line_that_e
     window.topbar.policy.choose("never")
     assert window.preferences.value.run.policy.policy == "never"
     assert window.topbar.policy.text().strip() == "Small only"
+
+
+def test_the_policy_follows_the_pair_which_is_said_until_it_writes_and_may_be_changed(make_window, qtbot):
+    """Asked before the models are loaded: the history has the policy that it was."""
+    loader = ScriptedLoader()
+    loader.gate = threading.Event()
+    loader.small.with_card(thinking=None)
+    loader.large.with_card(thinking=None)
+    window = make_window(loader, models=OWN_MODELS)
+    composer, policy = window.chat.composer, window.topbar.policy
+    assert (policy.text().strip(), composer.policy_note.text()) == ("Automatic", "")
+    window.session.ask("2 + 2?")
+    first, conversation = last_exchange(window), window.session.conversation.id
+    loader.gate.set()
+    qtbot.waitUntil(lambda: first.trace.finish is not None)
+    assert first.trace.started
+    assert first.trace.started.policy == first.settings.policy.policy == "token-entropy"
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert (policy.text().strip(), policy.accessibleName()) == (
+        "Token entropy",
+        "Policy: Token entropy, chosen automatically",
+    )
+    assert not composer.policy_note.isVisible(), "it has been at work"
+    window.chat.new()
+    assert composer.policy_note.text() == "small was not trained to reason: Baton hands over where it is unsure."
+    assert composer.policy_note.isVisible()
+    with qtbot.waitSignal(composer.policy_wanted):
+        press(composer, "Change")
+    policy.menu().hide()
+    policy.choose("keywords")
+    assert not composer.policy_note.isVisible()
+    assert window.session.settings.policy == Keywords.Settings()
+    policy.choose("automatic")
+    assert composer.policy_note.isVisible()
+    window._store.flush()
+    (kept,) = window._store.conversations.open(conversation).exchanges
+    assert kept.settings["policy"]["policy"] == "token-entropy"
 
 
 def test_large_only_drafted_is_written_by_the_large_model(make_window, opened_menu, qtbot, tmp_path):

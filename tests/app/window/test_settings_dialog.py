@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import POLICIES
 
 MOST = 12
@@ -89,6 +90,7 @@ def test_the_search_finds_all_settings_and_may_be_asked_for_at_first(opened, qtb
 
 
 def test_the_values_of_the_demo_pair_are_told(preferences, opened):
+    preferences.change_run(policy=Keywords.Settings())
     dialog = opened()
     (told,) = (text for text in words(dialog) if "demo pair" in text)
     assert "tokens per takeover 16" in told

@@ -21,7 +21,7 @@ from baton_reasoning.core import awake
 from baton_reasoning.core.analysis.run_cost import Cost, RunCost
 from baton_reasoning.core.awake import CONTINUOUS, SYSTEM_REQUIRED
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import OtherModels, arms_of
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of
 from baton_reasoning.core.batch.running.batch import (
     BatchSettings,
     ModelSummary,
@@ -41,6 +41,7 @@ from baton_reasoning.core.batch.running.progress import (
     JobStarted,
     JobStopped,
     ModelsHashed,
+    PolicyChosen,
     time_left,
     time_taken,
 )
@@ -56,6 +57,9 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.policies.automatic import Automatic
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from tests.another_program import another_program
 from tests.core.batch.counting import (
     batch_of,
@@ -718,3 +722,26 @@ def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pause
     assert time_taken(rows) == 17
     assert time_taken([]) == 0
     assert time_taken([rows[0]._replace(ended=None)]) == 0
+
+
+def test_the_arms_of_a_batch_are_stored_with_the_policy_that_it_was(store):
+    def arms_after(pair: Pair) -> tuple[list[PolicyChosen], dict[str, Arm]]:
+        arms = arms_of(["chosen", "baton"], RunSettings(policy=Automatic.Settings()))
+        batch = create_batch(store, "counting", problems(2), arms, (0,))
+        told = [event for event in run_batch(store, batch, pair) if isinstance(event, PolicyChosen)]
+        stored = (store.runs.read(row.run).trace.started for row in store.batches.results(batch, "chosen"))
+        used = {started.policy for started in stored if started}
+        found = {arm.name: arm for arm in map(Arm.of, store.batches.open(batch).arms)}
+        assert used == {found["chosen"].settings.policy.policy}
+        return told, found
+
+    told, arms = arms_after(counting_pair())
+    assert (told, arms["chosen"].settings.policy) == ([], Keywords.Settings())
+    thoughtless = counting_pair()
+    thoughtless.small.with_card(thinking=None)
+    told, arms = arms_after(thoughtless)
+    assert [event.arm for event in told] == ["chosen"]
+    assert (arms["chosen"].settings.policy, arms["baton"].settings.policy) == (
+        TokenEntropy.Settings(),
+        Keywords.Settings(),
+    )
