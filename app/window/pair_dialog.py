@@ -99,7 +99,9 @@ class PairDialog(QDialog):
                 self.offered.appendRow(item)
             widest = max((self.fontMetrics().horizontalAdvance(title) for _, title in offered), default=0)
             for edit in self.edits.values():
-                edit.completer().popup().setMinimumWidth(max(LIST_WIDTH, widest + LIST_EDGES))
+                popup = edit.completer().popup()
+                assert popup is not None
+                popup.setMinimumWidth(max(LIST_WIDTH, widest + LIST_EDGES))
 
         show({}, ())
         self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
@@ -201,11 +203,11 @@ class PairDialog(QDialog):
     def _check(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
         self._pause.stop()
-        texts = tuple(edit.text().strip() for edit in self.edits.values())
+        small, large = texts = tuple(edit.text().strip() for edit in self.edits.values())
         if texts != self._texts:
             self._texts = texts
             self.load.setEnabled(True)  # where it is pressed before the answer, `_show` goes on
-            self._checking.run(partial(check, *texts, self._servers, self._costs), self._show)
+            self._checking.run(partial(check, small, large, self._servers, self._costs), self._show)
 
     def _show(self, found: Checked) -> None:
         self._found = found
@@ -272,11 +274,12 @@ def check(small: str, large: str, servers: KnownServers, costs: ModelCosts) -> C
             found.messages[author] = str(error), True
     if len(found.sources) < len(texts):
         return found
-    sources = found.sources.values()
-    if warning := pair_warning(*sources):
+    one, other = found.sources.values()
+    if warning := pair_warning(one, other):
         return found._replace(warning=warning)
-    files = [read_header(source.path) for source in sources if isinstance(source, LocalFile)]
-    return found._replace(speed=speed_of_files(*files, costs)) if len(files) == len(texts) else found
+    if isinstance(one, LocalFile) and isinstance(other, LocalFile):
+        return found._replace(speed=speed_of_files(read_header(one.path), read_header(other.path), costs))
+    return found
 
 
 def _source_of(text: str, author: Author, servers: KnownServers) -> ModelSource:

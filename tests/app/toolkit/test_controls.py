@@ -108,7 +108,7 @@ def test_the_wheel_scrolls_the_page_over_a_field_without_focus_and_changes_one_w
 
 
 def preview():
-    return Preview(lambda *_: (), MeasuredPair)
+    return Preview(lambda *_: (), MeasuredPair, bool)
 
 
 @pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), preview])
