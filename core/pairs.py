@@ -24,8 +24,10 @@ from baton_reasoning.core.words.speed import HARDLY_FASTER, bytes_per_second
 USUAL_BANDWIDTH = 30e9
 """Bytes of a model that a CPU reads in a second of decoding, assumed where none was measured: two channels of DDR4 or
 DDR5 give 40 to 90 GB/s in theory."""
-SLOWEST = 5
-"""Tokens a second of a pair that is recommended: about the speed of reading aloud."""
+USUAL_ANSWER = 2000
+"""Tokens of the answer by whose time pairs are compared."""
+LONGEST_WAIT = 400.0
+"""Seconds for such an answer by a pair that is recommended: 5 tokens a second, about the speed of reading aloud."""
 
 
 class JudgedPair(NamedTuple):
@@ -49,6 +51,16 @@ class JudgedPair(NamedTuple):
     """Bytes, where downloads go."""
 
     @property
+    def answer_seconds(self) -> float | None:
+        """Seconds of an answer of `USUAL_ANSWER` tokens; None where the speed is not known."""
+        return USUAL_ANSWER / self.speed if self.speed else None
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether an answer takes `LONGEST_WAIT` at most; on a GPU also where its speed is not known."""
+        return self.is_on_gpu if self.answer_seconds is None else self.answer_seconds <= LONGEST_WAIT
+
+    @property
     def missing(self) -> list[CatalogModel]:
         return [model for model, file in ((self.pair.small, self.small), (self.pair.large, self.large)) if file is None]
 
@@ -69,7 +81,7 @@ def judge_pairs(
     costs: ModelCosts,
     context: int = USUAL_CONTEXT,
 ) -> tuple[JudgedPair, ...]:
-    """Judge the pairs that fit, the lightest first. Takes some milliseconds."""
+    """Judge the pairs that fit, the fastest first; where no speed is known, the lightest. Takes some milliseconds."""
     headers = [model.header for model in models if model.origin is not FolderOrigin.BUILT_IN]  # too tiny to tell a rate
     files = {header.path.name: header.path for header in headers}
     rate = None if devices.gpus else bytes_per_second(headers, costs) or USUAL_BANDWIDTH
@@ -94,25 +106,18 @@ def judge_pairs(
             disk_free=disk_free,
         )
 
-    return tuple(map(judged, pairs_that_fit(devices, context)))
+    return tuple(sorted(map(judged, pairs_that_fit(devices, context)), key=lambda each: each.answer_seconds or 0))
 
 
 def recommended(pairs: Sequence[JudgedPair]) -> JudgedPair | None:
-    """Return the strongest pair that is fast enough here and whose gain was published; else the lightest pair.
-
-    A pair counts as fast where it writes `SLOWEST` tokens a second, or lies on a GPU where its speed is not known.
-    """
+    """Return the strongest pair that is fast here, one whose gain was published before others; else the fastest."""
     held = [each for each in pairs if not each.disk_lacks] or list(pairs)
-    fast = [
-        each
-        for each in held
-        if each.time < HARDLY_FASTER and (each.is_on_gpu if each.speed is None else each.speed >= SLOWEST)
-    ]
+    fast = [each for each in held if each.time < HARDLY_FASTER and each.is_fast]
     if fast:
         return max(fast, key=_strength)
-    return held[0] if held else None
+    return max(held, key=lambda each: each.speed or 0, default=None)
 
 
-def _strength(judged: JudgedPair) -> tuple[bool, int, float]:
+def _strength(judged: JudgedPair) -> tuple[bool, bool, int, float]:
     is_published = judged.pair.evidence is not PublishedResult.UNTESTED
-    return is_published, judged.pair.large.parameters, -judged.time
+    return is_published, judged.pair.reasons, judged.pair.large.parameters, -judged.time

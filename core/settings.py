@@ -134,6 +134,8 @@ class WindowState(BaseModel):
     """Small and large model of the pairs that were used, newest first: files and addresses."""
     folds_reasoning: bool = True
     """Whether a person folded the reasoning last, or opened it: so it is in the next answers."""
+    model_folder: str = ""
+    """Where a model was chosen last."""
     file_folder: str = ""
     """The folder of the last export or import."""
     page: str = "chat"

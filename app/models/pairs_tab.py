@@ -24,23 +24,24 @@ from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.options import DemoModel
-from baton_reasoning.core.pairs import JudgedPair, judge_pairs, recommended
+from baton_reasoning.core.pairs import USUAL_ANSWER, JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.table import NOTHING, columns_of
 from baton_reasoning.core.words.authors import SIGN
+from baton_reasoning.core.words.numbers import rough_duration
 
 EVIDENCE = {
     PublishedResult.PAPER: "Measured in the paper.",
     PublishedResult.REBUTTAL: "Measured in the paper's discussion.",
     PublishedResult.UNTESTED: "No published benchmarks.",
 }
-COLUMNS = columns_of(("Pair", "Download", "Memory", "Tok/s", "Time"))
-CAPTIONS = ("to download", "of memory", "tokens a second", "of the time of the large model alone")
+COLUMNS = columns_of(("Pair", f"{USUAL_ANSWER:,} tokens", "Download", "Memory", "Time"))
+CAPTIONS = (f"for {USUAL_ANSWER:,} tokens", "to download", "of memory", "of the time of the large model alone")
 HERE = "here"
 """Of a pair that is to be downloaded no more."""
 NOTES = (
-    f"Memory: with a context of {USUAL_CONTEXT:,} tokens. Tok/s: tokens a second of the pair, where the large model "
-    f"writes {USUAL_SHARE:.0%} of them. Time: of the large model alone. ≈ is estimated from the sizes of the files, "
-    "until the models have run here."
+    f"The fastest first: by an answer of {USUAL_ANSWER:,} tokens, of which the large model writes {USUAL_SHARE:.0%}. "
+    f"Memory: with a context of {USUAL_CONTEXT:,} tokens. Time: of the large model alone. ≈ is estimated from the "
+    "sizes of the files, until the models have run here."
 )
 
 
@@ -159,7 +160,7 @@ class PairsTab(QWidget):
         licences = dict.fromkeys((pair.small.licence, pair.large.licence))
         self.about.setText(f"{pair.good_for} {EVIDENCE[pair.evidence]} Licence: {', '.join(licences)}.")
         for (value, caption), figure, text in zip(self.figures, figures_of(judged), CAPTIONS, strict=True):
-            value.setText(figure.removeprefix("≈ "))
+            value.setText(figure.replace("≈", "about"))
             caption.setText(f"{text}, estimated" if figure.startswith("≈") else text)
             both = value.parentWidget()
             assert both
@@ -229,8 +230,8 @@ class PairsTab(QWidget):
 
 
 def figures_of(judged: JudgedPair) -> tuple[str, str, str, str]:
-    """Return download, memory, tokens a second, and time beside the large model alone; ≈ for what is estimated."""
+    """Return an answer's time, download, memory, and time beside the large model alone; ≈ for what is estimated."""
     about = "" if judged.is_measured else "≈ "
     download = in_gib(judged.download_bytes) if judged.missing else HERE
-    speed = f"{about}{judged.speed:.{0 if judged.speed >= 3 else 1}f}" if judged.speed else NOTHING
-    return download, in_gib(judged.memory), speed, f"{about}{judged.time:.0%}"
+    answer = f"{about}{rough_duration(judged.answer_seconds)}" if judged.answer_seconds else NOTHING
+    return answer, download, in_gib(judged.memory), f"{about}{judged.time:.0%}"

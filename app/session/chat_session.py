@@ -15,7 +15,7 @@ from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.session.run_queue import Activity, QueuedRun, RunQueue
 from baton_reasoning.app.session.token_readings import TokenReadings
 from baton_reasoning.core.conversation import Conversation, Exchange
-from baton_reasoning.core.demo_pair import BeyondDemo, check_problem, has_demo_model
+from baton_reasoning.core.demo_pair import BeyondDemo, check_problem, only_demo_models
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, NotApplicable, SettingsError, StoreError, WrittenElsewhere
 from baton_reasoning.core.run import RunSettings, thinks_always
@@ -132,7 +132,7 @@ class ChatSession(QObject):
         Without models every problem is taken, and this is asked again when its turn comes.
         """
         try:
-            if has_demo_model(self.models.pair.cards.values()) and not self.runs.waits_for_loan:
+            if only_demo_models(self.models.pair.cards.values()) and not self.runs.waits_for_loan:
                 check_problem(problem)
         except BeyondDemo as error:
             # Later: where models have just been loaded, the window removes its earlier errors first.

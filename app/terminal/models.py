@@ -29,7 +29,7 @@ from baton_reasoning.core.models.options import (
     load_preferences,
     local_path,
 )
-from baton_reasoning.core.pairs import JudgedPair, judge_pairs
+from baton_reasoning.core.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.numbers import duration, parameter_count, short_path
 
@@ -136,7 +136,7 @@ def list_models(json: bool) -> None:
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens of context [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> None:
-    """List the pairs of the catalogue that fit this machine, the lightest first.
+    """List the pairs of the catalogue that fit this machine, the fastest first.
 
     "time" is that of the pair relative to the large model alone, at a large share of 20%. A value with ~ is estimated
     from file sizes; any other was measured on this machine.
@@ -145,8 +145,8 @@ def list_pairs(context: int, json: bool) -> None:
     pairs = judge_pairs(find_devices(), disk_free(models_folder()), _inventory().models, costs, context)
     nothing = "No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server."
     listing(pairs, PAIR_FIELDS, json, nothing)
-    if pairs:
-        best = pairs[0].pair
+    if chosen := recommended(pairs):
+        best = chosen.pair
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
 
 

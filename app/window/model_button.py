@@ -21,7 +21,7 @@ from baton_reasoning.core.words.labels import STATES, fallback_text, source_name
 from baton_reasoning.core.words.speed import speed_of_pair
 
 LONGEST_NAME = 170
-"""Pixels; the whole name is in the tool tip."""
+"""Pixels in a narrow window, and half of those in a wide one; the whole name is in the tool tip."""
 CHOOSE_MODELS = "Ctrl+Shift+P"
 """The key of the dialog for two models."""
 
@@ -87,7 +87,8 @@ class ModelButton(QPushButton):
 
     def _text_of(self, author: Author, card: ModelCard) -> str:
         """Return the name, with the state of its server, or a sign that it is gone or got less than was asked for."""
-        name = self.fontMetrics().elidedText(card.name, Qt.TextElideMode.ElideRight, LONGEST_NAME)
+        longest = LONGEST_NAME if self._is_narrow else 2 * LONGEST_NAME
+        name = self.fontMetrics().elidedText(card.name, Qt.TextElideMode.ElideRight, longest)
         if status := self._models.server_status(author):
             return f"{STATES[status.state].sign} {name}" if self._is_narrow else f"{name} · {status_text(status)}"
         if self._models.is_lost(author):

@@ -162,6 +162,9 @@ class PageActions(QObject):
         chosen = self._preferences.value
         dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
         dialog.offer(chosen, self._models_here)
+        if (last := Path(chosen.window.model_folder)).is_absolute() and last.is_dir():
+            dialog.folder = str(last)
+        dialog.folder_chosen.connect(lambda folder: self._preferences.change_window(model_folder=folder))
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
@@ -31,6 +32,8 @@ SOURCE_ROLE = Qt.ItemDataRole.UserRole
 """The role of a model's path or address, which the field takes."""
 LIST_WIDTH = 460
 """Pixels of the list below a field, at least: names of models are long."""
+LIST_EDGES = 40
+"""Pixels around a name: margins and the scroll bar."""
 PAUSE_MS = 700
 """A field is checked when nothing was typed for so long, and when it is left."""
 MESSAGE_LINES = 2
@@ -39,6 +42,8 @@ MESSAGE_LINES = 2
 
 class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
+    folder_chosen = Signal(str)
+    """A file was chosen in this folder."""
     failed = Signal(object)
     """A BatonError about a server's settings, for the window's notice."""
 
@@ -48,17 +53,23 @@ class PairDialog(QDialog):
         self._choice = choice
         self._servers = servers
         self._costs = costs
-        self._sources: dict[Author, ModelSource] = {}
-        """What the fields name; a field that is wrong is left out."""
+        self.folder = str(Path.home())
+        """Where files are chosen; of the last one, once there is one."""
+        self._texts: tuple[str, ...] = ()
+        """What stood in the fields when they were checked last."""
+        self._found = Checked({}, {}, "")
+        self._loads_when_checked = self._is_typed = False
         self.edits = {
             author: line_edit(f"File or address of the {author.value} model", "Model file or server URL")
             for author in (Author.SMALL, Author.LARGE)
         }
         self.offered = QStandardItemModel(self)
         self._search = LatestTask(self, "look for models")
+        self._checking = LatestTask(self, "read the headers of models")
+        """In a thread: the header of a large vocabulary takes many milliseconds."""
         self._pause = QTimer(self, singleShot=True, interval=PAUSE_MS)
         """Runs while a field is typed into: half a path is not reported as wrong."""
-        self._pause.timeout.connect(self._validate)
+        self._pause.timeout.connect(self._check)
         self.messages = {author: label("", Role.MUTED, wrap=True) for author in self.edits}
         self.server_buttons: dict[Author, QPushButton] = {}
         self.warning = label("", Role.DANGER, wrap=True)
@@ -67,8 +78,12 @@ class PairDialog(QDialog):
         self.speed.setAccessibleName("Expected speed of the pair")
         self.load = button("Load", self._take, Role.PRIMARY)
         self.load.setDefault(True)
+        for said in (self.speed, self.warning):
+            said.hide()
         self._lay_out()
-        self._validate()
+        for press in self.findChildren(QPushButton):
+            press.setAutoDefault(press is self.load)  # Enter loads, wherever the focus is
+        self._check()
 
     def offer(self, chosen: Settings, look: Callable[[], Sequence[Path]]) -> None:
         """Offer models below the fields: recent ones at once; when `look` has them, the files on this machine too, with
@@ -76,11 +91,17 @@ class PairDialog(QDialog):
 
         def show(servers: dict[str, str], here: Sequence[Path]) -> None:
             self.offered.clear()
-            for source, title in offered_models(chosen, servers, map(str, here)):
+            offered = list(offered_models(chosen, servers, map(str, here)))
+            for source, title in offered:
                 item = QStandardItem(title)
                 item.setData(source, SOURCE_ROLE)
                 item.setToolTip(plain_tip(source))
                 self.offered.appendRow(item)
+            widest = max((self.fontMetrics().horizontalAdvance(title) for _, title in offered), default=0)
+            for edit in self.edits.values():
+                popup = edit.completer().popup()
+                assert popup is not None
+                popup.setMinimumWidth(max(LIST_WIDTH, widest + LIST_EDGES))
 
         show({}, ())
         self._search.run(lambda: (self._servers.names(), look()), lambda found: show(*found))
@@ -135,10 +156,9 @@ class PairDialog(QDialog):
         if (source := self._choice.get(author)) is not DEMO_OF[author]:  # whose field is empty
             edit.setText(text_of(source))
         edit.setMinimumWidth(240)
-        edit.textEdited.connect(lambda _: self._pause.start())  # Qt emits it before textChanged
-        edit.editingFinished.connect(self._pause.stop)
-        edit.editingFinished.connect(self._validate)
-        edit.textChanged.connect(self._validate)
+        edit.textEdited.connect(self._typed)  # Qt emits it before textChanged
+        edit.editingFinished.connect(self._check)
+        edit.textChanged.connect(partial(self._text_changed, author))
         edit.setCompleter(self._completer(author))
         FileDrops(edit).dropped.connect(lambda files: edit.setText(str(files[0])))
         message.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -154,39 +174,55 @@ class PairDialog(QDialog):
         )
 
     def _browse(self, author: Author) -> None:
-        start = self.edits[author].text() or str(Path.home())
+        start = self.edits[author].text() or self.folder
         file, _ = QFileDialog.getOpenFileName(
             self, f"The {author.value} model", start, "Models (*.gguf);;All files (*)"
         )
         if file:
+            self.folder = str(Path(file).parent)
+            self.folder_chosen.emit(self.folder)
             self.edits[author].setText(file)
+            empty = next((edit for edit in self.edits.values() if not edit.text()), None)
+            (empty or self.load).setFocus()
 
-    def _validate(self) -> None:
+    def _typed(self) -> None:
+        self._is_typed = True
+        self._pause.start()
+
+    def _text_changed(self, author: Author, _text: str) -> None:
+        """Check what stands there now; what a person still types is not reported as wrong."""
+        is_typed, self._is_typed = self._is_typed, False
+        if is_typed:
+            self._checking.cancel()
+            self._texts = ()
+            self.messages[author].clear()
+            self.load.setEnabled(False)
+        else:
+            self._check()
+
+    def _check(self) -> None:
         """Describe the files from their headers, before anything is loaded."""
-        self._sources = {}
-        usable = True
-        for author, edit in self.edits.items():
-            role = Role.MUTED
-            try:
-                self._sources[author] = source = self._parsed(author)
-                text = _source_text(source) if edit.text().strip() else f"The demo's {author.value} model"
-            except (ModelFileError, SettingsError) as error:
-                is_typed = self._pause.isActive() and edit.hasFocus()
-                text, role, usable = "" if is_typed else str(error), Role.DANGER, False
+        self._pause.stop()
+        small, large = texts = tuple(edit.text().strip() for edit in self.edits.values())
+        if texts != self._texts:
+            self._texts = texts
+            self.load.setEnabled(True)  # where it is pressed before the answer, `_show` goes on
+            self._checking.run(partial(check, small, large, self._servers, self._costs), self._show)
+
+    def _show(self, found: Checked) -> None:
+        self._found = found
+        for author, (text, is_wrong) in found.messages.items():
             self.messages[author].setText(text)
-            set_role(self.messages[author], role)
-        warning = speed = ""
-        if usable:
-            small, large = self._sources.values()
-            warning = pair_warning(small, large)
-            if isinstance(small, LocalFile) and isinstance(large, LocalFile) and not warning:
-                speed = speed_of_files(read_header(small.path), read_header(large.path), self._costs)
-        self.speed.setText(speed)
-        self.speed.setVisible(bool(speed))
-        self.warning.setText(f"⚠ {warning}")
-        self.warning.setVisible(bool(warning))
-        self.load.setEnabled(usable)
-        self.load.setText("Load anyway" if warning else "Load")
+            set_role(self.messages[author], Role.DANGER if is_wrong else Role.MUTED)
+        self.speed.setText(found.speed)
+        self.speed.setVisible(bool(found.speed))
+        self.warning.setText(f"⚠ {found.warning}")
+        self.warning.setVisible(bool(found.warning))
+        self.load.setEnabled(len(found.sources) == len(self.edits))
+        self.load.setText("Load anyway" if found.warning else "Load")
+        goes_on, self._loads_when_checked = self._loads_when_checked and not found.warning, False
+        if goes_on and self.load.isEnabled():
+            self._choose()
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
@@ -201,15 +237,55 @@ class PairDialog(QDialog):
         form.open()
 
     def _take(self) -> None:
-        sources = {author.value: source for author, source in self._sources.items()}
+        if self._checking.busy:
+            self._loads_when_checked = True
+        else:
+            self._choose()
+
+    def _choose(self) -> None:
+        sources = {author.value: source for author, source in self._found.sources.items()}
         self.chosen.emit(self._choice.model_copy(update=sources))
         self.accept()
 
-    def _parsed(self, author: Author) -> ModelSource:
-        """Return what a field names. Raises SettingsError."""
-        text = self.edits[author].text().strip()
-        path = QUrl(text).toLocalFile() if text.startswith("file:") else text
-        return source_named(self._servers.address_of(path) or path, DEMO_OF[author])
+
+class Checked(NamedTuple):
+    """What is known of two fields."""
+
+    sources: dict[Author, ModelSource]
+    """What the fields name; a field that is wrong or still empty is left out."""
+    messages: dict[Author, tuple[str, bool]]
+    """What is said of each, and whether it is wrong."""
+    warning: str
+    speed: str = ""
+
+
+def check(small: str, large: str, servers: KnownServers, costs: ModelCosts) -> Checked:
+    """Check what two fields name, of which both or none may be empty. Reads files, so call it in a thread."""
+    texts, found = {Author.SMALL: small, Author.LARGE: large}, Checked({}, {}, "")
+    for author, text in texts.items():
+        try:
+            if not text and any(texts.values()):
+                found.messages[author] = (f"Choose the {author.value} model, too.", False)
+                continue
+            source = _source_of(text, author, servers)
+            found.messages[author] = _source_text(source) if text else f"The demo's {author.value} model", False
+            found.sources[author] = source
+        except (ModelFileError, SettingsError) as error:
+            found.messages[author] = str(error), True
+    if len(found.sources) < len(texts):
+        return found
+    one, other = found.sources.values()
+    if warning := pair_warning(one, other):
+        return found._replace(warning=warning)
+    if isinstance(one, LocalFile) and isinstance(other, LocalFile):
+        return found._replace(speed=speed_of_files(read_header(one.path), read_header(other.path), costs))
+    return found
+
+
+def _source_of(text: str, author: Author, servers: KnownServers) -> ModelSource:
+    """Return what a field names. Raises SettingsError, ModelFileError."""
+    path = QUrl(text).toLocalFile() if text.startswith("file:") else text
+    return source_named(servers.address_of(path) or path, DEMO_OF[author])
 
 
 def pair_warning(small: ModelSource, large: ModelSource) -> str:
@@ -220,8 +296,7 @@ def pair_warning(small: ModelSource, large: ModelSource) -> str:
     for author, source, other in ((Author.SMALL, small, large), (Author.LARGE, large, small)):
         if isinstance(source, DemoModel) and not isinstance(other, DemoModel):
             return (
-                f"An empty field is the demo's {author.value} model, which solves only the demo's problems. "
-                f"Choose a {author.value} model too."
+                f"The demo's {author.value} model solves only the demo's problems. Choose another {author.value} model."
             )
     small_file, large_file = local_path(small), local_path(large)
     if small_file is None or large_file is None:

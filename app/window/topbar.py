@@ -83,7 +83,7 @@ class PolicyButton(ElidedButton):
     """
 
     parameters_wanted = Signal()
-    LEAST = 17  # a short title, which a narrow window leaves whole
+    LEAST = 12  # a short title, so that a narrow window leaves it and the tabs whole
 
     def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
         super().__init__()

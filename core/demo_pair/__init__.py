@@ -5,7 +5,7 @@ Its settings are the paper's method, with lengths that suit its short steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, held_out_problems
 from baton_reasoning.core.engines.base import ModelCard
@@ -60,6 +60,6 @@ def check_problem(text: str, advice: str = "") -> None:
         raise BeyondDemo(advice)
 
 
-def has_demo_model(cards: Iterable[ModelCard]) -> bool:
-    """Tell whether a model of the demo pair is among these, so that only its problems can be asked."""
-    return any(card.chosen_file in (SMALL_MODEL, LARGE_MODEL) for card in cards)
+def only_demo_models(cards: Collection[ModelCard]) -> bool:
+    """Tell whether all of these are models of the demo pair, so that only its problems can be asked."""
+    return bool(cards) and all(card.chosen_file in (SMALL_MODEL, LARGE_MODEL) for card in cards)

@@ -60,6 +60,8 @@ class CatalogModel(BaseModel):
     head_length: int
     vocabulary_size: int
     output_is_tied: bool
+    context_length: int = 0
+    """Tokens that it was trained for, where those are fewer than `USUAL_CONTEXT`."""
 
     @property
     def hub_file(self) -> HubFile:
@@ -86,6 +88,7 @@ class CatalogModel(BaseModel):
             embedding_length=self.embedding_length,
             feed_forward_length=self.feed_forward_length,
             vocabulary_size=self.vocabulary_size,
+            context_length=self.context_length,
         )
 
 
@@ -98,6 +101,8 @@ class CatalogPair(BaseModel):
     evidence: PublishedResult
     source: str
     """Of the published figures; empty if there are none."""
+    reasons: bool = True
+    """Whether its models were trained to think step by step."""
 
     @property
     def bytes(self) -> int:

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from baton_reasoning.core.demo_pair import check_problem, has_demo_model
+from baton_reasoning.core.demo_pair import check_problem, only_demo_models
 from baton_reasoning.core.engines.base import Message, Messages
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
@@ -114,7 +114,7 @@ class Endpoint:
         needs = POLICIES.of(arm.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
-        if has_demo_model(pair.cards.values()):
+        if only_demo_models(pair.cards.values()):
             conversation = _alone(conversation)
         stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
         request.state.arm, request.state.run = body.model, stream  # for the log

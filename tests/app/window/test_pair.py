@@ -8,7 +8,7 @@ import threading
 import pytest
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDragLeaveEvent
-from PySide6.QtWidgets import QApplication, QMenu, QPushButton
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QPushButton
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.chat.welcome import demo_problem
@@ -82,7 +82,9 @@ def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
     with qtbot.waitSignal(window.topbar.pair.choose_wanted):
         window.topbar.pair.click()  # there is no other pair yet
     (dialog,) = window.findChildren(PairDialog)
+    dialog.edits[SMALL].setText("demo:small")
     dialog.edits[LARGE].setText("http://one:8080")
+    qtbot.waitUntil(lambda: dialog.load.text() == "Load anyway")
     dialog.load.click()
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     first = window.preferences.value.models
@@ -114,24 +116,34 @@ def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
 
 def test_a_file_that_is_no_model_is_refused_and_a_pair_without_sense_warned_of(opened, qtbot, files):
     dialog = opened()
+
+    def shown():
+        qtbot.waitUntil(lambda: not (dialog._checking.busy or dialog._pause.isActive()))
+        return dialog.load.isEnabled(), dialog.load.text(), dialog.warning.isVisible()
+
     dialog.edits[SMALL].setText("/nowhere/model.gguf")
-    assert not dialog.load.isEnabled()
+    assert shown() == (False, "Load", False)
     assert "model.gguf" in dialog.messages[SMALL].text()
     press(dialog, "Swap")
     assert dialog.edits[LARGE].text() == "/nowhere/model.gguf"
     dialog.edits[LARGE].setText("hf:owner/name:Q4_K_M")
-    assert not dialog.load.isEnabled()
+    assert not shown()[0]
     assert "Download it on the Models page" in dialog.messages[LARGE].text()
     for edit in dialog.edits.values():
         edit.clear()
-    assert (dialog.load.isEnabled(), dialog.load.text(), dialog.warning.isVisible()) == (True, "Load", False)
+    assert shown() == (True, "Load", False)
     qtbot.keyClicks(dialog.edits[SMALL], str(files[LARGE]))
-    assert "the demo's large model" in dialog.warning.text()
-    assert dialog.load.text() == "Load anyway"
+    assert shown() == (False, "Load", False), "the other is still to be chosen"
+    assert dialog.messages[LARGE].text() == "Choose the large model, too."
+    dialog.edits[LARGE].setText("demo:large")
+    assert shown() == (True, "Load anyway", True)
+    assert "The demo's large model" in dialog.warning.text()
+    dialog.edits[LARGE].clear()
     qtbot.keyClicks(dialog.edits[LARGE], str(files[SMALL]))
+    assert shown() == (True, "Load anyway", True)
     assert "smaller than the small one" in dialog.warning.text()
     press(dialog, "Swap")
-    assert (dialog.load.text(), dialog.warning.isVisible()) == ("Load", False)
+    assert shown() == (True, "Load", False)
     dialog.edits[SMALL].setText(QUrl.fromLocalFile(str(files[SMALL])).toString())
     with qtbot.waitSignal(dialog.chosen) as chosen:
         dialog.load.click()
@@ -179,8 +191,9 @@ def test_a_model_of_ollama_is_offered_typed_shown_and_dropped_by_its_name(window
     assert chosen.args[0].large == LocalFile(blob), "a name may stand for another file tomorrow"
     assert opened(chosen.args[0]).edits[LARGE].text() == "qwen3:8b"
     blob.unlink()
-    dialog.edits[LARGE].setText(" qwen3:8b")
-    assert "Ollama's qwen3:8b cannot be used" in dialog.messages[LARGE].text()
+    dialog.edits[LARGE].setText("qwen3:8b-q4")
+    dialog.edits[LARGE].setText("qwen3:8b")
+    qtbot.waitUntil(lambda: "Ollama's qwen3:8b cannot be used" in dialog.messages[LARGE].text())
     blob.write_bytes(LARGE_MODEL.read_bytes())
     drop(window, blob)
     qtbot.waitUntil(lambda: window.notice.text == "qwen3:8b is a model.")
@@ -189,7 +202,7 @@ def test_a_model_of_ollama_is_offered_typed_shown_and_dropped_by_its_name(window
 def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(opened, qtbot, tmp_path):
     dialog = opened()
     small, large, said = dialog.edits[SMALL], dialog.edits[LARGE], dialog.messages[SMALL]
-    assert said.text() == "The demo's small model"
+    qtbot.waitUntil(lambda: said.text() == "The demo's small model")
     qtbot.waitUntil(dialog.isActiveWindow)
     small.setFocus()
     before = large.geometry()
@@ -198,7 +211,7 @@ def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(ope
         assert said.text() == "", f"“{small.text()}” is not finished"
         assert not dialog.load.isEnabled()
     qtbot.keyClick(small, Qt.Key.Key_Tab)
-    assert "no.gguf cannot be read" in said.text()
+    qtbot.waitUntil(lambda: "no.gguf cannot be read" in said.text())
     QApplication.processEvents()
     assert large.geometry() == before
     small.setFocus()
@@ -206,6 +219,31 @@ def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(ope
     assert said.text() == ""
     qtbot.waitUntil(lambda: "no.ggufx cannot be read" in said.text())
     assert large.geometry() == before
+
+
+def test_the_folder_of_a_file_is_remembered_and_enter_loads_the_second(window, qtbot, files, monkeypatch):
+    asked = []
+
+    def choose(_parent, _title, start, _kinds):
+        asked.append(start)
+        return str(files[SMALL if len(asked) == 1 else LARGE]), ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
+    window.page_actions.choose_models()
+    (dialog,) = window.findChildren(PairDialog)
+    qtbot.waitUntil(dialog.isActiveWindow)
+    for author in Author.SMALL, Author.LARGE:
+        dialog._browse(author)
+    assert asked[1] == str(files[SMALL].parent)
+    assert not dialog.warning.isVisible()
+    qtbot.waitUntil(lambda: QApplication.focusWidget() is dialog.load)
+    qtbot.keyClick(dialog.load, Qt.Key.Key_Return)  # the headers may still be read
+    qtbot.waitUntil(lambda: str(window.preferences.value.models.large) == str(files[LARGE]))
+    window.page_actions.choose_models(ModelChoice())
+    again = next(each for each in window.findChildren(PairDialog) if each is not dialog)
+    again._browse(SMALL)
+    assert asked[2] == str(files[SMALL].parent), "also after a restart"
+    again.reject()
 
 
 # Files that are dropped.
@@ -285,6 +323,9 @@ def test_dropped_models_are_one_of_the_two_or_a_pair_in_any_order_and_the_rest_i
         press(window.notice, f"Use as {author.value}")
         *_, dialog = window.findChildren(PairDialog)
         assert dialog.edits[author].text() == str(model)
+        other = SMALL if author is LARGE else LARGE
+        dialog.edits[other].setText(f"demo:{other.value}")
+        qtbot.waitUntil(lambda dialog=dialog: dialog.load.text() == "Load anyway")
         dialog.load.click()
         assert str(window.preferences.value.models.get(author)) == str(model)
         qtbot.waitUntil(lambda: window.session.ready)
@@ -383,9 +424,10 @@ def test_costs_that_are_known_are_not_measured_and_said_at_the_models_and_below_
     assert not last_answer(window).time.isVisible(), "it did not end by itself"
 
 
-def test_the_dialog_estimates_a_pair_from_its_sizes_until_it_was_measured(window, opened, loader, files):
+def test_the_dialog_estimates_a_pair_from_its_sizes_until_it_was_measured(window, opened, loader, files, qtbot):
     def speed(choice):
         dialog = opened(choice)
+        qtbot.waitUntil(lambda: not dialog._checking.busy)
         return dialog.speed.text() if dialog.speed.isVisible() else ""
 
     pair = ModelChoice(small=file_source(files[SMALL]), large=file_source(files[LARGE]))

@@ -375,7 +375,7 @@ def test_a_model_says_where_it_is_its_parts_make_up_its_file_and_its_memory_is_g
     assert model.name.split("-")[0] in model.repository
     needed = estimate(model.shape, LoadOptions()).total_bytes
     for shape in (model.shape, rough_shape(model.bytes), rough_shape(model.bytes, model.parameters)):
-        assert estimate(shape, LoadOptions()).total_bytes == pytest.approx(needed, rel=0.35)
+        assert estimate(shape, LoadOptions()).total_bytes == pytest.approx(needed, rel=0.35, abs=350e6)
         outside = shape.token_embedding_bytes * (1 if shape.output_is_tied else 2)
         blocks = sum(block.tensor_bytes for block in shape.blocks)
         assert 0.99 * model.bytes < blocks + outside <= model.bytes
@@ -392,9 +392,9 @@ def test_a_hybrid_keeps_a_quarter_of_the_cache_and_of_experts_only_the_active_ar
 
 
 def test_pairs_that_fit_come_lightest_first_and_the_fewer_the_smaller_the_machine_or_the_longer_the_context():
-    (fitting,) = pairs_that_fit(machine(10))
-    assert fitting.pair.large.name == "DeepSeek-R1-Distill-Qwen-7B"
-    assert pairs_that_fit(machine(4)) == ()
+    assert pairs_that_fit(machine(10))[-1].pair.large.name == "DeepSeek-R1-Distill-Qwen-7B"
+    assert {each.pair.large.key for each in pairs_that_fit(machine(4))} == {"gemma-3-1b"}
+    assert pairs_that_fit(machine(2)) == ()
     sizes = [each.pair.bytes for each in pairs_that_fit(machine(64, 80))]
     assert sizes == sorted(sizes)
     assert len(sizes) == len(catalog())
