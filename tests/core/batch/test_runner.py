@@ -738,6 +738,7 @@ def test_the_arms_of_a_batch_are_stored_with_the_policy_that_it_was(store):
     told, arms = arms_after(counting_pair())
     assert (told, arms["chosen"].settings.policy) == ([], Keywords.Settings())
     thoughtless = counting_pair()
+    assert isinstance(thoughtless.small, ScriptedEngine)
     thoughtless.small.with_card(thinking=None)
     told, arms = arms_after(thoughtless)
     assert [event.arm for event in told] == ["chosen"]
