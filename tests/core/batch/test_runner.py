@@ -732,9 +732,7 @@ def test_the_arms_of_a_batch_are_stored_with_the_policy_that_it_was(store):
 
     told, arms = arms_after(counting_pair())
     assert (told, arms["chosen"].settings.policy) == ([], Keywords.Settings())
-    thoughtless = counting_pair()
-    thoughtless.small.with_card(thinking=None)
-    told, arms = arms_after(thoughtless)
+    told, arms = arms_after(Pair(small_engine(thinking=None), large_engine()))
     assert [event.arm for event in told] == ["chosen"]
     assert (arms["chosen"].settings.policy, arms["baton"].settings.policy) == (
         TokenEntropy.Settings(),

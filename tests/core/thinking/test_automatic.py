@@ -60,8 +60,9 @@ def test_the_demo_pair_has_its_own_lengths_and_a_person_s_choice_wins():
 def test_the_hint_after_an_answer_without_a_handover_names_the_policy_that_automatic_would_be():
     text = "One.\n\nTwo.\n\nThree.\n\nFour."
     done = run(keywords(), ScriptedEngine(text, thinking=None), ScriptedEngine("No.", name="large", thinking=None))
-    cards = done.trace.started.cards
-    assert advice_on(done.trace).policies == (automatic_choice(cards).policy.policy,)
+    assert done.trace.started
+    choice = automatic_choice(done.trace.started.cards)
+    assert advice_on(done.trace).policies == (choice.policy.policy,)
 
 
 def started(pair: Pair, settings: RunSettings = AUTOMATIC) -> dict[str, object]:
