@@ -38,7 +38,7 @@ class RunOptions:
         option(
             type=click.Choice(list(POLICIES)),
             metavar="NAME",
-            help=f"When the large model writes (baton policies) [{AUTOMATIC_POLICY}].",
+            help=f"When the large one writes (baton policies) [{AUTOMATIC_POLICY}].",
         ),
     ] = None
     preset: Annotated[str | None, option(metavar="NAME", help="Preset of the policy (baton policies).")] = None

@@ -305,11 +305,11 @@ def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one
     qtbot.waitUntil(lambda: window.session.ready and trace.finish is Finish.END_OF_TEXT)
     assert loader.choices[-1].context == 82
     assert trace.text == PLAIN
-    press(answer, "Answer again with “Every step”")
+    press(answer, "Answer again with “Token entropy”")
     qtbot.waitUntil(lambda: window.session.ready)
     assert len(window.session.conversation.roots) == 2
-    assert last_exchange(window).settings.policy.policy == "every-step"
-    assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"
+    assert last_exchange(window).settings.policy.policy == "token-entropy"
+    assert window.preferences.value.run.policy.policy == "automatic", "an attempt, not another setting"
 
 
 # Other models than those that wrote it

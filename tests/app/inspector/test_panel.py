@@ -27,6 +27,7 @@ from baton_reasoning.core.thinking.cue_rules import VERIFICATION
 from baton_reasoning.core.thinking.cues import Match
 from baton_reasoning.core.thinking.events import Finish, RunEnded, TakeoverEnded, TakeoverStarted, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
@@ -203,7 +204,7 @@ def read_again(line):
     "settings",
     [
         RunSettings(),
-        *(RunSettings(policy=policy.Settings(), seed=2) for policy in POLICIES.values()),
+        *(RunSettings(policy=policy.Settings(), seed=2) for policy in POLICIES.values() if policy is not Automatic),
         RunSettings(policy=RandomTakeover.Settings(p=0.5), seed=7, max_tokens=99),
         RunSettings(policy=Keywords.presets["paper"]),
         RunSettings(policy=Keywords.presets["paper"].model_copy(update={"n1": 5, "match": Match.SUBSTRING})),
