@@ -160,6 +160,7 @@ class RunStream:
         """
         trace = self.trace
         return {
+            "policy": trace.started.policy if trace.started else self._settings.policy.policy,
             "seed": self._settings.seed,
             "large_share": round(trace.large_share, 4),
             "takeovers": trace.takeovers,

@@ -323,6 +323,30 @@ def test_the_endpoint_answers_until_it_is_interrupted():
             process.kill()
 
 
+@pytest.mark.real_models
+def test_the_endpoint_says_which_policy_the_pair_decided_on_and_answers_by_it(smollm2, gemma):
+    models = ("--small", str(smollm2), "--large", str(gemma), "--context", "256", "-n", "3")
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", *models]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
+        assert process.stderr
+        try:
+            said = []
+            for line in process.stderr:
+                said.append(line)
+                if found := re.search(r"http://\S+/v1", line):
+                    break
+            assert found
+            assert sum("was not trained to reason: Baton hands over where it is unsure." in line for line in said) == 1
+            with openai.OpenAI(base_url=found.group(), api_key="none", max_retries=0) as client:
+                response = client.chat.completions.create(
+                    model="chosen", messages=[{"role": "user", "content": "What is 2 + 2?"}]
+                )
+            assert response.model_extra
+            assert response.model_extra["baton"]["policy"] == "token-entropy"
+        finally:
+            process.kill()
+
+
 def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(monkeypatch, refused):
     """`baton` alone is another project, which would overwrite this one."""
     monkeypatch.setitem(sys.modules, "starlette", None)

@@ -74,8 +74,8 @@ def test_a_value_that_is_given_changes_one_field_and_its_reset_takes_it_back(qap
 
 
 def test_numbers_hold_to_their_bounds_and_some_have_words(qtbot):
-    settings = Settings(run=RunSettings())
-    form = form_of(qtbot, settings, settings)
+    with_keywords = Settings(run=RunSettings())
+    form = form_of(qtbot, with_keywords, with_keywords)
     layers, limit = form.editor("models", "gpu_layers"), form.editor("run", "limits", "max_seconds")
     assert form.editor("run", "policy", "n1").minimum() == 1
     assert (layers.text(), limit.text()) == ("automatic", "no limit")
