@@ -17,11 +17,11 @@ from baton_reasoning.app.inspector.step_page import StepPage, facts_of, quoted
 from baton_reasoning.app.session.conversation import Exchange
 from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.options import loading_options, model_options, run_options, run_settings
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import PROMPT, demo_settings
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import LocalFile
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.cue_rules import VERIFICATION
 from baton_reasoning.core.thinking.cues import Match
@@ -217,7 +217,7 @@ def test_the_terminal_reads_the_same_settings(settings, monkeypatch):
     problem_again, models, again = read_again(command_line(problem, settings, FILES))
     assert (problem_again, again) == (problem, settings)
     assert (models.small, models.large) == ("small.gguf", "http://host:8080")
-    for used in (effective_settings(settings, DEMO_SETTINGS), settings):  # of the demo pair, and forced on it
+    for used in (demo_settings(settings), settings.model_copy(update=PROMPT)):  # the demo pair's, and forced on it
         line = command_line(problem, used, ModelChoice())
         assert "--small demo:small --large demo:large" in line
         assert read_again(line)[2] == used
