@@ -50,6 +50,7 @@ from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.settings_dialog import SettingsDialog
 from baton_reasoning.core.analysis.opinion import SecondOpinion
 from baton_reasoning.core.analysis.value_estimator import ValueEstimator, ValueOptions
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
@@ -384,7 +385,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
 def batch_done(window, qtbot, folder):
     """The batch page with the results of three problems."""
     path = folder / "sums.jsonl"
-    path.write_text("".join(f'{{"problem": "{PROBLEM} ({n})", "answer": "{n}"}}\n' for n in (3, 4, 5)))
+    path.write_text("\n".join(BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:3]), encoding="utf-8")
     window.show_page("batch")
     batch = window.findChild(BatchPage)
     batch.open_problems(path)

@@ -24,7 +24,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from tests.app.batch.conftest import counting_file, run, wait_until_done
+from tests.app.batch.conftest import run, wait_until_done
 from tests.app.conftest import OWN_MODELS, answer_to, last_exchange
 from tests.patience import PATIENCE
 from tests.systems import user_in
@@ -104,7 +104,9 @@ def test_answer_and_batch_of_the_window_open_in_the_terminal(open_window, qtbot,
     assert (entry["kind"], entry["name"]) == ("answer", "How many fish are there?")
     assert entry["id"] == window.session.conversation.id
     assert "◆ Wait, let me see: two and two" in history("show", entry["id"][:8])
-    run(window._batch, qtbot, counting_file(tmp_path, 2), "small")
+    two = tmp_path / "two.jsonl"
+    two.write_text("\n".join(BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]), encoding="utf-8")
+    run(window._batch, qtbot, two, "small")
     entry = next(entry for entry in in_terminal("list") if entry["kind"] == "batch")
     assert entry["size"] == "2 of 2"
     history("export", entry["id"], str(tmp_path / "out.jsonl"))
@@ -119,9 +121,9 @@ def test_one_choice_means_one_thing_in_chat_batch_and_comparison(make_window):
             window.preferences.change(models=models)
             window.preferences.change_run(policy=policy, alternatives=0)
             chat = window.session.settings
-            assert window._batch._settings() == chat
+            assert window._batch._settings("") == chat
             assert next(choice.settings for choice in arms(chat) if choice.name == "chosen") == chat
     window.preferences.change(models=ModelChoice())
     window.preferences.change_run(policy=Keywords.Settings(c=3, n1=9))
-    own = window._batch._settings().policy
+    own = window._batch._settings("").policy
     assert own == Keywords.Settings(c=3, n1=9, n2=22, n3=14, n3_step=0), "own values reach the demo pair"
