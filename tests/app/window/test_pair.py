@@ -525,8 +525,8 @@ def test_the_policy_follows_the_pair_which_is_said_until_it_writes_and_may_be_ch
     policy.choose("automatic")
     assert composer.policy_note.isVisible()
     window._store.flush()
-    (kept,) = window._store.conversations.open(conversation).exchanges
-    assert kept.settings["policy"]["policy"] == "token-entropy"
+    (kept,) = window._store.conversations.open(conversation)
+    assert kept.settings.policy.policy == "token-entropy"
 
 
 def test_large_only_drafted_is_written_by_the_large_model(make_window, opened_menu, qtbot, tmp_path):
