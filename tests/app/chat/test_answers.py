@@ -479,7 +479,7 @@ def edit_prompt(window, qtbot, words):
 
 
 def test_a_system_prompt_is_of_its_conversation_from_the_next_answer_on(ask, make_window, window, qtbot):
-    window.preferences.change(models=OWN_MODELS)  # the demo pair has its own prompt
+    window.preferences.change(models=OWN_MODELS)  # the demo pair takes none
     ask("2 + 2?")
     edit_prompt(window, qtbot, WORDS)
     assert window.chat.composer.unusual.text() == f"System prompt: {WORDS}"

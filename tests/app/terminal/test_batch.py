@@ -30,6 +30,7 @@ from tests.fakes.full_disk import a_full_disk
 pytestmark = pytest.mark.slow
 
 TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
+LARGE_ALONE = ("--arm", "large", "-n", "4", *TWO, *EXCHANGED)
 
 
 def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(
@@ -155,16 +156,15 @@ def names(folder):
 
 def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_path, say, refused):
     file, out = written(tmp_path / "p.jsonl", '{"problem": "How many?", "gold": null}'), tmp_path / "out"
-    sentence = refused("batch", "run", file, *EXCHANGED, "--out", str(out), "-q")
+    sentence = refused("batch", "run", file, "--out", str(out), "-q", *EXCHANGED)
     assert "Name the column with --column answer=NAME (there are problem, gold), or add --grade none" in sentence
     assert not out.exists()
-    own = (*EXCHANGED, *TWO)  # the demo pair takes its own problems only
-    shown = say("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *own, "--out", str(out))
+    shown = say("batch", "run", file, "--grade", "none", *LARGE_ALONE, "--out", str(out))
     assert shown[0] == "Large alone: no graded answer. Cut off at a limit: large alone 1 of 1."
     assert "Not graded, and in no accuracy: large 1." in "\n".join(shown)
     file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
     columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
-    run = ("batch", "run", file, *columns, "--arm", "large", "-n", "4", *own, "--json")
+    run = ("batch", "run", file, *columns, *LARGE_ALONE, "--json")
     result = json.loads(say(*run, "--out", str(tmp_path / "named"))[0])
     assert (result["id"], result["problem"], result["expected"]) == ("first", "2 + 2?", "4")
     result = json.loads(say(*run, "--grade", "none", "--out", str(tmp_path / "none"))[0])
@@ -209,8 +209,7 @@ def test_a_dry_run_says_answers_and_time_and_runs_nothing(tmp_path, baton, say, 
 def test_the_encoding_of_a_file_is_named_where_it_is_unknown(tmp_path, say, refused):
     file = tmp_path / "sums.csv"
     file.write_bytes("question,answer\nСколько будет 2 + 2?,4\n".encode("cp1251"))
-    run = ("batch", "run", str(file), *EXCHANGED, "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"))
-    run = (*run, "--json")
+    run = ("batch", "run", str(file), *LARGE_ALONE, "--out", str(tmp_path / "out"), "--json")
     assert "sums.csv is in an unknown encoding: it is not UTF-8 and not text in Windows-1252. Name its" in refused(*run)
     assert json.loads(say(*run, "--encoding", "windows-1251")[0])["problem"] == "Сколько будет 2 + 2?"
 
