@@ -244,8 +244,11 @@ def test_an_arm_of_a_model_that_a_server_is_known_by_runs_in_the_window(make_win
     assert ServerUrls(("http://office:8080",)) in [choice.large for choice in loader.choices]
 
 
-def test_a_pilot_of_a_control_says_how_far_it_is(page, qtbot, tmp_path, held):
+def test_a_pilot_of_a_control_says_how_far_it_is(make_window, qtbot, tmp_path, held):
     """No answer of the batch is begun before, so nothing else shows that it runs."""
+    window = make_window(held, models=OWN_MODELS)
+    window.show_page("batch")
+    page = window.findChild(BatchPage)
     begin(page, qtbot, counting_file(tmp_path), "baton", "random")
     qtbot.waitUntil(lambda: "calibrating random, round 1 of 5: 0 of 4" in page.view.status.text())
     assert page.view.run.text() == "Pause"

@@ -141,7 +141,7 @@ def test_the_policy_follows_the_pair_and_is_said_and_recorded_as_what_it_was(bat
         done = baton("solve", "What is 2 + 2?", *ordinary, *given, "--json")
         assert json.loads(done.stdout.splitlines()[0])["policy"] == policy
         assert done.stderr.count("was not trained to reason: Baton hands over where it is unsure.") == (not given)
-    demo = baton("solve", "What is 2 + 2?", *DEMO, "--policy", "automatic", "-n", "3", "--json")
+    demo = baton("solve", PROBLEM.question, *DEMO, "--policy", "automatic", "-n", "3", "--json")
     assert json.loads(demo.stdout.splitlines()[0])["policy"] == "keywords"
     assert "trained to reason" not in demo.stderr
 

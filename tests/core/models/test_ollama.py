@@ -58,7 +58,7 @@ def test_each_name_is_the_one_that_ollama_displays_and_finds_its_file_again(stor
     assert find("registry.ollama.ai/library/qwen3:8b") == blobs["qwen3:8b"]
     found = listed(store)
     assert {model.name: model.header.path for model in found.models} == blobs
-    assert {model.source for model in found.models} == {FolderOrigin.OLLAMA}
+    assert {model.origin for model in found.models} == {FolderOrigin.OLLAMA}
     assert not found.broken
     for name in ("qwen3", "qwen3:4b", "other/qwen3:8b", "qwen3:8b/", "/qwen3:8b", "../qwen3:8b", "a/b/c/qwen3:8b"):
         assert find(name) is None
