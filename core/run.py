@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunSta
 from baton_reasoning.core.thinking.interruptions import Control, Intervention, LimitsGuard, cancelled_after
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
-from baton_reasoning.core.thinking.requirements import unmet_need as unmet_need
+from baton_reasoning.core.thinking.requirements import unmet_need
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import with_usage

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.options import DemoModel
-from baton_reasoning.core.run import unmet_need
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on
+from baton_reasoning.core.thinking.requirements import unmet_need
 from baton_reasoning.core.thinking.trace import Trace
 
 

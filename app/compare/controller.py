@@ -22,10 +22,11 @@ from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import NotApplicable
-from baton_reasoning.core.run import RunSettings, unmet_need
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
+from baton_reasoning.core.thinking.requirements import unmet_need
 from baton_reasoning.core.words.labels import method_title
 from baton_reasoning.core.words.numbers import in_brief
 

@@ -1,6 +1,6 @@
 """The answers that are being written, and those that wait for their turn, whichever conversation is in view.
 
-Answers belong to conversations, not to the page that shows one of them. A page observes the list, and may show another
+Answers belong to conversations, not to the page that shows one of them. A page observes the queue, and may show another
 conversation meanwhile, or none.
 """
 

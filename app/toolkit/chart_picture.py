@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PySide6.QtCore import (
-    QBuffer,
     QByteArray,
     QKeyCombination,
     QPoint,
     QPointF,
     QRectF,
+    QSaveFile,
     QStandardPaths,
     Qt,
     Signal,
@@ -152,10 +152,10 @@ class ChartPicture(ChoosableParts):
             if file.suffix.lower() == ".svg":
                 replace_text(file, [self._drawing])
             else:
-                written = QByteArray()
-                buffer = QBuffer(written)
-                QImageWriter(buffer, b"png").write(self.picture())
-                file.write_bytes(written.data())
+                target = QSaveFile(str(file))  # the old file stays until the new one is complete
+                is_open = target.open(QSaveFile.OpenModeFlag.WriteOnly)
+                if not (is_open and QImageWriter(target, b"png").write(self.picture()) and target.commit()):
+                    raise OSError(target.errorString())
         except OSError as error:
             told = f"{file} cannot be written: {error.strerror or error}. Choose another place."
             QMessageBox.warning(self, "Save the chart", told)

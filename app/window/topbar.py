@@ -15,7 +15,6 @@ from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
-from baton_reasoning.core.run import unmet_need
 from baton_reasoning.core.thinking.registry import (
     AUTOMATIC_POLICY,
     COMMON_POLICIES,
@@ -26,6 +25,7 @@ from baton_reasoning.core.thinking.registry import (
     preset_title,
     settings_for,
 )
+from baton_reasoning.core.thinking.requirements import unmet_need
 
 
 class TopBar(QWidget):

@@ -37,9 +37,10 @@ from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.grading.extract import answer_of_run
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Outcome
-from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.requirements import unmet_need
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 

@@ -15,10 +15,11 @@ from baton_reasoning.core.model_costs import (
     seconds_of_large_alone,
 )
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import Finish, TakeoverStarted
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.requirements import unmet_need
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.numbers import duration, rough_duration
 

@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.run import Pair, RunSettings, thinks_always, unmet_need
+from baton_reasoning.core.run import Pair, RunSettings, thinks_always
 from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking import automatic, registry
 from baton_reasoning.core.thinking.policies.alone import Drafted
 from baton_reasoning.core.thinking.policy import Needs, PolicyArm
 from baton_reasoning.core.thinking.registry import COMMON_POLICIES, POLICIES
+from baton_reasoning.core.thinking.requirements import unmet_need
 
 
 class OtherModels(NamedTuple):

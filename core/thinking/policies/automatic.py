@@ -1,6 +1,6 @@
 """Stands for the policy that follows the pair of models: `core/thinking/automatic.py` says which one that is.
 
-No run has it: it is replaced before the first token, once the pair is open (`effective_settings`).
+No run has it: it is replaced before the first token, once the pair is open (`with_policy` there).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.run import Pair, RunSettings, unmet_need
+from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.thinking.events import Judged, Measure, Scored, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
@@ -40,6 +40,7 @@ from baton_reasoning.core.thinking.registry import (
     settings_for,
     with_values,
 )
+from baton_reasoning.core.thinking.requirements import unmet_need
 from tests.core.thinking.running import LARGE, SMALL, Run, run
 from tests.fakes.scripted import ScriptedEngine
 
