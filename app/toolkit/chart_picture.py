@@ -155,7 +155,7 @@ class ChartPicture(ChoosableParts):
                 target = QSaveFile(str(file))  # the old file stays until the new one is complete
                 is_open = target.open(QSaveFile.OpenModeFlag.WriteOnly)
                 if not (is_open and QImageWriter(target, b"png").write(self.picture()) and target.commit()):
-                    raise OSError(target.errorString())
+                    raise OSError(target.errorString().rstrip("."))
         except OSError as error:
             told = f"{file} cannot be written: {error.strerror or error}. Choose another place."
             QMessageBox.warning(self, "Save the chart", told)

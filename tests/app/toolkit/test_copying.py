@@ -144,4 +144,5 @@ def test_a_chart_is_copied_and_saved_as_a_picture_and_why_it_cannot_be_saved_is_
     monkeypatch.setattr(QMessageBox, "warning", lambda *args: told.append(args[-1]))
     wanted.append("missing/chart.png")
     chart.save()
-    assert told[0].endswith("No such file or directory. Choose another place.")
+    assert f"{tmp_path / 'missing' / 'chart.png'} cannot be written: " in told[0]
+    assert told[0].endswith("Choose another place.")
