@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
-from baton_reasoning.core.engines.local.llama import Llama
+from baton_reasoning.core.engines.local.llama import Llama, Snapshot
 from baton_reasoning.core.engines.local.sampling import Logits
 
 _COMPARED_AT_ONCE = 1024
@@ -30,7 +30,7 @@ class Ledger:
     def __init__(self, supports_truncation: bool = True) -> None:
         self.supports_truncation = supports_truncation
         self.ids: list[int] = []
-        self.snapshots: dict[int, bytes] = {}
+        self.snapshots: dict[int, Snapshot] = {}
         """Memory state by token count, newest last; only for memories that cannot be truncated."""
         self.whole = 0
         """Length of the prefix that was prefilled exactly as a fresh session would: alone, and in whole chunks."""
@@ -69,7 +69,7 @@ class Ledger:
         del self.ids[length:]
         self.snapshots = {at: state for at, state in self.snapshots.items() if at <= length}
 
-    def remember(self, state: bytes) -> None:
+    def remember(self, state: Snapshot) -> None:
         """Keep a snapshot of the memory as it is now, and forget the one of the shortest text beyond SNAPSHOTS."""
         self.snapshots[len(self.ids)] = state
         if len(self.snapshots) > SNAPSHOTS:

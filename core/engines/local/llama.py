@@ -33,6 +33,8 @@ measurement."""
 CHUNK_SECONDS = 0.3
 """How long a chunk may take on a device whose decodes cannot be aborted: Stop waits for its end."""
 _TRIAL = 16
+Snapshot = ctypes.Array[ctypes.c_uint8]
+"""A recurrent state, in the buffer into which llama.cpp copied it."""
 _LOG_CALLBACKS: list[Any] = []
 """Kept alive: llama.cpp calls the last one also after its model is gone."""
 
@@ -265,18 +267,17 @@ class Llama(Tokenizer):
             ll.llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
             self.truncate(sequence, length)
 
-    def snapshot(self, sequence: int) -> bytes:
+    def snapshot(self, sequence: int) -> Snapshot:
         """Save the part of a sequence's memory that cannot be truncated (its recurrent state)."""
         flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
         size = ll.llama_state_seq_get_size_ext(self.context, sequence, flags)
-        state = (ctypes.c_uint8 * size)()
+        state: Snapshot = (ctypes.c_uint8 * size)()
         ll.llama_state_seq_get_data_ext(self.context, state, size, sequence, flags)
-        return bytes(state)
+        return state
 
-    def restore(self, sequence: int, state: bytes) -> bool:
-        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+    def restore(self, sequence: int, state: Snapshot) -> bool:
         flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
-        return bool(ll.llama_state_seq_set_data_ext(self.context, buffer, len(state), sequence, flags))
+        return bool(ll.llama_state_seq_set_data_ext(self.context, state, len(state), sequence, flags))
 
     # Decoding ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ decode the next tokens are sampled. A session that was cancelled meanwhile sampl
 from __future__ import annotations
 
 import codecs
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,10 @@ SCORED_AT_ONCE = 128
 DueReply = tuple[int, messages.ReplyItem | Callable[[], Token]]
 """A reply, of which alternatives and entropy are computed when it is sent, before the logits are overwritten."""
 _UTF8 = codecs.getincrementaldecoder("utf-8")
+_BLANKS = b" \t\r"
+_BLANK_LINE = re.compile(rb"\n[ \t\r]*\n")
+_LOOK_BACK = 4
+"""Tokens before the last one that are searched for the first newline of a blank line."""
 
 
 class Phase(Enum):
@@ -395,9 +400,20 @@ class Scheduler:
         ledger, slot = task.sequence.ledger, task.sequence.slot
         if self.options.supports_truncation or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
             return
-        ends_step = self.rolls_back and b"\n" in self.llama.piece(ledger.ids[-1])
-        if len(ledger.ids) == task.text_length if task.phase is Phase.READING else ends_step:
+        if task.phase is Phase.READING:
+            is_wanted = len(ledger.ids) == task.text_length
+        else:
+            is_wanted = self.rolls_back and self._completes_blank_line(ledger.ids)
+        if is_wanted:
             ledger.remember(self.llama.snapshot(slot))
+
+    def _completes_blank_line(self, ids: Sequence[int]) -> bool:
+        """Return whether the last token completes a blank line, where most policies end a step."""
+        last = self.llama.piece(ids[-1])
+        if b"\n" not in last:
+            return False
+        before = b"".join(map(self.llama.piece, ids[-1 - _LOOK_BACK : -1]))
+        return bool(_BLANK_LINE.search(before.rstrip(_BLANKS)[-1:] + last))
 
     def _read_finished(self, task: Task, entry: int | None) -> None:
         """Go on once the text is cached; the logits after it are in the batch (`entry`) or were kept (None)."""

@@ -28,7 +28,7 @@ from baton_reasoning.core.engines.local import drafting, messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength, DraftPlan
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
-from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError, Snapshot
 from baton_reasoning.core.engines.local.messages import Failed, Read, WorkerOptions, WriteBranches
 from baton_reasoning.core.engines.local.process import ModelProcess
 from baton_reasoning.core.engines.local.scheduler import DueReply, Scheduler
@@ -407,6 +407,35 @@ def test_a_decode_that_failed_ends_the_requests_whose_fault_it_is_and_the_others
     scheduler.begin(Read(2, 14, ["x"], limit=1))
     with pytest.raises(RuntimeError, match="-1"):
         decode(-1)
+
+
+class Dictates:
+    """In place of a sampler: draws these tokens, whatever the logits."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self._ids = iter(ids)
+
+    def sample(self, *_: object) -> tuple[int, np.ndarray]:
+        return next(self._ids), np.empty(0, np.int64)
+
+
+def test_a_memory_that_cannot_be_truncated_is_saved_where_a_step_may_end_and_not_at_each_newline(monkeypatch):
+    options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1), supports_truncation=False)
+    llama, saved = Llama(options, lambda _: None), list[str]()
+    scheduler = Scheduler(llama, options, lambda _: None)
+    line, step = llama.tokenize("1\n", False), llama.tokenize("1\n\n", False)
+    monkeypatch.setattr(llama, "sampler", Dictates([*line, *line, *step, *line, *line]))
+
+    def save(slot: int) -> Snapshot:
+        saved.append(b"".join(map(llama.piece, scheduler.sequences[1].ledger.ids)).decode())
+        return Llama.snapshot(llama, slot)
+
+    monkeypatch.setattr(llama, "snapshot", save)
+    scheduler.open(1, llama.tokenize("Step 1: ", False))
+    scheduler.begin(Read(1, 1, [], limit=2 * len(line) + len(step) + 1))
+    while not scheduler.idle:
+        scheduler.decode(scheduler.next_turns(), lambda: None)
+    assert saved == ["Step 1: ", "Step 1: 1\n1\n1\n\n"]
 
 
 def test_branches_of_memory_that_cannot_be_truncated_share_snapshots(grown):

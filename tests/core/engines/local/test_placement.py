@@ -1,5 +1,6 @@
 """Where a model goes and how it runs: layers where memory is short, threads, chunks, its tokenizer, and its ledger."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -384,6 +385,7 @@ def test_a_blank_that_a_tokenizer_puts_before_any_text_is_taken_away(monkeypatch
 # The ledger decides what a handoff keeps and decodes, and what a new session reuses -----------------------------------
 
 IDS = st.lists(st.integers(0, 2), max_size=12)
+NO_STATE = (ctypes.c_uint8 * 0)()
 
 
 def shared_start(a: Sequence[int], b: Sequence[int]) -> int:
@@ -412,7 +414,7 @@ def test_after_any_texts_the_cache_holds_the_last_and_every_wanted_logit(texts, 
         ledger.ids += new
         assert ledger.ids == target
         if new and at % 2:
-            ledger.remember(b"")
+            ledger.remember(NO_STATE)
         assert len(ledger.snapshots) <= 4
         assert all(length <= len(ledger.ids) for length in ledger.snapshots)
         assert ledger.reusable(target, chunk) % chunk == 0
@@ -424,7 +426,7 @@ def test_a_memory_that_cannot_be_truncated_keeps_its_newest_snapshots_and_is_reu
     ledger = Ledger(supports_truncation=False)
     for at in range(1, 8):
         ledger.ids.append(at)
-        ledger.remember(bytes([at]))
+        ledger.remember(NO_STATE)
     assert sorted(ledger.snapshots) == [4, 5, 6, 7]
     ledger.ids, ledger.whole = [*range(1, 8), 20, 21], 8
     assert ledger.reusable([*ledger.ids, 22]) == 9, "as a whole"
