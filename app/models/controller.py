@@ -12,8 +12,10 @@ from PySide6.QtCore import QObject, Signal
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask
+from baton_reasoning.core.demo_pair.costly import DemoFiles
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.devices import Devices, find_devices
@@ -28,6 +30,7 @@ from baton_reasoning.core.models.options import (
     ModelPreferences,
     ModelSource,
     load_preferences,
+    local_path,
     parse_source,
     save_preferences,
 )
@@ -44,8 +47,8 @@ class ModelsActions(WindowActions, Protocol):
     def use_model(self, author: Author, source: ModelSource) -> None:
         """Load this model beside the other one in use."""
 
-    def use_pair(self, small: Path, large: Path) -> None:
-        """Load these two files."""
+    def use_pair(self, small: ModelSource, large: ModelSource) -> None:
+        """Load these two models."""
 
 
 class ModelsController(QObject):
@@ -82,8 +85,14 @@ class ModelsController(QObject):
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
         self.costs = ModelCosts(paths.model_costs)
+        self.servers = KnownServers(paths.servers, secrets)
         self._scanning = LatestTask(self, "look for models", actions.show_error)
         self._machine = LatestTask(self, "look at the machine", actions.show_error)
+
+    @property
+    def demo_files(self) -> DemoFiles:
+        """The demo pair as it is loaded here. Reads files."""
+        return DemoFiles(self._paths.demo_pair)
 
     @property
     def folder(self) -> Path:
@@ -141,7 +150,12 @@ class ModelsController(QObject):
         task.success(lambda _: self.actions.say(f"{name} is in the system's trash; emptying it frees {freed}."))
         task.failure(self.actions.show_error).done(lambda _: self.refresh()).start()
 
-    def use_pair(self, small: Path, large: Path) -> None:
+    def is_in_use(self, model: ModelSource) -> bool:
+        """Tell whether a file is loaded, or a server is chosen."""
+        chosen, path = self._settings.value.models, local_path(model)
+        return path in self.loaded if path else model in (chosen.small, chosen.large)
+
+    def use_pair(self, small: ModelSource, large: ModelSource) -> None:
         self.actions.use_pair(small, large)
         self.pair_used.emit()
 

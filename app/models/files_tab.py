@@ -134,7 +134,7 @@ class FilesTab(QWidget):
         """Use two files as a pair, the one with fewer parameters as the small model."""
         headers = [model.header for model in self._models]
         small, large = sorted(headers, key=lambda header: (header.parameters, header.file_bytes))
-        self._controller.use_pair(small.path, large.path)
+        self._controller.use_pair(file_source(small.path), file_source(large.path))
 
     def _open_settings(self) -> None:
         if len(models := self._models) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from baton_reasoning.app.terminal.command_line import as_json, command_group, option
 from baton_reasoning.app.terminal.output import Field, listing, progress, write
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
+from baton_reasoning.core.demo_pair.costly import DemoFiles
 from baton_reasoning.core.engines import sources
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
@@ -31,6 +33,7 @@ from baton_reasoning.core.models.options import (
 )
 from baton_reasoning.core.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.table import NOTHING
 from baton_reasoning.core.words.numbers import duration, parameter_count, short_path
 
 
@@ -94,16 +97,23 @@ MODEL_FIELDS: tuple[Field[library.LocalModel], ...] = (
     Field("file", lambda model: str(model.header.shards[0]), "file", lambda file: short_path(Path(file))),
     Field("folder", lambda model: model.origin.value),
 )
+
+
+def _time_of(pair: JudgedPair) -> str:
+    return f"{'' if pair.is_measured else '~'}{pair.time:.0%}" if pair.time else NOTHING
+
+
 PAIR_FIELDS: tuple[Field[JudgedPair], ...] = (
-    Field("small", lambda row: row.pair.small.key, "--small"),
-    Field("large", lambda row: row.pair.large.key, "--large"),
-    Field("bytes", lambda row: row.pair.bytes, "download", in_gib, True),
-    Field("time", lambda row: round(row.time, 2)),
-    Field("", lambda row: f"{'' if row.is_measured else '~'}{row.time:.0%}", "time", is_number=True),
+    Field("small", lambda row: row.small.key, "--small"),
+    Field("large", lambda row: row.large.key, "--large"),
+    Field("bytes", lambda row: row.download_bytes),
+    Field("", lambda row: row.place, "download", is_number=True),
+    Field("time", lambda row: row.time and round(row.time, 2)),
+    Field("", _time_of, "time", is_number=True),
     Field("measured", lambda row: row.is_measured),
-    Field("evidence", lambda row: row.pair.evidence.value, "evidence"),
-    Field("good_for", lambda row: row.pair.good_for, "good for"),
-    Field("licences", lambda row: [row.pair.small.licence, row.pair.large.licence]),
+    Field("evidence", lambda row: row.evidence.value if row.evidence else "", "evidence"),
+    Field("good_for", lambda row: row.good_for, "good for"),
+    Field("licences", lambda row: [row.small.licence, row.large.licence]),
 )
 HUB_FIELDS: tuple[Field[Repository], ...] = (
     Field("", lambda found: f"hf:{found.name}", "name"),
@@ -136,18 +146,22 @@ def list_models(json: bool) -> None:
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens of context [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> None:
-    """List the pairs of the catalogue that fit this machine, the fastest first.
+    """List the pairs that fit this machine, the fastest first.
+
+    They are the catalogue's pairs, pairs of your files, the demo pair, and your servers beside one of your files.
 
     "time" is that of the pair relative to the large model alone, at a large share of 20%. A value with ~ is estimated
     from file sizes; any other was measured on this machine.
     """
-    costs = ModelCosts(Paths.of_user().model_costs)
-    pairs = judge_pairs(find_devices(), disk_free(models_folder()), _inventory().models, costs, context)
-    nothing = "No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server."
+    paths = Paths.of_user()
+    costs, demo, servers = ModelCosts(paths.model_costs), DemoFiles(paths.demo_pair), KnownServers(paths.servers)
+    free = disk_free(models_folder())
+    pairs = judge_pairs(find_devices(), free, _inventory().models, costs, demo, servers.titles(), context)
+    nothing = "No pair fits this machine. Try a smaller --context, or a large model on a server."
     listing(pairs, PAIR_FIELDS, json, nothing)
     if chosen := recommended(pairs):
-        best = chosen.pair
-        remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
+        models = f"--small {shlex.quote(chosen.small.key)} --large {shlex.quote(chosen.large.key)}"
+        remark(f'baton solve "…" {models} uses the recommended pair{", and downloads it" if chosen.missing else ""}.')
 
 
 @models.command("search")

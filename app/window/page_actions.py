@@ -185,10 +185,9 @@ class PageActions(QObject):
         else:
             self.use_models(choice)
 
-    def use_pair(self, small: Path, large: Path) -> None:
-        """Load these two files."""
-        sources = {"small": file_source(small), "large": file_source(large)}
-        self.use_models(self._preferences.value.models.model_copy(update=sources))
+    def use_pair(self, small: ModelSource, large: ModelSource) -> None:
+        """Load these two models."""
+        self.use_models(self._preferences.value.models.model_copy(update={"small": small, "large": large}))
 
     def use_models(self, choice: ModelChoice) -> None:
         """Load this pair, now and when the window is opened again; if a batch or a review would end, ask first."""
@@ -343,7 +342,7 @@ class PageActions(QObject):
         self.say(
             f"{left_out}{SIGN[Author.SMALL]} {shown_name(small)} and "
             f"{SIGN[Author.LARGE]} {shown_name(large)} can be a pair.",
-            ("Use as pair", partial(self.use_pair, small, large)),
+            ("Use as pair", partial(self.use_pair, file_source(small), file_source(large))),
         )
 
     def _ask_new_problem(self) -> None:

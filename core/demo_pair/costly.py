@@ -89,6 +89,10 @@ class DemoFiles:
         """Return the file of a model, once nothing is missing."""
         return self._copies[model].path if model in self._copies else model.path
 
+    def size(self, model: DemoModel) -> int:
+        """Return the bytes of that file, made or not."""
+        return self._copies[model].size if model in self._copies else model.path.stat().st_size
+
 
 def costly_pair(ratio: int, folder: Path) -> tuple[Path, Path]:
     """Return the demo pair at a cost ratio of 1:`ratio`, made in `folder` unless it is there. 10 MB a block.

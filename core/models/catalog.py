@@ -10,15 +10,12 @@ import json
 from enum import Enum
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.fit import Fit, estimate, fit_together
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
-from baton_reasoning.core.models.options import HubFile, LoadOptions
+from baton_reasoning.core.models.options import HubFile
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -62,6 +59,8 @@ class CatalogModel(BaseModel):
     output_is_tied: bool
     context_length: int = 0
     """Tokens that it was trained for, where those are fewer than `USUAL_CONTEXT`."""
+    is_checked: bool = False
+    """Whether `make check-catalog` has found the file on the Hub, with this size."""
 
     @property
     def hub_file(self) -> HubFile:
@@ -104,16 +103,6 @@ class CatalogPair(BaseModel):
     reasons: bool = True
     """Whether its models were trained to think step by step."""
 
-    @property
-    def bytes(self) -> int:
-        return self.small.bytes + self.large.bytes
-
-
-class FittingPair(NamedTuple):
-    pair: CatalogPair
-    small: Fit
-    large: Fit
-
 
 @cache
 def catalog() -> tuple[CatalogPair, ...]:
@@ -132,14 +121,3 @@ def read_catalog(text: str) -> tuple[CatalogPair, ...]:
 def catalog_models() -> dict[str, CatalogModel]:
     """Return the models of the catalog by their short names, such as r1-qwen-1.5b."""
     return {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
-
-
-def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
-    """Return the pairs whose models both fit, the lightest first."""
-    options = LoadOptions(context=context)
-    fitting = []
-    for pair in catalog():
-        small, large = fit_together((estimate(each.shape, options) for each in (pair.small, pair.large)), devices)
-        if small.fits and large.fits:
-            fitting.append(FittingPair(pair, small, large))
-    return tuple(sorted(fitting, key=lambda each: each.pair.bytes))

@@ -47,7 +47,7 @@ def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:
         return ""
     speed = _speed_text(small, large, not pair.large.card.obstacle_to_drafts_of(pair.small.card))
     is_reasoner = pair.small.card.thinking is not None
-    return f"{speed}{_gap_warning(pair.small.card.parameters, pair.large.card.parameters, is_reasoner)}"
+    return f"{speed}{gap_warning(pair.small.card.parameters, pair.large.card.parameters, is_reasoner)}"
 
 
 def speed_of_files(small: GgufHeader, large: GgufHeader, costs: ModelCosts) -> str:
@@ -58,7 +58,7 @@ def speed_of_files(small: GgufHeader, large: GgufHeader, costs: ModelCosts) -> s
         speed = _speed_text(of_small, of_large, can_draft and large.supports_truncation)
     else:
         speed = estimate_from_sizes(small.active_bytes, large.active_bytes)
-    return f"{speed}{_gap_warning(small.parameters, large.parameters, small.thinking_tags is not None)}"
+    return f"{speed}{gap_warning(small.parameters, large.parameters, small.thinking_tags is not None)}"
 
 
 def estimate_from_sizes(small_bytes: int, large_bytes: int) -> str:
@@ -97,7 +97,7 @@ def _time_warning(time: float) -> str:
     return " The large model alone is likely as fast, and at least as accurate." if time >= HARDLY_FASTER else ""
 
 
-def _gap_warning(small: int, large: int, is_reasoner: bool) -> str:
+def gap_warning(small: int, large: int, is_reasoner: bool) -> str:
     """Return what follows from the parameters of two models; empty where the small one may do, or is not known.
 
     `is_reasoner`: whether the small model was trained to reason.

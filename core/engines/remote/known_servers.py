@@ -113,6 +113,10 @@ class KnownServers:
         named = dict.fromkeys(known.name for known in self.all().values() if known.name)
         return {self.address_of(name): name for name in named}
 
+    def titles(self) -> dict[str, str]:
+        """Return what a person calls each server: its name, or its address. Raises SettingsError."""
+        return self.names() | {url: url for url, known in self.all().items() if not known.name}
+
     def find(self, url: str) -> KnownServer:
         """Return the settings of an address, or the defaults. A model without its own has those of its server.
 

@@ -2,26 +2,29 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from baton_reasoning.app.models.pairs_tab import figures_of
+from baton_reasoning.app.models.pairs_tab import UNCHECKED, figures_of
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, WHAT_IT_SOLVES
+from baton_reasoning.core.demo_pair.costly import DemoFiles
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog, read_catalog
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices, has_gpu_backend
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel
-from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
+from baton_reasoning.core.models.options import LoadOptions, LocalFile, ModelOverrides, parse_source
 from baton_reasoning.core.pairs import judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish
@@ -41,7 +44,7 @@ def machine(ram, gpu=0):
 
 def judged(costs, ram, gpu=0, disk=500, files=()):
     models = [LocalModel(read_header(file), FolderOrigin.USER) for file in files]
-    return judge_pairs(machine(ram, gpu), disk * GIB, models, costs)
+    return judge_pairs(machine(ram, gpu), disk * GIB, models, costs, DemoFiles(Path("nowhere")), {})
 
 
 @pytest.fixture
@@ -62,22 +65,22 @@ def costs(tmp_path):
 )
 def test_the_strongest_pair_is_recommended_that_is_fast_enough(costs, ram, gpu, disk, large):
     best = recommended(judged(costs, ram, gpu, disk))
-    assert (best and (best.pair.small.key, best.pair.large.key)) == (("r1-qwen-1.5b", large) if large else None)
+    assert (best and best.key) == (("r1-qwen-1.5b", large) if large else None)
 
 
 def test_a_speed_is_estimated_on_a_cpu_and_left_out_on_a_gpu_until_it_was_measured(costs, tmp_path):
     def of_paper(*options, **more):
-        return next(each for each in judged(costs, *options, **more) if each.pair.large.key == "r1-qwen-7b")
+        return next(each for each in judged(costs, *options, **more) if each.large.key == "r1-qwen-7b")
 
     lightest = of_paper(ram=10)
     assert figures_of(lightest) == ("≈ 2 min", "5.4 GiB", "7.3 GiB", "≈ 48%")
     assert figures_of(of_paper(ram=64, gpu=80))[0] == "–"
-    names = (lightest.pair.small.file, lightest.pair.large.file)
+    names = [model.file for model in lightest.missing]
     files = [own_copy(tmp_path, *file) for file in zip(names, (SMALL_MODEL, LARGE_MODEL), strict=True)]
     for file, decode in zip(files, (0.02, 0.1), strict=True):
         cost = ModelCost(decode=decode, further=decode, prefill=decode / 10)
         costs.keep(ModelCard("m", "", 1024, path=file), cost)
-    assert figures_of(of_paper(64, 80, files=files)) == ("89 s", "here", "7.3 GiB", "44%")
+    assert figures_of(of_paper(64, 80, files=files)) == ("89 s", "on this machine", "7.3 GiB", "44%")
     mine, others = own_copy(tmp_path, model=LARGE_MODEL), ModelCosts(tmp_path / "others.json")
     decode = read_header(mine).active_bytes / 60e9  # twice as fast as is assumed
     others.keep(ModelCard("m", "", 1024, path=mine), ModelCost(decode=decode, further=decode, prefill=decode))
@@ -85,7 +88,7 @@ def test_a_speed_is_estimated_on_a_cpu_and_left_out_on_a_gpu_until_it_was_measur
     assert figures_of(of_paper(10, files=[mine]))[0] == "≈ 74 s", "it tells how fast others are"
 
 
-def test_the_pairs_of_a_machine_without_a_gpu_are_told_and_the_demo_pair_offered(page, asked, qtbot):
+def test_the_pairs_of_a_machine_without_a_gpu_are_told_with_the_demo_pair_among_them(page, asked, qtbot):
     page.controller.devices = machine(ram=22)
     page.pairs.refresh()
     qtbot.waitUntil(lambda: "RAM 22.0 GiB" in page.pairs.machine.text())
@@ -101,14 +104,56 @@ def test_the_pairs_of_a_machine_without_a_gpu_are_told_and_the_demo_pair_offered
     seconds = [each.answer_seconds for each in tab._pairs]
     assert seconds == sorted(seconds)
     fastest = "gemma-3-270m-it with gemma-3-1b-it"
-    assert tab.table.texts()[0][:3] == [fastest, "≈ 29 s", "1010 MiB"]
-    tab.table.choose([0])
+    assert tab.table.texts()[1][:3] == [fastest, "≈ 29 s", "1010 MiB"]
+    tab.table.choose([1])
     assert tab.heading.text() == "Fits this machine"
+    assert tab.about.text().endswith(UNCHECKED)
     assert tab.press.accessibleName().endswith(fastest)
-    tab.demo.click()
-    assert asked.models == [(None, str(SMALL_MODEL)), (None, str(LARGE_MODEL))]
-    page.controller.show_loaded({SMALL_MODEL: ModelCard("demo", "", 1024)})
-    assert not tab.demo.isVisibleTo(page), "it is in use"
+    assert tab.table.texts()[0][2] == "demo"
+    tab.table.choose([0])
+    assert WHAT_IT_SOLVES in tab.about.text()
+    assert UNCHECKED not in tab.about.text(), "there is nothing to download"
+    tab.press.click()
+    assert asked.models == [(None, "demo:small"), (None, "demo:large")]
+    loaded = [SMALL_MODEL, LARGE_MODEL]
+    page.controller.show_loaded({file: ModelCard("demo", "", 1024) for file in loaded})
+    assert (tab.press.text(), tab.press.isEnabled()) == ("✓ In use", False)
+
+
+def test_a_pair_of_files_and_a_server_are_chosen_in_the_table_and_used(page, asked, settings, tmp_path, qtbot):
+    page.controller.servers.keep({"http://office:8080": KnownServer(name="office")})
+    small = own_copy(tmp_path / "own", "own-small.gguf")
+    large = own_copy(tmp_path / "own", "own-large.gguf", LARGE_MODEL)
+    page.controller.add([small.parent])
+    tab = page.pairs
+
+    def row_of(name):
+        return next((row for row, cells in enumerate(tab.table.texts()) if cells[0].endswith(name)), None)
+
+    qtbot.waitUntil(lambda: row_of("own-small with own-large") is not None)
+    tab.table.choose([row_of("own-small with own-large")])
+    tab.press.click()
+    assert asked.models == [(None, str(small)), (None, str(large))]
+    server = row_of("own-small with office")
+    assert tab.table.texts()[server][1:3] == ["–", "server"]
+    tab.table.choose([server])
+    assert tab.heading.text() == "With your server"
+    assert [caption.text() for _, caption in tab.figures if caption.isVisibleTo(page)] == ["of memory"]
+    tab.press.click()
+    assert asked.models[2:] == [(None, str(small)), (None, "http://office:8080")]
+    chosen = {"small": LocalFile(small), "large": parse_source("http://office:8080")}
+    settings.change(models=settings.value.models.model_copy(update=chosen))
+    assert tab.press.text() == "Use this pair", "it is not loaded yet"
+    page.controller.show_loaded({small: ModelCard("m", "", 1024)})
+    assert tab.press.text() == "✓ In use"
+
+
+def test_a_damaged_list_of_servers_is_told_and_hides_no_other_pair(page, tmp_path, qtbot):
+    Paths.under(tmp_path).servers.parent.mkdir(exist_ok=True)
+    Paths.under(tmp_path).servers.write_text("no list")
+    page.pairs.refresh()
+    qtbot.waitUntil(lambda: "servers.json cannot be read" in page.pairs.warnings.text())
+    assert page.pairs.table.rowCount()
 
 
 @posix_only("a program that is a shell script")
@@ -149,10 +194,11 @@ def tiny_catalog(hub, monkeypatch):
             "head_length": header.blocks[0].cache_elements // 2,
             "vocabulary_size": header.vocabulary_size,
             "output_is_tied": header.output_is_tied,
+            "is_checked": True,
         }
     pair = {"small": "small", "large": "large", "good_for": "A walk.", "evidence": "untested", "source": ""}
     tiny = json.dumps({"models": models, "pairs": [pair]})
-    monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny))
+    monkeypatch.setattr("baton_reasoning.core.pairs.catalog", lambda: read_catalog(tiny))
 
 
 @pytest.fixture
@@ -190,7 +236,7 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(opened, 
     window, page = opened
     page.controller.change(endpoint=hub.endpoint)
     page.pairs.refresh()
-    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 2)
     size = in_gib(SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size)
     assert page.pairs.names[Author.LARGE].text() == "Tiny large"
     assert page.pairs.about.text() == "A walk. No published benchmarks. Licence: Apache 2.0."
@@ -211,7 +257,7 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(opened, 
 def test_a_pair_is_not_used_after_its_download_was_stopped_and_can_be_got_again(page, asked, hub, qtbot, tiny_catalog):
     page.controller.change(endpoint=hub.endpoint)
     page.pairs.refresh()
-    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 1)
+    qtbot.waitUntil(lambda: page.pairs.table.rowCount() == 2)
     hub.faults.refusals = [(429, {"Retry-After": "100"})] * 2
     page.pairs.press.click()
     qtbot.waitUntil(lambda: len(page.downloads.rows) == 2)

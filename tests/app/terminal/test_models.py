@@ -127,8 +127,9 @@ def test_a_run_downloads_its_model_only_after_a_yes(hub, say, refused, monkeypat
 def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(say, monkeypatch, paths):
     large_machine = Devices(ram_total=2**36, ram_free=2**36)
     monkeypatch.setattr("baton_reasoning.app.terminal.models.find_devices", lambda: large_machine)
-    for line in say("models", "pairs", "--context", "256", "--json"):
-        pair = json.loads(line)
+    demo, *others = map(json.loads, say("models", "pairs", "--context", "256", "--json"))
+    assert (demo["small"], demo["large"], demo["bytes"]) == ("demo:small", "demo:large", 0)
+    for pair in others:
         assert isinstance(source_of(pair["small"]), HubFile)
         assert isinstance(source_of(pair["large"]), HubFile)
         assert 0 < pair["time"] < 2

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import check_catalog
 from baton_reasoning.core.child_process import run_in_subprocess
-from baton_reasoning.core.models.catalog import PublishedResult, catalog, catalog_models, pairs_that_fit
+from baton_reasoning.core.models.catalog import PublishedResult, catalog, catalog_models
 from baton_reasoning.core.models.devices import (
     Device,
     DeviceKind,
@@ -389,16 +389,6 @@ def test_a_hybrid_keeps_a_quarter_of_the_cache_and_of_experts_only_the_active_ar
     experts, dense = catalog_models()["gpt-oss-120b"], catalog_models()["r1-qwen-7b"]
     assert experts.active_bytes / experts.bytes == pytest.approx(5.1 / 116.8, rel=0.01)
     assert dense.active_bytes == dense.bytes
-
-
-def test_pairs_that_fit_come_lightest_first_and_the_fewer_the_smaller_the_machine_or_the_longer_the_context():
-    assert pairs_that_fit(machine(10))[-1].pair.large.name == "DeepSeek-R1-Distill-Qwen-7B"
-    assert {each.pair.large.key for each in pairs_that_fit(machine(4))} == {"gemma-3-1b"}
-    assert pairs_that_fit(machine(2)) == ()
-    sizes = [each.pair.bytes for each in pairs_that_fit(machine(64, 80))]
-    assert sizes == sorted(sizes)
-    assert len(sizes) == len(catalog())
-    assert 2 < len(pairs_that_fit(machine(27), context=65_536)) < len(pairs_that_fit(machine(27), context=4096))
 
 
 def test_the_catalog_is_held_against_the_hub(monkeypatch, capsys):
