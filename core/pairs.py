@@ -21,15 +21,9 @@ from baton_reasoning.core.models.download import SPARE_BYTES
 from baton_reasoning.core.models.fit import FitKind, estimate, fit_together, in_gib
 from baton_reasoning.core.models.gguf import GgufHeader, ModelShape, read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel, text_of
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.ollama import shown_name
-from baton_reasoning.core.models.options import (
-    DemoModel,
-    LoadOptions,
-    LocalFile,
-    ModelSource,
-    ServerUrls,
-    server_urls,
-)
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, ServerUrls, server_urls
 from baton_reasoning.core.words.speed import FEWEST_PARAMETERS, HARDLY_FASTER, bytes_per_second, gap_warning
 
 USUAL_BANDWIDTH = 30e9

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
-from baton_reasoning.core.models.options import HubFile
+from baton_reasoning.core.models.source import HubFile
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 

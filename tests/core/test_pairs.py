@@ -13,7 +13,7 @@ from baton_reasoning.core.models.catalog import PublishedResult, catalog
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ServerUrls
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ServerUrls
 from baton_reasoning.core.pairs import MOST_OF_FILES, PairKind, judge_pairs, recommended
 from tests.core.models.gguf_builder import TensorSpec, values_of_a_llama, write_gguf
 
