@@ -33,7 +33,7 @@ from baton_reasoning.core.models.devices import (
     log_quietly,
 )
 from baton_reasoning.core.models.fit import in_gib
-from baton_reasoning.core.models.options import load_preferences
+from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.paths import Paths, folder_variable
 from baton_reasoning.core.store.damage import is_damaged
 from baton_reasoning.core.text import shell_command

@@ -16,7 +16,7 @@ from baton_reasoning.core.demo_pair import PROMPT, demo_settings
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
-from baton_reasoning.core.models.options import ServerUrls
+from baton_reasoning.core.models.source import ServerUrls
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import shell_command

@@ -17,18 +17,8 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_json, write_json
-from baton_reasoning.core.models.options import (
-    Context,
-    DemoModel,
-    GpuLayers,
-    LoadOptions,
-    ModelSource,
-    Parallel,
-    ServerUrls,
-    Threads,
-    is_demo_pair,
-    parse_source,
-)
+from baton_reasoning.core.models.load_options import Context, GpuLayers, LoadOptions, Parallel, Threads
+from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, is_demo_pair, parse_source
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.policies.automatic import Automatic

@@ -16,7 +16,7 @@ import httpx2
 from baton_reasoning.core.errors import DownloadError
 from baton_reasoning.core.models.catalog import CatalogModel, catalog
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.options import ENDPOINT, HubAccess
+from baton_reasoning.core.models.preferences import ENDPOINT, HubAccess
 
 TOLERANCE = 0.01
 SECONDS_TO_CONNECT = 10.0

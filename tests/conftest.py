@@ -13,7 +13,7 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair
 from tests.packaged_models import gemma_path, real_pair_paths, smollm2_path
 from tests.systems import is_wine, user_in

@@ -23,7 +23,7 @@ from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
 from baton_reasoning.core.batch.running.workload import MeasuredPair
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import UnknownEncoding
-from baton_reasoning.core.models.options import local_path
+from baton_reasoning.core.models.source import local_path
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
 

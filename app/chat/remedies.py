@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES, advice_on
 from baton_reasoning.core.thinking.requirements import unmet_need

@@ -22,7 +22,7 @@ from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import Busy
 from baton_reasoning.core.model_costs import seconds_of_large_alone
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Finish

@@ -19,18 +19,15 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers, in_gib
 from baton_reasoning.core.models.library import BrokenFile, Inventory, LocalModel, known_folders, move_to_trash, scan
-from baton_reasoning.core.models.options import (
-    DEMO_FOLDER,
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.preferences import (
     TOKEN,
     HubAccess,
-    LoadOptions,
-    LocalFile,
     ModelPreferences,
-    ModelSource,
     load_preferences,
-    parse_source,
     save_preferences,
 )
+from baton_reasoning.core.models.source import DEMO_FOLDER, LocalFile, ModelSource, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 

@@ -20,7 +20,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import BrokenFile, LocalModel
 from baton_reasoning.core.models.ollama import shown_name
-from baton_reasoning.core.models.options import file_source
+from baton_reasoning.core.models.source import file_source
 from baton_reasoning.core.table import NOTHING, Column
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import fit_text

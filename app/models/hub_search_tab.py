@@ -18,7 +18,7 @@ from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.fit import Fit, estimate, fit, in_gib, rough_shape
 from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.words.labels import fit_text
 

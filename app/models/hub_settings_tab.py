@@ -12,7 +12,7 @@ from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.options import ENDPOINT
+from baton_reasoning.core.models.preferences import ENDPOINT
 from baton_reasoning.core.words.numbers import short_path
 
 OTHERS = "Models of Ollama, LM Studio, llama.cpp and the Hugging Face cache are found as well."

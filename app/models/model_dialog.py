@@ -16,8 +16,9 @@ from baton_reasoning.app.toolkit.tables import Facts
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.ollama import shown_name
-from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.words.labels import Fact, placement_facts
 from baton_reasoning.core.words.numbers import parameter_count, short_path
 

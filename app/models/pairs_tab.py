@@ -23,7 +23,7 @@ from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.pairs import USUAL_ANSWER, JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.table import NOTHING, columns_of
 from baton_reasoning.core.words.authors import SIGN

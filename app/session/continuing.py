@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import ModelSource
+from baton_reasoning.core.models.source import ModelSource
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace

@@ -16,7 +16,8 @@ from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import DemoModel, ModelSource, load_preferences
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.source import DemoModel, ModelSource
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 

@@ -39,7 +39,7 @@ from baton_reasoning.core.export.formats import write_file
 from baton_reasoning.core.files import FULL_DISK, private_folder
 from baton_reasoning.core.grading.verdict import Grading, GradingMethod
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import local_path
+from baton_reasoning.core.models.source import local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch

@@ -21,7 +21,7 @@ from baton_reasoning.core.batch.running.arms import Arm, arms_of
 from baton_reasoning.core.batch.running.batch import BatchSettings, without_duplicates
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.options import Switch
+from baton_reasoning.core.models.load_options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.table import NOTHING, Table, columns_of

@@ -20,15 +20,8 @@ from baton_reasoning.core.models.devices import disk_free, find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
-from baton_reasoning.core.models.options import (
-    DEMO_FOLDER,
-    DemoModel,
-    HubAccess,
-    HubFile,
-    ModelSource,
-    load_preferences,
-    local_path,
-)
+from baton_reasoning.core.models.preferences import HubAccess, load_preferences
+from baton_reasoning.core.models.source import DEMO_FOLDER, DemoModel, HubFile, ModelSource, local_path
 from baton_reasoning.core.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.numbers import duration, parameter_count, short_path

@@ -12,7 +12,8 @@ import click
 from baton_reasoning.app.terminal.command_line import METHOD, MODELS, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
+from baton_reasoning.core.models.load_options import Switch
+from baton_reasoning.core.models.source import DemoModel, ModelSource, is_demo_pair
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import SettingsFile

@@ -19,17 +19,10 @@ from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.fit import estimate, fit_together
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import text_of
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.ollama import shown_name
-from baton_reasoning.core.models.options import (
-    DemoModel,
-    HubFile,
-    LoadOptions,
-    LocalChoices,
-    LocalFile,
-    ModelSource,
-    load_preferences,
-    local_path,
-)
+from baton_reasoning.core.models.preferences import LocalChoices, load_preferences
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.thinking.automatic import automatic_choice, is_automatic

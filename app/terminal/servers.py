@@ -22,7 +22,8 @@ from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer,
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text
-from baton_reasoning.core.models.options import Switch, server_urls
+from baton_reasoning.core.models.load_options import Switch
+from baton_reasoning.core.models.source import server_urls
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import find_key
 

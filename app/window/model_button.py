@@ -14,7 +14,7 @@ from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import parse_source
+from baton_reasoning.core.models.source import parse_source
 from baton_reasoning.core.settings import DEMO_OF
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import STATES, fallback_text, source_name, status_text

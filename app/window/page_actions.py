@@ -35,7 +35,8 @@ from baton_reasoning.core.errors import (
 from baton_reasoning.core.files import file_name, read_text
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.ollama import is_blob, shown_name
-from baton_reasoning.core.models.options import ModelSource, file_source, load_preferences, parse_source
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.source import ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.text import some_of

@@ -21,7 +21,7 @@ from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import source_named, text_of
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, ServerUrls, local_path, parse_source
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice, Settings
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import source_name

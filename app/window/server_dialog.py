@@ -20,7 +20,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServer, Known
 from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.models.options import server_urls
+from baton_reasoning.core.models.source import server_urls
 from baton_reasoning.core.words.authors import SIGN
 from baton_reasoning.core.words.labels import Fact
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, held_out_problems
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.options import DEMO_FOLDER, DemoModel
+from baton_reasoning.core.models.source import DEMO_FOLDER, DemoModel
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 

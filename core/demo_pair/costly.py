@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from baton_reasoning.core.models.gguf_format import Keys, Tensor, padded, read_raw
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 
 RATIO = 13
 """Cost of the demo's large model over that of its small one, where a person waits for one answer."""

@@ -21,14 +21,9 @@ from baton_reasoning.core.engines.abilities import USUAL, Ability
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.usage import Count, Seconds
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import (
-    NO_OVERRIDES,
-    DemoModel,
-    ModelOverrides,
-    ModelSource,
-    Sampling,
-    ThinkingTags,
-)
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from baton_reasoning.core.models.source import DemoModel, ModelSource
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.engines.remote.servers import ServerPool, open_server
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import ModelFileError
-from baton_reasoning.core.models.options import DemoModel, HubFile, LocalChoices, ModelSource, ServerUrls
+from baton_reasoning.core.models.preferences import LocalChoices
+from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls
 
 
 class Server(NamedTuple):

@@ -8,7 +8,7 @@ from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.library import source_named
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, parse_source
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")

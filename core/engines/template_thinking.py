@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.templates import NO_THINK, turned, without_tools
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.options import KNOWN_TAGS, R1_TURN, ThinkingTags, tags_in
+from baton_reasoning.core.models.thinking_tags import KNOWN_TAGS, R1_TURN, ThinkingTags, tags_in
 
 _QUESTION, _REASONING, _ANSWER = "QUESTION", "REASONING", "ANSWER"
 _TAG_AT_THE_END = re.compile(r"(?:<[^<>\s]*>[^<>\s]+)?(?:<[^<>]*>|\[[^\[\]]*\])\s*$")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the child imports this module too, and starts sooner withou
     import jinja2
 
     from baton_reasoning.core.engines.base import Messages
-    from baton_reasoning.core.models.options import ThinkingTags
+    from baton_reasoning.core.models.thinking_tags import ThinkingTags
 
 SWITCHES = ("enable_thinking", "thinking")
 """The variables by which templates turn the thinking on or off: Qwen3, GLM and most others; DeepSeek, Granite, Kimi."""

@@ -18,7 +18,8 @@ from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit_together
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
-from baton_reasoning.core.models.options import HubFile, LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.source import HubFile
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 

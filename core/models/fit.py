@@ -24,7 +24,7 @@ from typing import Any
 
 from baton_reasoning.core.models.devices import Device, Devices
 from baton_reasoning.core.models.gguf import Block, ModelShape
-from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
 
 # How much memory a model takes ----------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from baton_reasoning.core.models.gguf_format import (
     shards_of,
 )
 from baton_reasoning.core.models.ollama import OWN_ARCHITECTURES, offer, shown_name
-from baton_reasoning.core.models.options import ThinkingTags, tags_in
+from baton_reasoning.core.models.thinking_tags import ThinkingTags, tags_in
 
 MAX_BLOCKS = 10_000
 

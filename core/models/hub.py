@@ -24,7 +24,8 @@ from baton_reasoning.core.errors import DownloadError
 from baton_reasoning.core.models import download
 from baton_reasoning.core.models.download import DownloadManifest, RemoteFile
 from baton_reasoning.core.models.gguf_format import label_of, shard_group
-from baton_reasoning.core.models.options import HubAccess, HubFile
+from baton_reasoning.core.models.preferences import HubAccess
+from baton_reasoning.core.models.source import HubFile
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, ModelInfo

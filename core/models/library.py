@@ -12,7 +12,7 @@ from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.gguf_format import shard_group
 from baton_reasoning.core.models.ollama import find, is_blob, models_in, shown_name, stores
-from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
 

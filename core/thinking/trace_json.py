@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.models.options import parse_source
+from baton_reasoning.core.models.source import parse_source
 from baton_reasoning.core.thinking.events import SCHEMA, Event, Noticed, RunStarted
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace

@@ -16,7 +16,8 @@ from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.ollama import shown_name
-from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelOverrides, ModelSource, TagSource
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import parse_lexicon

@@ -16,7 +16,7 @@ from triggers import UNPRODUCTIVE, Triggers
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policy import PolicySettings

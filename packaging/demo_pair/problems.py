@@ -24,7 +24,7 @@ from baton_reasoning.core.demo_pair import (
 )
 from baton_reasoning.core.demo_pair.task import DemoProblem, held_out_problems
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 

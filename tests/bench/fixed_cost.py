@@ -24,7 +24,7 @@ from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.models.options import DemoModel, LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.source import DemoModel
 from tests.packaged_models import smollm2_path
 
 MODEL = "BATON_BENCH_MODEL"

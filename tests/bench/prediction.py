@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.base import ignore
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.model_costs import ModelCost, drafted_seconds, measure
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import HandedOver, TokenWritten
 from baton_reasoning.core.thinking.policies.alone import Always, Drafted

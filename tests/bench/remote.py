@@ -25,7 +25,8 @@ from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.servers import open_server
-from baton_reasoning.core.models.options import LoadOptions, Sampling
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY

@@ -22,7 +22,7 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MOD
 from baton_reasoning.core.demo_pair.costly import of_blocks
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions, Switch
+from baton_reasoning.core.models.load_options import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.table import Row, at_most, in_turn, ratios, spread

@@ -13,7 +13,7 @@ from baton_reasoning.core.demo_pair import LARGE_MODEL, held_out_problems
 from baton_reasoning.core.demo_pair.costly import Shape, costly
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.coverage import SETTINGS, simulate

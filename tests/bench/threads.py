@@ -23,7 +23,7 @@ from baton_reasoning.core.engines.local.threads import default_threads
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.servers import open_server
-from baton_reasoning.core.models.options import LoadOptions, Switch
+from baton_reasoning.core.models.load_options import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.base import Message, ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.models.source import LocalFile
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted, TextInserted, TokenWritten
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.trace import Trace

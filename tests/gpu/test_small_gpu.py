@@ -11,7 +11,7 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from tests.core.engines.local.conftest import GREEDY, ids, notices, text_body
 
 MIB = 2**20

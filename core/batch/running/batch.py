@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import Grading, GradingMethod, Regex
 from baton_reasoning.core.models.ollama import shown_name
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batches import Batch

@@ -24,16 +24,9 @@ from baton_reasoning.core.engines.template_thinking import thinking_of
 from baton_reasoning.core.engines.templates import RENDERER, render_prompt
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.options import (
-    DEFAULT_OPTIONS,
-    NO_OVERRIDES,
-    LoadOptions,
-    ModelOverrides,
-    ModelSource,
-    Sampling,
-    Switch,
-    file_source,
-)
+from baton_reasoning.core.models.load_options import DEFAULT_OPTIONS, LoadOptions, Switch
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from baton_reasoning.core.models.source import ModelSource, file_source
 
 LOAD_AGAIN = "Load the model again, or choose another one."
 REPLACED = (

@@ -23,7 +23,7 @@ from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.sampling import NONE, Ids, Logits, Sampler, largest
 from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
 from baton_reasoning.core.models.devices import gpu_names, registry
-from baton_reasoning.core.models.options import LoadOptions, Switch
+from baton_reasoning.core.models.load_options import LoadOptions, Switch
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 

@@ -14,7 +14,7 @@ from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.devices import find_devices, has_gpu_backend
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 
 SMALLER_BATCH = 128
 

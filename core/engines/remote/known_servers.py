@@ -16,7 +16,9 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text, write_json
 from baton_reasoning.core.models.catalog import catalog_models
-from baton_reasoning.core.models.options import ModelOverrides, Switch, server_urls
+from baton_reasoning.core.models.load_options import Switch
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.source import server_urls
 from baton_reasoning.core.secrets import Keeping, Secrets, find_key, take_key
 
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")

@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest,
 from baton_reasoning.core.engines.template_thinking import thinking_of
 from baton_reasoning.core.engines.templates import render_prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.models.options import tags_in
+from baton_reasoning.core.models.thinking_tags import tags_in
 from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768

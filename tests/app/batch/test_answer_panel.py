@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
-from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.models.source import LocalFile
 from baton_reasoning.core.reviews import wrong_answers
 from tests.app.batch.conftest import run, wait_until_done
 from tests.app.conftest import OWN_MODELS

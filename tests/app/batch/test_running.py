@@ -26,7 +26,7 @@ from baton_reasoning.core.batch.running.batch import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, WHAT_IT_SOLVES
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.models.options import DemoModel, ServerUrls
+from baton_reasoning.core.models.source import DemoModel, ServerUrls
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import RunStarted

@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message, PrefillProgress
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.models.source import LocalFile
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
 from tests.app.conftest import LARGE, OWN_MODELS, ScriptedLoader, answer_to, last_answer, last_exchange, press

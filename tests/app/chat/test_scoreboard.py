@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import Appearance, ModelChoice

@@ -13,7 +13,7 @@ from baton_reasoning.app.inspector.step_page import StepPage, facts_of, quoted
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.models.source import LocalFile
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, RunEnded, TokenWritten

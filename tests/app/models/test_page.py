@@ -20,7 +20,9 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.download import DownloadProgress, Stage
 from baton_reasoning.core.models.library import LocalModel
-from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
+from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.words.labels import own_facts
 from baton_reasoning.core.words.numbers import parameter_count, short_path

@@ -21,7 +21,8 @@ from baton_reasoning.core.models.devices import Device, DeviceKind, Devices, has
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import FolderOrigin, LocalModel
-from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides
 from baton_reasoning.core.pairs import judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish

@@ -7,7 +7,7 @@ import pytest
 
 from baton_reasoning.app.session.continuing import changed_models
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import LocalFile, ServerUrls
+from baton_reasoning.core.models.source import LocalFile, ServerUrls
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.alone import Always, Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -28,7 +28,7 @@ from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.options import HubFile, LocalFile, ServerUrls
+from baton_reasoning.core.models.source import HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon

@@ -18,7 +18,7 @@ from baton_reasoning.app.terminal.output import Field, ProgressLine, listing, pr
 from baton_reasoning.app.terminal.printer import print_run, summary
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import ThinkingTags
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from baton_reasoning.core.table import Column, Table, columns_of
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.events import (

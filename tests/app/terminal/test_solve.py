@@ -12,7 +12,9 @@ import pytest
 from baton_reasoning.app.terminal.solve import WAYS_ON
 from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, WHAT_IT_SOLVES, DemoProblem, costly
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.preferences import ModelPreferences, save_preferences
 from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, DEMO_MARKS, EXCHANGED, demo_marks, program_of

@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
 from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.forms import SettingsForm, entries, value_at, with_value
 from baton_reasoning.core.engines.remote.connection import ServerAccess
-from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, TagSource
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
 from baton_reasoning.core.thinking.policies.automatic import Automatic

@@ -24,7 +24,7 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.export.json_format import to_json
 from baton_reasoning.core.export.markdown import to_markdown
 from baton_reasoning.core.model_costs import ModelCost
-from baton_reasoning.core.models.options import LocalFile, ServerUrls, file_source, parse_source
+from baton_reasoning.core.models.source import LocalFile, ServerUrls, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, RunEnded

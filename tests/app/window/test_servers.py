@@ -27,7 +27,8 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServer, Known
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.options import DemoModel, LoadOptions, parse_source
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.source import DemoModel, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.secrets import Secrets

@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod
-from baton_reasoning.core.models.options import DemoModel, LocalFile
+from baton_reasoning.core.models.source import DemoModel, LocalFile
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store

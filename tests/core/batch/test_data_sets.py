@@ -15,7 +15,7 @@ from baton_reasoning.core.batch.reading.hub_data import HubDataSet
 from baton_reasoning.core.batch.reading.problems import read_data_set
 from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileError
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.options import HubAccess
+from baton_reasoning.core.models.preferences import HubAccess
 from tests.core.batch.counting import texts
 from tests.systems import is_wine
 

@@ -10,7 +10,7 @@ from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import execute, pairs_to_open
 from baton_reasoning.core.batch.running.progress import Opened, Opening
 from baton_reasoning.core.errors import Cancelled
-from baton_reasoning.core.models.options import LocalFile
+from baton_reasoning.core.models.source import LocalFile
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState
 from tests.core.batch.counting import large_engine, problems, rows_of, small_engine

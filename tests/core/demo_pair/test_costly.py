@@ -32,7 +32,9 @@ from baton_reasoning.core.demo_pair.costly import (
 )
 from baton_reasoning.core.engines.open import EngineFactory, open_engine
 from baton_reasoning.core.models.gguf_format import read_raw
-from baton_reasoning.core.models.options import DemoModel, LoadOptions, LocalChoices
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.preferences import LocalChoices
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.full_disk import a_full_disk

@@ -24,7 +24,7 @@ from baton_reasoning.core.engines.template_thinking import ThinkingSwitch, think
 from baton_reasoning.core.engines.templates import render_prompt, render_template
 from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, RequestUsage, Usage
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.options import ThinkingTags
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 
 TAG = "</think>"
 TEXTS = st.lists(st.text(max_size=4), max_size=8)

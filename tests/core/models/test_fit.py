@@ -46,7 +46,8 @@ from baton_reasoning.core.models.fit import (
 )
 from baton_reasoning.core.models.gguf import Block, ModelShape, read_header
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.options import HubAccess, KvType, LoadOptions, Switch
+from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.preferences import HubAccess
 from tests.core.models.gguf_builder import RECIPES, grow, loaded, logging_llama
 from tests.core.models.hub_server import running_hub
 from tests.patience import PATIENCE

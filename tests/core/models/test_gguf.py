@@ -16,8 +16,9 @@ from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, read_header
 from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
+from baton_reasoning.core.models.load_options import KvType, LoadOptions
 from baton_reasoning.core.models.ollama import OWN_ARCHITECTURES
-from baton_reasoning.core.models.options import KNOWN_TAGS, KvType, LoadOptions
+from baton_reasoning.core.models.thinking_tags import KNOWN_TAGS
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,

@@ -34,7 +34,8 @@ from baton_reasoning.core.models.hub import (
     quantisations,
     recommended,
 )
-from baton_reasoning.core.models.options import HubAccess, HubFile
+from baton_reasoning.core.models.preferences import HubAccess
+from baton_reasoning.core.models.source import HubFile
 from tests.core.models.hub_server import REVISION, running_hub
 from tests.fakes.full_disk import a_full_disk
 from tests.patience import PATIENCE

@@ -21,28 +21,21 @@ from baton_reasoning.core.models.library import (
     move_to_trash,
     scan,
 )
-from baton_reasoning.core.models.options import (
-    ENDPOINT,
+from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, TagSource
+from baton_reasoning.core.models.preferences import ENDPOINT, ModelPreferences, load_preferences, save_preferences
+from baton_reasoning.core.models.source import (
     DemoModel,
     HubFile,
-    KvType,
-    LoadOptions,
     LocalFile,
-    ModelOverrides,
-    ModelPreferences,
-    Sampling,
     ServerUrls,
-    Switch,
-    TagSource,
-    ThinkingTags,
     file_source,
     is_demo_pair,
-    load_preferences,
     local_path,
     parse_source,
-    save_preferences,
     server_urls,
 )
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 from tests.systems import posix_only, unreadable
 

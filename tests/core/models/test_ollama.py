@@ -16,7 +16,7 @@ from baton_reasoning.core.models.library import (
     text_of,
 )
 from baton_reasoning.core.models.ollama import SERVICE_STORE, find, models_in, stores
-from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ServerUrls
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ServerUrls
 from baton_reasoning.core.words.labels import source_name
 from tests.core.models.gguf_builder import gguf_bytes, values_of_a_llama
 from tests.core.models.ollama_store import ADAPTER, LIBRARY, MODEL, put_blob, put_model, write_manifest

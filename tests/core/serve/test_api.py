@@ -18,7 +18,7 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MOD
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
 from baton_reasoning.core.grading.extract import extract_answer
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve import api
 from baton_reasoning.core.serve.access import AccessRules, origins

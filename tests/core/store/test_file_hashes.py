@@ -4,7 +4,7 @@ import hashlib
 import os
 
 from baton_reasoning.core.files import HASHED_AT_ONCE
-from baton_reasoning.core.models.options import DemoModel
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.store.store import Store
 from tests.systems import posix_only
 

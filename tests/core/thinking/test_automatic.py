@@ -12,7 +12,7 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.automatic import automatic_choice

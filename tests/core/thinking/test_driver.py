@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Passing, Session, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.options import ThinkingTags
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver

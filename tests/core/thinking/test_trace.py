@@ -18,7 +18,8 @@ from baton_reasoning.core.engines.base import Alternative, Handoff, ModelCard, P
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.models.options import HubFile, ModelOverrides
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.source import HubFile
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events

@@ -9,7 +9,7 @@ import pytest
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.markdown import to_markdown
-from baton_reasoning.core.models.options import ThinkingTags
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from baton_reasoning.core.thinking.events import TextInserted, ThinkingClosed
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.reasons import ANSWER_NOW, BUDGET

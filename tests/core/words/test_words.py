@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import ModelOverrides, TagSource
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking import reasons

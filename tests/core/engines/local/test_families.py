@@ -12,7 +12,8 @@ import pytest
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import Effort, LoadOptions, ModelOverrides
+from baton_reasoning.core.models.load_options import LoadOptions
+from baton_reasoning.core.models.overrides import Effort, ModelOverrides
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.trace import Trace

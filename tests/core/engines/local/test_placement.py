@@ -33,7 +33,7 @@ from baton_reasoning.core.errors import EngineError, OutOfMemory
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
 from tests.patience import PATIENCE
 from tests.systems import posix_only
 
@@ -119,7 +119,7 @@ import resource, sys
 from pathlib import Path
 from baton_reasoning.core.engines.local.cache import Ledger, common_text
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions, Switch
+from baton_reasoning.core.models.load_options import LoadOptions, Switch
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
     options = LoadOptions(context=8192, batch=8192, threads=1, flash_attention=Switch.ON)

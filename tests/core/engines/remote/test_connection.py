@@ -27,7 +27,8 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusTracker
 from baton_reasoning.core.engines.remote.stream import StreamedAnswer
 from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
-from baton_reasoning.core.models.options import ModelOverrides, Switch, TagSource
+from baton_reasoning.core.models.load_options import Switch
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.secrets import Secrets
 from tests.fakes.faulty_server import FaultyServer, error, hold
 from tests.fakes.keyrings import MemoryKeyring

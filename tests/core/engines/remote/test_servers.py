@@ -23,7 +23,9 @@ from baton_reasoning.core.engines.remote.servers import ServerPool, Severity, op
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import Cancelled, EngineLost, EngineRefused
-from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from tests.core.engines.local.conftest import GREEDY, notices
 from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, text, wait_for_threads
 from tests.fakes.faulty_server import FaultyRouter, FaultyServer, about, end, error, hold, progress, stream, token

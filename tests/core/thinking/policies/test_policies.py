@@ -13,7 +13,7 @@ import pytest
 
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
