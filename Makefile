@@ -9,7 +9,7 @@ parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder -
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup clean quick test test-long test-windows coverage check setup-tests screenshots lock check-server \
-	real-pair check-catalog test-gpu gpu-check bench soak frozen frozen-windows demo-pair
+	real-pair real-evidence check-catalog test-gpu gpu-check bench soak frozen frozen-windows demo-pair
 
 ##@ Use
 help: ## List what make can do
@@ -85,6 +85,10 @@ gpu-check: setup-tests ## Test and measure the engines on this machine's GPU
 # Let the machine rest meanwhile. FIGURES="P1 P5" takes only these, ROUNDS=3 fewer repetitions.
 bench: setup-tests ## Measure speed, and write the table of docs/measurements.md
 	@$(venv_python) -m tests.bench $(FIGURES) $(if $(ROUNDS),--rounds $(ROUNDS)) --write
+
+# GSM8K from the Hub, or PROBLEMS=file; LIMIT problems (60). A second call continues it.
+real-evidence: real-pair ## Repeat the table of the real pair in docs/evidence.md: hours
+	@packaging/real_evidence.sh "$(or $(PROBLEMS),hf:openai/gsm8k:main/test)" "$(or $(LIMIT),60)"
 
 # 1,000 faults in a running batch and a running chat; the report goes into docs/measurements.md. Ctrl+C ends it early.
 soak: setup-tests ## Break a running batch and chat for an hour: FAULTS, SEED, MINUTES

@@ -1,6 +1,7 @@
 """Takes the pictures of the window that README and docs show: `make screenshots` writes docs/images/*.png.
 
-The window is real, and the models are the demo pair. Runs offscreen, or in a real window under Xvfb.
+The window is real, and the models are the demo pair; of the picture with code, the real one, after `make real-pair`.
+Runs offscreen, or in a real window under Xvfb.
 `screenshots.py chat batch` takes only the pictures of these functions.
 """
 
@@ -35,16 +36,23 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.settings import Appearance, ColourScheme
+from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice
 from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.trace import Piece
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # for the tests' models
+from tests.packaged_models import real_pair_paths  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
 SIZE = (1280, 800)
 PATIENCE_MS = 300_000
 COLOURS = 256
 """In a picture: with a palette it takes half the bytes."""
+CODE_QUESTION = "Write a Python function that returns the longest word of a text, with an example."
 SHADE = 0xFFF8F8F8
 """The bits in which the colours of one shade agree."""
 
@@ -57,7 +65,7 @@ def main() -> int:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         window = opened(Paths.under(Path(folder)))
-        for take in (start, chat, opinion, value, comparison, batch, models):
+        for take in (start, chat, opinion, value, comparison, batch, models, code):
             if take.__name__ in sys.argv[1:] or not sys.argv[1:]:
                 take(window)
         window.close()
@@ -188,10 +196,26 @@ def models(window: MainWindow) -> None:
     save(window, "models-light")
 
 
-def asked(window: MainWindow) -> Exchange:
-    """The first ready problem, answered in a conversation of its own."""
+def code(window: MainWindow) -> None:
+    """An answer with code by two ordinary models; the picture stays as it is where they are not on this machine."""
+    if not (real := real_pair_paths()):
+        return
+    small, large = real
+    window.page_actions.use_models(ModelChoice(small=str(small), large=str(large)))
+    window.show_page("chat")
+    until(lambda: window.session.ready and window.models.pair.small is not None)
+    window.preferences.change_run(max_tokens=400, policy=Automatic.Settings())
+    exchange = asked(window, CODE_QUESTION)
+    piece = next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
+    window.inspector.tabs.setCurrentIndex(Tab.STEP)
+    window.chat.choose(exchange, piece, reveal=True)
+    save(window, "code-light")
+
+
+def asked(window: MainWindow, problem: str = "") -> Exchange:
+    """A problem, the first of the demo pair if none is given, answered in a conversation of its own."""
     window.session.new()
-    window.session.ask(read_problems(READY_PROBLEMS).problems[0].text)
+    window.session.ask(problem or read_problems(READY_PROBLEMS).problems[0].text)
     until(lambda: window.session.ready)
     exchange = window.session.conversation.leaf
     assert exchange

@@ -29,10 +29,12 @@ def duration(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """Format estimated seconds: 0.4 s, 9 s, 6 min, 2.5 h."""
+    """Format estimated seconds: 0.4 s, 9 s, 6 min, 2.5 h, 6 days."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 3 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86_400:.0f} days"
 
 
 def day_and_time(moment: datetime) -> str:

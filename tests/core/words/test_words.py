@@ -79,6 +79,7 @@ def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypat
         (numbers.rough_duration(130), "2 min"),
         (numbers.rough_duration(5_940), "99 min"),
         (numbers.rough_duration(9_000), "2.5 h"),
+        (numbers.rough_duration(536_760), "6 days"),
         (numbers.day_and_time(datetime(2026, 11, 6, 8, 37, tzinfo=UTC).astimezone()).split(",")[0], "6 Nov 2026"),
         (numbers.money(0, ""), ""),
         (numbers.parameter_count(1_500_000_000), "1.5 B"),
