@@ -40,7 +40,7 @@ TITLES = {
     PairKind.DEMO: "To see how it works",
     PairKind.SERVER: "With your server",
 }
-UNCHECKED = " Its names and sizes have not been checked against the Hub."
+UNCHECKED = " Names and sizes have not been checked against the Hub."
 NOTES = (
     f"The fastest first: by an answer of {USUAL_ANSWER:,} tokens, of which the large model writes {USUAL_SHARE:.0%}. "
     f"Memory: with a context of {USUAL_CONTEXT:,} tokens. Time: of the large model alone. ≈ is estimated from the "
