@@ -326,15 +326,17 @@ class _Walk:
         return [Grid(tuple(map(tuple, rows)), start, last, self.depth)]
 
     def _code(self, fence: Token) -> list[Row]:
-        first, _ = fence.map or (0, 0)
+        first, after = fence.map or (0, 0)
         language = language_of(fence.info)
         rows = [self._row(Kind.CODE_HEAD, self._place(fence.map), gap=Gap.NONE)._replace(language=language)]
         lines = show_pipes(fence.content).removesuffix("\n").split("\n")
         starts = []
         for number, line in enumerate(lines, first + 1):
-            whole = self.lines[number] if number < len(self.lines) else line
-            begin = self.starts[number] if number < len(self.lines) else len(self.text)
-            starts.append(self.offset + begin + max(0, len(whole) - len(line)))
+            if number < after:
+                begin = self.starts[number] + max(0, len(self.lines[number]) - len(line))
+            else:  # the only line of an empty block, of which there is the fence alone
+                begin = self.starts[first] + len(self.lines[first])
+            starts.append(self.offset + begin)
         for start, end in chunks(language, lines):
             rows += _code_rows(language, "\n".join(lines[start:end]), tuple(starts[start:end]), self.depth, self.quotes)
         rows[-1] = rows[-1]._replace(gap=Gap.FULL)

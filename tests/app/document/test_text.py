@@ -524,6 +524,7 @@ AUTHORS = [Author.SMALL, Author.LARGE, Author.PERSON]
 @settings(max_examples=size(40, long=800), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([(Author.SMALL, "```\na\n\n"), (Author.LARGE, "b\n```\n")])
 @example([(Author.SMALL, "\\[y +"), (Author.LARGE, " 2\\] z")])
+@example([(Author.SMALL, "- ```\n"), (Author.LARGE, "**")])
 def test_a_text_has_the_blocks_of_its_whole_and_each_letter_its_author_whoever_wrote_what(qtbot, parts):
     """However it is cut into steps and authors: a click on a letter chooses the piece that it is in."""
     trace = authored(parts)
