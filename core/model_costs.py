@@ -41,7 +41,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.drafting import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
 from baton_reasoning.core.errors import Cancelled, SettingsError
 from baton_reasoning.core.files import read_json, write_json
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace import Trace

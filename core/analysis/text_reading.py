@@ -9,7 +9,7 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.base import Engine, Handoff, ScoredToken, Session
 from baton_reasoning.core.engines.body import parts_before
 from baton_reasoning.core.errors import Cancelled
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.trace import Trace
 

@@ -21,7 +21,8 @@ from baton_reasoning.core.engines.abilities import USUAL, Ability
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.usage import Count, Seconds
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import DemoModel, ModelSource
 from baton_reasoning.core.models.thinking_tags import ThinkingTags
 

@@ -1,23 +1,14 @@
-"""How a model writes: its sampling, and what a person set for one model."""
+"""What a person set for one model: its sampling, its thinking tags, its cues."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.thinking_tags import ThinkingTags
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How the next token is drawn: paper §4 defaults. Temperature 0 is greedy, top_k 0 is no limit."""
-
-    temperature: float = 0.6
-    top_p: float = 0.95
-    top_k: int = 50
 
 
 class Effort(Enum):

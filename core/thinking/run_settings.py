@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.files import tolerant_value
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, AnyPolicySettings

@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.base import (
     ignore,
 )
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 
 
 class EchoSession:

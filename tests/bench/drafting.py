@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.base import Message, Messages, Token
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.load_options import LoadOptions, Switch
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import RunSettings, ask
 from tests.bench.generated import bench_model, decode_seconds, f32_copy
 from tests.bench.table import Row, at_most, in_turn, ratios

@@ -18,7 +18,7 @@ from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import estimate, fit_with_layers, in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import DemoModel
 from tests.bench.generated import bench_model
 from tests.bench.table import Row, left_out

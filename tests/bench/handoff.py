@@ -23,7 +23,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from tests.bench.table import Row, at_most, spread
 
 LENGTHS = (1_000, 8_000, 33_000)

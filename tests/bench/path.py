@@ -20,7 +20,7 @@ from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
 from baton_reasoning.core.thinking.interruptions import Limits

@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerA
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY

@@ -11,7 +11,7 @@ from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
 from tests.bench.table import Row, at_most, in_turn, left_out, ratios
 from tests.packaged_models import real_pair_paths

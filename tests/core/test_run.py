@@ -21,7 +21,8 @@ from baton_reasoning.core.engines.remote.openai import CompletionsProtocol
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.models.thinking_tags import KNOWN_TAGS
 from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run

@@ -48,7 +48,7 @@ from baton_reasoning.core.engines.base import (
 from baton_reasoning.core.engines.body import Part, rendered_runs
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from baton_reasoning.core.thinking.text import Utf8Decoder
 

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.local.messages import Drafts, DraftsWanted
 from baton_reasoning.core.errors import EngineError
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 
 LENGTHS = (0, 1, 2, 3, 4, 6, 8)
 """The numbers of drafts to choose from; 0 is no drafting."""

@@ -25,7 +25,8 @@ from baton_reasoning.core.engines.templates import RENDERER, render_prompt
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.load_options import DEFAULT_OPTIONS, LoadOptions, Switch
-from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import ModelSource, file_source
 
 LOAD_AGAIN = "Load the model again, or choose another one."

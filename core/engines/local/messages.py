@@ -13,7 +13,7 @@ from baton_reasoning.core.child_process import Connection
 from baton_reasoning.core.engines.base import Continuation, DeviceShare, Judgement, Scores, WriteItem
 from baton_reasoning.core.engines.control_tokens import PromptPiece
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 
 Run = tuple[int, ...] | str
 """Part of a body: ids of the model's own vocabulary, or a text to tokenise, which may be an `OwnTag`."""

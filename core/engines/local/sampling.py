@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 
 Logits = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.intp]

@@ -30,7 +30,8 @@ from baton_reasoning.core.engines.remote.status import (
 from baton_reasoning.core.engines.remote.stream import StreamedAnswer
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import ServerUrls
 
 SCORE_SECONDS = 600.0

@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.template_thinking import thinking_of
 from baton_reasoning.core.engines.templates import opened, render_prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.thinking_tags import tags_in
 from baton_reasoning.core.text import one_line
 

@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.control_tokens import text_ids
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.text import one_line
 
 Prompt = tuple[int, ...] | str

@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import ServerUrls
 from baton_reasoning.core.text import one_line
 

@@ -29,7 +29,7 @@ from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.registry import settings_for

@@ -22,8 +22,9 @@ from baton_reasoning.core.models.library import (
     scan,
 )
 from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, TagSource
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.models.preferences import ENDPOINT, ModelPreferences, load_preferences, save_preferences
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import (
     DemoModel,
     HubFile,

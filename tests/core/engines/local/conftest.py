@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.thinking.text import Utf8Decoder
 
 QUESTION: Messages = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)

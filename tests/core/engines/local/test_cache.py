@@ -35,7 +35,7 @@ from baton_reasoning.core.engines.local.scheduler import DueReply, Scheduler
 from baton_reasoning.core.errors import ContextFull, EngineError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.load_options import LoadOptions, Switch
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import Finish, TokenWritten
 from baton_reasoning.core.thinking.interruptions import Control, Limits

@@ -20,7 +20,8 @@ from baton_reasoning.core.engines.local.llama import CHUNK
 from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.errors import ContextFull, EngineRefused, ModelFileError
 from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, TagSource
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import RunSettings, ask, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from tests.bench.generated import f32_copy

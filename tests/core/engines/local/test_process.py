@@ -45,7 +45,7 @@ from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
 from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from tests.core.engines.local.conftest import GREEDY, at_token, ids, notices, process_of, text_read, write
 from tests.core.models.ollama_store import put_model
 from tests.fakes.early_death import EXIT_CODE, DiesWhenUnpickled, untaken_ends_stay_open

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.local.sampling import SORTED, Logits, Sampler, largest
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 
 LARGE = 4 * SORTED
 """More tokens than are sorted."""

@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import ContextFull, SettingsError
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import GREEDY, handoff, notices

@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.remote.protocol import UnknownModel
 from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineRefused
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import GREEDY, handoff, notices

@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer, 
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, CompletionsProtocol, OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, PromptProgress, StreamEnd, served_models
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.sampling import Sampling
 from tests.core.engines.local.conftest import handoff
 from tests.core.engines.remote.conftest import OPTIONS, QUESTION, as_parts, foreign, opened, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, error, event, raw, stream
