@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs Baton as a person would, and starts it from another folder: `pip install`, `uv tool install` and `pipx install`
-# with each Python given, from a wheel that is built first. docs/install.md has the last output.
+# with each Python given, from a wheel that is built first.
 #
 #   packaging/check_installs.sh [PYTHON…]      such as python3.11 /usr/bin/python3.13; without any, python3
 #

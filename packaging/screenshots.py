@@ -42,12 +42,9 @@ from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.trace import Piece
+from real_pair import REAL_PAIR
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # for the tests' models
-from tests.packaged_models import real_pair_paths  # noqa: E402
-
-IMAGES = ROOT / "docs" / "images"
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 SIZE = (1280, 800)
 PATIENCE_MS = 300_000
 COLOURS = 256
@@ -198,9 +195,9 @@ def models(window: MainWindow) -> None:
 
 def code(window: MainWindow) -> None:
     """An answer with code by two ordinary models; the picture stays as it is where they are not on this machine."""
-    if not (real := real_pair_paths()):
+    small, large = (model.target for model in REAL_PAIR)
+    if not (small.exists() and large.exists()):
         return
-    small, large = real
     window.page_actions.use_models(ModelChoice(small=str(small), large=str(large)))
     window.show_page("chat")
     until(lambda: window.session.ready and window.models.pair.small is not None)
