@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from threading import Event
 
 import pytest
 
@@ -14,6 +15,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.run import Pair, RunSettings
 from tests.core.batch.counting import batch_of, rows_of, run_batch
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 STEPS = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
 TEXT = f"{STEPS}</think>\n\n\\boxed{{1}}"
@@ -83,7 +85,18 @@ def test_a_pilot_says_how_far_it_is_and_is_counted_in_the_time_left(store):
 
 def test_a_pilot_that_ends_in_its_midst_goes_on_with_the_answers_that_it_has(store, grader):
     batch = batch_of(store, 6, "chosen", "random")
-    with closing(Runner(store, batch, doubting_pair(), grader).run()) as events:
+    begun = list[str]()
+
+    def hold_the_ninth(body):
+        """Write the third answer of the second round no further until the batch is stopped."""
+        begun.extend([] if body else ["an answer"])
+        if len(begun) == 9:
+            stopped = Event()
+            with runner.control.stopping(stopped.set):
+                assert stopped.wait(PATIENCE)
+
+    runner = Runner(store, batch, doubting_pair(before_token=hold_the_ninth), grader)
+    with closing(runner.run()) as events:
         next(each for each in events if isinstance(each, Calibrating) and (each.round, each.done) == (2, 2))
     saved = BatchSettings.of(store.batches.open(batch)).pilots
     assert [len(answers) for answers in saved.values()] == [6, 2]
