@@ -1,34 +1,34 @@
-"""P14: what a token costs through Baton's whole local path, beyond a bare decode and its logits, at large vocabularies.
+"""P14: what a token costs through Baton's whole local path beyond its decode, at large vocabularies.
 
 The models have one layer, so that their decodes hide nothing, and a real vocabulary where a model at hand has one of
-that size. Each token is one of a decode of its own. The time of a processor is counted in each of the two processes.
+that size. Each token is one of a decode of its own. The model's process takes the time of its own decodes: to subtract
+that of bare decodes, taken at another moment, left an uncertainty of half a millisecond.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+from unittest import mock
 
-import psutil
+import numpy as np
 from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.local import process
 from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.engines.local.llama import Llama
-from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
-from tests.bench.path import SETTLING
 from tests.bench.table import Row, at_most, in_turn, spread
 from tests.packaged_models import gemma_path, real_pair_paths
 from tests.scripted_gguf import tokenizer_of, with_tokens, write_scripted
@@ -43,6 +43,8 @@ USUAL, FLAT = 6.0, 0.05
 """Standard deviations of the logits: at 6 the likeliest of 151,936 tokens has a third of the probability."""
 FLAT_GOAL, PROGRAM_GOAL = 3.0, 0.2
 LIMITS = Limits(repetition=False)
+METER = "BATON_BENCH_METER"
+"""Names the file of the running totals of a `Meter`."""
 
 
 class Case(NamedTuple):
@@ -70,9 +72,11 @@ class Taken(NamedTuple):
     """Milliseconds a token."""
 
     wall: float
+    """On the clock, less the time in decodes."""
     model: float
-    """Processor time of the model's process."""
-    program: float = 0.0
+    """Processor time of the model's process outside its decodes."""
+    program: float
+    """Processor time of the program."""
 
 
 def rows(rounds: int) -> Iterator[Row]:
@@ -83,7 +87,7 @@ def rows(rounds: int) -> Iterator[Row]:
             yield from rows_of(size, measure(usual, rounds))
             usual.unlink()
             flat = measure(write_scripted(Path(folder, "flat.gguf"), tokenizer, TEMPLATE, spread=FLAT), rounds)
-        slowest = max(flat, key=lambda case: sorted(flat[case], key=lambda taken: taken.model)[rounds // 2].model)
+        slowest = max(flat, key=lambda case: statistics.median(taken.model for taken in flat[case]))
         yield at_most(
             "P14",
             f"fixed cost of a token, {size:,} tokens that are nearly alike, the model's process, the slowest of these",
@@ -116,63 +120,62 @@ def tokenizer_with(size: int) -> dict[str, Any]:
 
 
 def measure(path: Path, rounds: int) -> dict[str, list[Taken]]:
-    """Return what Baton takes beyond bare decodes in the same round, by case."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    child = spawn.Process(target=bare, args=(theirs, str(path)), daemon=True)
-    child.start()
-
-    def bare_round() -> Taken:
-        time.sleep(SETTLING)
-        ours.send(True)
-        taken: Taken = ours.recv()
-        return taken
-
-    with closing(LocalEngine(path, OPTIONS)) as engine:
-        ways: dict[str, Callable[[], Taken]] = {"bare": bare_round}
-        for name, case in CASES.items():
-            ways[name] = partial(through_baton, engine, case.settings)
-        figures = in_turn(ways, rounds)
-    ours.send(False)
-    child.join()
-    bare_figures = figures.pop("bare")
-    return {
-        name: [
-            Taken(one.wall - bare.wall, one.model - bare.model, one.program)
-            for one, bare in zip(each, bare_figures, strict=True)
-        ]
-        for name, each in figures.items()
-    }
+    """Return what a token takes beyond its decode, by case."""
+    with TemporaryDirectory() as folder:
+        meter = Meter(Path(folder, "meter"))
+        watched = mock.patch.dict(os.environ, {METER: str(meter.path)})
+        with watched, mock.patch.object(process, "run_worker", metered_worker), closing(LocalEngine(path, OPTIONS)) as engine:
+            ways = {name: partial(through_baton, engine, case.settings, meter) for name, case in CASES.items()}
+            return in_turn(ways, rounds)
 
 
-def bare(connection: Connection, path: str) -> None:
-    """Child process: at each request decode TOKENS one by one, wait for their logits, and report what it took."""
-    llama = Llama(WorkerOptions(path, OPTIONS), lambda _: None)
-    batch, context = llama.batch, llama.context
-    batch.n_tokens = batch.n_seq_id[0] = batch.logits[0] = 1
-    batch.seq_id[0][0] = 0
-    while connection.recv():
-        llama.truncate(0, 0)
-        wall, processor = time.perf_counter(), time.process_time()
-        for position in range(TOKENS):
-            batch.token[0], batch.pos[0] = 100 + position, position
-            ll.llama_decode(context, batch)
-            ll.llama_get_logits_ith(context, 0)[0]
-        a_token = 1e3 / TOKENS
-        connection.send(Taken((time.perf_counter() - wall) * a_token, (time.process_time() - processor) * a_token))
+class Meter:
+    """Running totals of a model's process, in a file that both processes map, in seconds."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            path.write_bytes(bytes(16))
+        self.path = path
+        self._totals = np.asarray(np.memmap(path, dtype=np.float64))
+        self._last = time.process_time()
+
+    @property
+    def in_decodes(self) -> float:
+        """On the clock."""
+        return float(self._totals[0])
+
+    @property
+    def outside(self) -> float:
+        """Processor time of all that is no decode, up to the end of the last one."""
+        return float(self._totals[1])
+
+    def timed(self, native: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a native function, so that its time counts as that of a decode."""
+
+        def call(*arguments: object) -> Any:
+            wall, processor = time.perf_counter(), time.process_time()
+            self._totals[1] += processor - self._last
+            result = native(*arguments)
+            self._totals[0] += time.perf_counter() - wall
+            self._last = time.process_time()
+            return result
+
+        return call
 
 
-def through_baton(engine: LocalEngine, settings: RunSettings) -> Taken:
+def metered_worker(*arguments: Any) -> None:
+    """Child process: does what `run_worker` does, and takes the time of its decodes."""
+    meter = Meter(Path(os.environ[METER]))
+    ll.llama_decode = meter.timed(ll.llama_decode)
+    process.run_worker(*arguments)
+
+
+def through_baton(engine: LocalEngine, settings: RunSettings, meter: Meter) -> Taken:
     """Take the time from the first token of an answer to the last."""
-    worker, written, taken = psutil.Process(engine.process.pid), 0, []
+    written, taken = 0, list[tuple[float, float, float]]()
     for event in run(Pair(engine), QUESTION, settings):
         written += isinstance(event, TokenWritten)
         if isinstance(event, TokenWritten) and written in (1, TOKENS):
-            taken.append(_now(worker))
+            taken.append((time.perf_counter() - meter.in_decodes, meter.outside, time.process_time()))
     first, last = taken
     return Taken(*((b - a) * 1e3 / (TOKENS - 1) for a, b in zip(first, last, strict=True)))
-
-
-def _now(worker: psutil.Process) -> tuple[float, float, float]:
-    times = worker.cpu_times()
-    return time.perf_counter(), times.user + times.system, time.process_time()
