@@ -123,8 +123,11 @@ def measure(path: Path, rounds: int) -> dict[str, list[Taken]]:
     """Return what a token takes beyond its decode, by case."""
     with TemporaryDirectory() as folder:
         meter = Meter(Path(folder, "meter"))
-        watched = mock.patch.dict(os.environ, {METER: str(meter.path)})
-        with watched, mock.patch.object(process, "run_worker", metered_worker), closing(LocalEngine(path, OPTIONS)) as engine:
+        with (
+            mock.patch.dict(os.environ, {METER: str(meter.path)}),
+            mock.patch.object(process, "run_worker", metered_worker),
+            closing(LocalEngine(path, OPTIONS)) as engine,
+        ):
             ways = {name: partial(through_baton, engine, case.settings, meter) for name, case in CASES.items()}
             return in_turn(ways, rounds)
 
