@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from baton_reasoning.core.charts import PRINT
@@ -15,6 +14,7 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Trace, thinking_pieces
 from baton_reasoning.core.words.authors import own_names
 from baton_reasoning.core.words.step_rows import TracePart
+from baton_reasoning.resources import FOLDER
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,10 +42,9 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    templates = files("baton_reasoning.resources") / "templates"
-    loader = FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8"))
+    loader = FileSystemLoader(FOLDER / "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
