@@ -16,9 +16,9 @@ from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token, number_at
 from baton_reasoning.core.engines.body import Author, OwnTag, Part, rendered_runs
 from baton_reasoning.core.engines.control_tokens import text_ids
-from baton_reasoning.core.engines.remote.answers import Fields
+from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
-from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.text import one_line
 
@@ -78,12 +78,24 @@ class CompletionRequest:
 class AnswerParser(ABC):
     """Parses the events of one answer."""
 
+    card: ModelCard
+
     @abstractmethod
     def parse(self, event: Fields) -> Iterator[AnswerEvent]: ...
 
     def finish(self) -> StreamEnd | None:
         """Return the end of the answer, at the end of the stream; None if it is not complete."""
         return None
+
+    def stop_for(self, reason: str, held: int) -> Stop:
+        """Return why an answer ended, by OpenAI's word for it. `held`: tokens of the prompt and the answer."""
+        match reason:
+            case "stop":
+                return Stop.END_OF_TEXT
+            case "length":
+                return Stop.CONTEXT_FULL if held >= self.card.context else Stop.LIMIT
+            case _:
+                raise EngineLost(f"{self.card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
 
 
 class ServerProtocol(ABC):
