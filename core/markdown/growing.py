@@ -65,8 +65,8 @@ class GrowingText:
         return first
 
     def _forget_from(self, place: int) -> None:
-        """Forget the last block before a place, and all after it; also one right above it, which may be the head of a
-        table."""
+        """Forget the blocks from the last one before a place on. One right above that is forgotten, too: it may be the
+        head of a table."""
         count = sum(1 for _ in takewhile(lambda block: block.start >= place, reversed(self.blocks)))
         first = max(0, len(self.blocks) - count - 1)
         if first and not self.text[: self.blocks[first].start].endswith("\n\n"):

@@ -67,8 +67,8 @@ class _Passage:
     to_boundary: int = 0
     """Number of tokens up to the last boundary in it; 0 if there is none."""
     waits: bool = False
-    """Whether the program asked for it to wait. What a token that ended a step holds of the next one does not: it stays
-    only if the same model goes on."""
+    """Whether the program asked for it to wait. The beginning of the next step, in a token that ended one, does not
+    wait: it stays only if the same model goes on."""
     step_ended: bool = False
     """Whether it is a step, which has ended: what is written next is another one."""
     text_ended: bool = False

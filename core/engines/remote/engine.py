@@ -174,7 +174,7 @@ class RemoteSession:
         self._prefetched: deque[PrefetchedText] = deque()
         """Prefetch requests that have ended, until somebody takes them."""
         self._settled_length = -1
-        """Parts of the body that were offered last, where only settled text is."""
+        """Number of the parts that were offered last, if only settled text is offered; −1 if none were."""
         self._last_answer: StreamedAnswer | None = None
         self._last_read: Prompt = ""
         """What the server is known to have read last, as far as it reports what it reuses."""
