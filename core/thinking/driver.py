@@ -29,16 +29,7 @@ from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Checkpoint, Ended, Interrupted, Interruption, Intervention
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.requests import (
-    SLACK,
-    WITHOUT_END,
-    Accept,
-    Close,
-    Program,
-    TakeOver,
-    Write,
-    Written,
-)
+from baton_reasoning.core.thinking.requests import SLACK, WITHOUT_END, Accept, Close, Program, TakeOver, Write, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import ends_sentence
 from baton_reasoning.core.thinking.text import Text
