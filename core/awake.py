@@ -35,15 +35,11 @@ def _hold() -> Callable[[], object]:
         try:
             child = subprocess.Popen(command, env={}, start_new_session=True)  # which Ctrl+C does not reach
         except OSError:
-            return _nothing
+            return lambda: None
 
         def end() -> None:
             child.kill()
             child.wait()
 
         return end
-    return _nothing
-
-
-def _nothing() -> None:
-    """Take back nothing."""
+    return lambda: None

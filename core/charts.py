@@ -14,17 +14,9 @@ from html import escape
 from textwrap import wrap
 from typing import NamedTuple
 
-PRINT = {
-    "background": "#ffffff",
-    "panel": "#f0efec",  # of bands
-    "border": "#e4e3df",  # lines behind the points
-    "text": "#1b1c1f",
-    "muted": "#62656d",  # intervals and the labels of axes
-    "small": "#2462c9",
-    "large": "#a84f06",
-    "inserted": "#62656d",
-    "person": "#61188a",
-}
+from baton_reasoning.resources import resource_table
+
+PRINT = {name: light for name, light, _ in resource_table("tables/colours.txt")} | {"background": "#ffffff"}
 """The colours for print, by the name of their CSS variable."""
 FONTS = "Inter, Helvetica, Arial, sans-serif"
 """Font families as CSS lists them, the preferred one first."""

@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +37,7 @@ from baton_reasoning.core.paths import Paths, folder_variable
 from baton_reasoning.core.store.damage import is_damaged
 from baton_reasoning.core.text import shell_command
 from baton_reasoning.core.version import BINDING, installed_version, versions
+from baton_reasoning.resources import resource_table
 
 DRM = Path("/sys/class/drm")
 VIRTUAL_DRIVERS = {"virtio-pci", "virtio_gpu", "vgem", "vkms", "bochs-drm", "hyperv_drm"}
@@ -177,8 +177,7 @@ def _nvidia_smi(*arguments: str) -> str:
 
 def _set_up(key: str) -> str:
     """Return a value that set-up uses, too."""
-    lines = files("baton_reasoning.resources").joinpath("set_up.txt").read_text(encoding="utf-8").splitlines()
-    return next(value for name, _, value in (line.partition(" ") for line in lines) if name == key)
+    return next(" ".join(value) for name, *value in resource_table("set_up.txt") if name == key)
 
 
 def _models_folder(paths: Paths) -> Iterator[Check]:

@@ -149,7 +149,7 @@ def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
 
 
 def _without(data: dict[str, Any], place: tuple[int | str, ...]) -> dict[str, Any]:
-    """Copy data without the value at `place`, or what is there where it is less deep. Return itself if nothing is."""
+    """Copy data without the value at `place`, or at the part of it that exists; return `data` itself if none does."""
     if not place:
         return {} if data else data
     key = str(place[0])

@@ -118,7 +118,7 @@ class JudgedPair(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, in a word; of one that is to be downloaded, how much that is."""
+        """Where it is, in a word; or the size of what has to be downloaded."""
         return in_gib(self.download_bytes) if self.missing else self.kind.value
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import (
@@ -19,40 +18,16 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
-from baton_reasoning.core.thinking.automatic import is_automatic, with_policy
+from baton_reasoning.core.thinking.automatic import with_policy
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
 from baton_reasoning.core.thinking.interruptions import Control, Intervention, LimitsGuard, cancelled_after
 from baton_reasoning.core.thinking.policy import PolicyContext
-from baton_reasoning.core.thinking.registry import POLICIES, with_advice
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requirements import unmet_need
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import with_usage
-
-
-def effective_settings(
-    chosen: RunSettings, advised: RunSettings | None = None, small: ModelCard | None = None
-) -> RunSettings:
-    """Return the settings that a run uses. Window, batch, comparison and terminal all decide them here.
-
-    `chosen`: a person's choice. `advised`: settings that come with the pair of models (the demo pair's steps are
-    short); they replace what the person left at a preset or a default, and the automatic policy. `small`: the small
-    model's card, whose own cue list is used unless the run has one.
-    """
-    changes: dict[str, Any] = {}
-    if advised:
-        defaults = RunSettings()
-        changes = {
-            name: getattr(advised, name)
-            for name in advised.model_fields_set - {"policy"}
-            if getattr(chosen, name) == getattr(defaults, name)
-        }
-        policy = advised.policy if is_automatic(chosen) else with_advice(chosen.policy, advised.policy)
-        changes["policy"] = policy
-    if small and small.overrides.cue_list and not chosen.cue_list:
-        changes["cue_list"] = small.overrides.cue_list
-    return chosen.model_copy(update=changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +89,8 @@ def run(
     if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
         raise error
     needs = POLICIES.of(settings.policy).needs
-    settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
+    if pair.small and not settings.cue_list:
+        settings = settings.model_copy(update={"cue_list": pair.small.card.overrides.cue_list})
     before = before or Trace()
     sessions: dict[Author, Session] = {}
     try:

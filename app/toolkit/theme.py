@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import lru_cache
-from pathlib import Path
 from string import Template
 
 from PySide6.QtCore import QByteArray, QDir, QEvent, QObject, QRectF, Qt, Signal, Slot
@@ -32,19 +31,18 @@ from PySide6.QtGui import (
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
-from baton_reasoning import resources
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import ColourScheme
+from baton_reasoning.resources import FOLDER, resource_table
 
-RESOURCES = Path(resources.__file__).parent
-FONT_FOLDER, ICON_FOLDER = RESOURCES / "fonts", RESOURCES / "icons"
+FONT_FOLDER, ICON_FOLDER = FOLDER / "fonts", FOLDER / "icons"
 BODY, TITLE, RESULT = 13, 17, 24
 """The three sizes of type, in pixels at a text size of 100%."""
 LINE_LENGTH = 95
 """Characters of a full line: 75 to 80 are the most comfortable to read, but most steps fit into one of these."""
 _ORDINARY_TEXT = "The small model writes most of the steps, and the large one takes over where thinking is hard. "
 _SIZES = 16, 24, 32, 48, 64  # of icons: enough for 16 and 24 points at one, two and nearly three times
-SHEET = RESOURCES / "window.qss"
+SHEET = FOLDER / "window.qss"
 _ASKED_OF_QT = {
     ColourScheme.SYSTEM: Qt.ColorScheme.Unknown,
     ColourScheme.LIGHT: Qt.ColorScheme.Light,
@@ -81,57 +79,9 @@ class Colours:
     on_danger: str
 
 
-LIGHT = Colours(
-    background="#f7f7f5",
-    surface="#ffffff",
-    panel="#f0efec",
-    border="#e4e3df",
-    outline="#8b8c91",
-    text="#1b1c1f",
-    muted="#62656d",
-    accent="#2a2c32",
-    on_accent="#ffffff",
-    selection="#cbdcf7",
-    match="#ffedb3",
-    current_match="#ffb938",
-    small="#2462c9",
-    small_tint="#f1f5fd",
-    large="#a84f06",
-    large_tint="#fdf2e6",
-    inserted="#62656d",
-    inserted_tint="#f1f1ef",
-    person="#61188a",
-    person_tint="#f7f1fb",
-    success="#1a6f42",
-    danger="#bb2525",
-    on_danger="#ffffff",
-)
-
-DARK = Colours(
-    background="#17181a",
-    surface="#1f2023",
-    panel="#2a2b2f",
-    border="#33353a",
-    outline="#777a82",
-    text="#ececee",
-    muted="#a2a5ad",
-    accent="#e6e6e9",
-    on_accent="#17181a",
-    selection="#2f4a78",
-    match="#4a4020",
-    current_match="#8a5f00",
-    small="#7fb0ff",
-    small_tint="#1c2532",
-    large="#f5a95a",
-    large_tint="#34281b",
-    inserted="#a2a5ad",
-    inserted_tint="#242528",
-    person="#e9c6f7",
-    person_tint="#2b2433",
-    success="#63c792",
-    danger="#ff8e86",
-    on_danger="#17181a",
-)
+_PAIRS = list(resource_table("tables/colours.txt"))
+LIGHT = Colours(**{name: light for name, light, _ in _PAIRS})
+DARK = Colours(**{name: dark for name, _, dark in _PAIRS})
 
 
 def blend(ground: str, ink: str, share: float) -> str:

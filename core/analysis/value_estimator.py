@@ -31,7 +31,6 @@ from baton_reasoning.core.analysis.values import (
     places_of,
     takeover_spans,
 )
-from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.grading.extract import answer_of_run
@@ -88,11 +87,6 @@ class ValuesProgress(NamedTuple):
     """So far."""
 
 
-def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
-    """Return the cards of the models that write the continuations."""
-    return [card for author, card in pair.cards.items() if options.writer in (author.value, "policy")]
-
-
 def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
     """Return how many continuations each place gets before any refinement, in order."""
     every, spans = places_of(trace), list(takeover_spans(trace))
@@ -141,7 +135,8 @@ class ValueEstimator:
         if error := _missing_writer(pair, settings, options.writer):
             raise error
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
-        self.model = " and ".join(card.label for card in writers_of(pair, options))
+        writers = [card for author, card in pair.cards.items() if options.writer in (author.value, "policy")]
+        self.model = " and ".join(card.label for card in writers)
         self._expected = expected.strip()
         self.target = self._expected or answer_of_run(trace) or ""
         """The answer that counts as right."""

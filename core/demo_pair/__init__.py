@@ -11,8 +11,10 @@ from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, held_out_pro
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.source import DEMO_FOLDER, DemoModel
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.automatic import is_automatic
 from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.registry import with_advice
 
 __all__ = ["DemoProblem", "held_out_problems"]
 
@@ -27,8 +29,12 @@ PROMPT = {"system": "", "instruction": RunSettings().instruction}
 
 
 def demo_settings(chosen: RunSettings) -> RunSettings:
-    """Return the settings for the demo pair: its lengths where a person chose none, and always its own prompt."""
-    return effective_settings(chosen, DEMO_SETTINGS).model_copy(update=PROMPT)
+    """Return the settings for the demo pair: its own prompt, and its lengths where a person chose none. They replace
+    what was left at a preset or a default, and the automatic policy."""
+    own, is_usual = DEMO_SETTINGS, chosen.max_tokens == RunSettings().max_tokens
+    policy = own.policy if is_automatic(chosen) else with_advice(chosen.policy, own.policy)
+    lengths = {"policy": policy, "max_tokens": own.max_tokens if is_usual else chosen.max_tokens}
+    return chosen.model_copy(update=PROMPT | lengths)
 
 
 MEASURED_COST = 13

@@ -37,7 +37,7 @@ _DIMENSIONS = {
     "ffn_up": ("embedding", "feed_forward"),
     "ffn_down": ("feed_forward", "embedding"),
 }
-"""What the columns and the rows of each matrix are as many as, in GGUF's order; "": what they are."""
+"""What decides the number of columns and of rows of each matrix, in GGUF's order; "" leaves it as it is."""
 _F32 = 0
 """GGUF's number of the type of all tensors."""
 SET_SPARSE = 0x900C4
@@ -45,7 +45,7 @@ SET_SPARSE = 0x900C4
 
 
 class Shape(NamedTuple):
-    """Numbers of the embedding and of the feed-forward network, and of blocks; 0 keeps the width that the model has."""
+    """The widths of the embedding and of the feed-forward network, 0 to keep the model's, and the number of blocks."""
 
     embedding: int = 0
     feed_forward: int = 0

@@ -22,7 +22,7 @@ class ScoredArm(Enum):
 
     @classmethod
     def of(cls, trace: Trace) -> ScoredArm:
-        """Return who wrote this answer. By both is also one in which the large model might have written and did not."""
+        """Return who wrote this answer. It is by both, too, if the large model might have written, and did not."""
         policies = {"never": cls.SMALL, "always": cls.LARGE}
         arm = policies.get(trace.started.policy, cls.BOTH) if trace.started else cls.BOTH
         is_alone = trace.large_share == (arm is cls.LARGE)

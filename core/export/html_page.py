@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.conversation import Conversation
 from baton_reasoning.core.export.html_text import text_html
 from baton_reasoning.core.export.markdown import described, left_out, notices_of
@@ -15,24 +13,13 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace import Trace, thinking_pieces
 from baton_reasoning.core.words.authors import own_names
 from baton_reasoning.core.words.step_rows import TracePart
+from baton_reasoning.resources import FOLDER, resource_table
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LIGHT = PRINT | {"background": "#f7f7f5", "success": "#1a6f42"}
-"""The window's colours; a test holds them to `app.toolkit.theme`."""
-DARK = {
-    "background": "#17181a",
-    "text": "#ececee",
-    "muted": "#a2a5ad",
-    "panel": "#2a2b2f",
-    "border": "#33353a",
-    "small": "#7fb0ff",
-    "large": "#f5a95a",
-    "inserted": "#a2a5ad",
-    "person": "#e9c6f7",
-    "success": "#63c792",
-}
+_COLOURS = {"background", "text", "muted", "panel", "border", "small", "large", "inserted", "person", "success"}
+_SHOWN = [row for row in resource_table("tables/colours.txt") if row[0] in _COLOURS]
 
 
 def render(template: str, **values: Any) -> str:
@@ -42,10 +29,9 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    templates = files("baton_reasoning.resources") / "templates"
-    loader = FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8"))
+    loader = FileSystemLoader(FOLDER / "templates")
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
@@ -55,8 +41,8 @@ def to_html(conversation: Conversation) -> str:
         title=" ".join(conversation.name.split()),
         left_out=left_out(conversation),
         path=conversation.path,
-        light=LIGHT,
-        dark=DARK,
+        light={name: light for name, light, _ in _SHOWN},
+        dark={name: dark for name, _, dark in _SHOWN},
         described=described,
         notices_of=notices_of,
         thinking_html=thinking_html,

@@ -27,7 +27,7 @@ class _Share(NamedTuple):
 
 
 def text_html(trace: Trace, part: TracePart, own_name: Callable[[Piece], str]) -> str:
-    """Render a part of a trace; "" if there is none. `own_name`: the model's name where a sign is not enough."""
+    """Render a part of a trace; "" if there is none. `own_name`: names the model of a piece, as `own_names`."""
     written = StepRows(part)
     written.follow(trace, live=False)
     rows: list[Row | Grid] = []
@@ -96,9 +96,9 @@ class _Page:
         return [_Share(group[0].pieces, "".join(share.html for share in group)) for group in groups]
 
     def _joined(self, shares: Sequence[_Share], signs: bool = True) -> tuple[str, str]:
-        """Return the authors of shares as classes, and their HTML; of several, each share says whose it is.
+        """Return the authors of some shares as CSS classes, and the HTML. Of several authors, each share names its own.
 
-        `signs`: with a sign, which would move code.
+        `signs`: whether with a sign, which in code would move what follows it.
         """
         authors = list(dict.fromkeys(piece.author.value for share in shares for piece in share.pieces))
         if len(authors) == 1:

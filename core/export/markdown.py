@@ -130,7 +130,9 @@ def _answered(each: Exchange, made_inert: Callable[[str], str]) -> str:
     note = f"*{SIGN[Author.PERSON]} A person wrote a part of {person}.*" if person else ""
     answer, figures = made_inert(_answer(each.trace)), f"*{escaped(described(each))}*"
     notices = "\n\n".join(f"*{escaped(notice)}*" for notice in notices_of(each))
-    parts = (head, quoted, note, notices, answer, _thinking(each.trace), _who_wrote_what(each.trace), figures)
+    thinking = [(piece, piece.text) for piece in thinking_pieces(each.trace)] if each.trace.thinks else []
+    folds = _fold(_THINKING, each.trace, thinking), _who_wrote_what(each.trace)
+    parts = (head, quoted, note, notices, answer, *folds, figures)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -163,11 +165,6 @@ def answer_stretches(trace: Trace) -> list[tuple[Piece, str]]:
         if shown:
             stretches.append((piece, shown))
     return stretches
-
-
-def _thinking(trace: Trace) -> str:
-    pieces = thinking_pieces(trace) if trace.thinks else []
-    return _fold(_THINKING, trace, [(piece, piece.text) for piece in pieces])
 
 
 def _who_wrote_what(trace: Trace) -> str:

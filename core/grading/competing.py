@@ -33,7 +33,7 @@ _MOST_CLAUSES = 20
 
 
 def weighed(last: str, opening: str | None, conclusion: str, expected: str) -> str:
-    """Return the answer of a text whose last value is `last`: that, what it said before, or the whole `conclusion`.
+    """Choose the answer of a text: its last value, `last`, a value that it states before, or its whole `conclusion`.
 
     `opening` is the first sentence of the text if it is nothing but a value.
     """
@@ -66,7 +66,7 @@ def left_open(line: str, expected: str) -> str | None:
 
 
 def _first_said(sentence: str) -> list[str]:
-    """List what the first clause may state that states something and is no aside."""
+    """List what a sentence may state first, passing over clauses that are asides or state nothing."""
     start = 0
     ends = [end.span() for end in outside_formulas(_CLAUSE_END, sentence)][:_MOST_CLAUSES]
     for end, following in (*ends, (len(sentence), 0)):

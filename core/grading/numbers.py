@@ -10,39 +10,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from baton_reasoning.core.grading.normal import SCALES, number_words_at, read_number_words, tidy
+from baton_reasoning.resources import resource_table
 
 # Units, and conversion between those of the same kind
 
-_DEFINITIONS = """
-length    m meter metre; km kilometer kilometre 1000; cm centimeter centimetre 1/100; mm millimeter millimetre 1/1000
-length    in inch inches 127/5000; ft foot feet 381/1250; yd yard 1143/1250; mi mile 201168/125
-length^3  l L liter litre 1/1000; ml mL milliliter millilitre 1/1000000
-mass      g gram; kg kilogram 1000; mg milligram 1/1000; lb lbs pound 45359237/100000; oz ounce 45359237/1600000
-time      s sec second; min minute 60; h hr hour 3600; day 86400; week 604800
-calendar  month; year yr 12
-gallons   cup; pint 2; quart 4; gallon gal 16
-money     $ dollar usd buck; ¢ cent 1/100
-euro      € euro eur
-sterling  £ gbp
-part      % percent pct
-angle     ° degree deg
-radian    rad radian
-celsius   celsius
-fahrenheit fahrenheit
-energy    J joule; kJ kilojoule 1000
-force     N newton
-power     W watt; kW kilowatt 1000
-voltage   V volt
-charge    C coulomb
-current   A ampere amp
-kelvin    K kelvin
-pressure  Pa pascal; kPa 1000
-frequency Hz hertz
-amount    mol mole
-length*time^-1 mph 1397/3125; kph 5/18
-1         unit
-"""
-"""A kind, the names of its base unit, and of others with their factors."""
 # Kinds that are related though this table does not convert them: a year is 365 days or 366.
 _RELATED = ({"time", "calendar"}, {"length", "gallons"}, {"money", "euro", "sterling"})
 _SQUARED = {"square": 2, "sq": 2, "cubic": 3}
@@ -101,21 +72,18 @@ class Unit:
 NO_UNIT = Unit()
 
 
-def _table() -> dict[str, tuple[Dimensions, Fraction]]:
-    table: dict[str, tuple[Dimensions, Fraction]] = {}
-    for line in _DEFINITIONS.strip().splitlines():
-        kind, definitions = line.split(maxsplit=1)
+def _read_units() -> dict[str, tuple[Dimensions, Fraction]]:
+    units: dict[str, tuple[Dimensions, Fraction]] = {}
+    for kind, *names in resource_table("tables/units.txt"):
+        factor = Fraction(names.pop()) if names[-1][0].isdigit() else Fraction(1)
         powers = [each.partition("^") for each in kind.split("*") if each != "1"]
         dimensions = tuple((name, int(power or 1)) for name, _, power in powers)
-        for definition in definitions.split(";"):
-            *names, last = definition.split()
-            is_base = not last[0].isdigit()
-            for name in [*names, last] if is_base else names:
-                table[name] = (dimensions, Fraction(1 if is_base else last))
-    return table
+        units |= dict.fromkeys(names, (dimensions, factor))
+    return units
 
 
-_UNITS = _table()
+_UNITS = _read_units()
+"""Dimensions and factor of each unit by its names (resources/tables/units.txt)."""
 PERCENT = Unit(*_UNITS["%"])
 CENT = Unit(*_UNITS["¢"])
 

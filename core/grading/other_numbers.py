@@ -6,23 +6,10 @@ import re
 from fractions import Fraction
 
 from baton_reasoning.core.grading.numbers import read_quantity
+from baton_reasoning.resources import resource_table
 
-_MONTHS = (
-    "january januar janvier enero gennaio janeiro",
-    "february februar février febrero febbraio fevereiro",
-    "march märz mars marzo março",
-    "april avril abril aprile",
-    "may mai mayo maggio maio",
-    "june juni juin junio giugno junho",
-    "july juli juillet julio luglio julho",
-    "august août agosto",
-    "september septembre septiembre settembre setembro",
-    "october oktober octobre octubre ottobre outubro",
-    "november novembre noviembre novembro",
-    "december dezember décembre diciembre dicembre dezembro",
-)
-_MONTH_OF = {name: month for month, names in enumerate(_MONTHS, 1) for name in names.split()}
-_MONTH_OF |= {names[:3]: month for month, names in enumerate(_MONTHS, 1)}
+_MONTHS = list(enumerate(resource_table("tables/months.txt"), 1))
+_MONTH_OF = {name: month for month, names in _MONTHS for name in (*names, names[0][:3])}
 _MONTH = rf"(?:{'|'.join(sorted(_MONTH_OF, key=len, reverse=True))})\b\.?"
 _DAY = r"\d{1,2}(?:st|nd|rd|th|\.|er|º)?"
 DATE = re.compile(

@@ -25,6 +25,7 @@ from baton_reasoning.core.grading.running_text import (
     quantity_at,
     trimmed,
 )
+from baton_reasoning.resources import resource_lines
 
 
 class Wanted(Enum):
@@ -121,20 +122,9 @@ _REMARK = re.compile(
     re.IGNORECASE,
 )
 _HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|pero|ma|no)\b,?\s+", re.IGNORECASE)
-# Patterns of verbs after which a sentence states its value.
-_VERBS = r"""
-(?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?,
-made, earns?, gets?, needs?, takes?, took, costs?, gives?,
-leaves?, found, equals?(?: to)?, arrives?(?: at)?, left with, total(?:s|ing)?(?: of|(?=\W*\d)),
-yields?, obtain, find, pays?,
-spends?, saves?, sells?, sold, becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as),
-works? out (?:to|at|as), ends? (?:up )?(?:with|in), brings? home, takes? home, receives?, remains?, owes?, wins?, won,
-scores?, scored, bought, buys?, collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to,
-(?:comes?|came|adds? up|rises?|drops?|falls?) to, turns out to be, stands? at, produces?, averages?, requires?,
-uses?(?: up)?, holds?, lasts?, covers?, measures?, contains?, ist, sind, beträgt, hat, haben, kostet, braucht,
-bekommt, est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, sono, costa, é, são, tem, custa, fica
-"""
-STATES = re.compile(r"\b(?:" + "|".join(" ".join(_VERBS.split()).split(", ")) + r")(?!\w)", re.IGNORECASE)
+_VERBS = " ".join(resource_lines("tables/verbs.txt")).split(", ")
+STATES = re.compile(rf"\b(?:{'|'.join(_VERBS)})(?!\w)", re.IGNORECASE)
+"""Matches a verb after which a sentence states its value."""
 _OBLIQUE = re.compile(
     r"\b(?:of|for|from|in|on|at|per|out|between|among|by|until|after|before|within|over|every|each|day|step|case"
     r"|the|his|her|its"
@@ -157,8 +147,9 @@ _CORRECTION = re.compile(
 _LIST_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+(?=[A-Z])")
 _VALUE = re.compile(r"[\d$]")
 _MOST_VALUES = 20
-"""Of a statement, the last ones; and so many words are looked at for one in words. Each costs as much as its text."""
+"""Numbers of a statement that are read: the last ones. Each costs a pass over the text."""
 _MOST_WORDS = 100
+"""Words of a statement at which a number in words may begin: the first ones."""
 
 
 def stated(line: str, expected: str | None = None) -> str | None:

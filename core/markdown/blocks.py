@@ -344,8 +344,10 @@ class _Walk:
 
 
 def open_code(language: str, text: str, start: int, most: int) -> tuple[Row, ...]:
-    """Return the rows of code that is still being written and begins at a place of the whole text: of its first lines,
-    so many, as when they end; of those below, as they were written."""
+    """Return the rows of code that is still being written. `start`: where it begins in the whole text.
+
+    The first `most` lines are coloured, as in code that is complete; those below are plain.
+    """
     *lines, rest = text.split("\n", most)
     at, rows = start, list[Row]()
     for first, end in chunks(language, lines):

@@ -90,10 +90,9 @@ def coloured(language: str, code: str) -> tuple[Line, ...]:
 
 @lru_cache(maxsize=512)
 def _settled(language: str, lines: tuple[str, ...]) -> tuple[tuple[Line, ...], tuple[str, ...]]:
-    """Return the parts of lines that nothing below them can change, and the lines after these, such as of an open
-    string: only they are lexed again with what follows.
+    """Return the parts of the lines that nothing below can change, and the open lines after them, as of a string.
 
-    Of many open lines the end is looked for at each eighth.
+    Only the open lines are lexed again with what follows. Of many, each eighth is tried for being the last.
     """
     if not lines:
         return (), ()

@@ -24,16 +24,12 @@ class GrowingText:
         self.blocks: list[MarkdownBlock] = []
         self.text = ""
         self._is_live = False
-        self._is_read = True
+        self.is_read = True
         self._read_to = 0
         """Where the portion begins that is read next."""
         self._open_at: int | None = None
         self._overlong = (-1, 0)
         """Where a block began that was too long to read while it is written, and how many blank lines it had then."""
-
-    @property
-    def is_read(self) -> bool:
-        return self._is_read
 
     def follow(self, text: str, is_live: bool) -> None:
         """Take over another text, usually the same with more at its end; forget the blocks that it may change.
@@ -49,7 +45,7 @@ class GrowingText:
             same = bisect_left(lengths, True, key=lambda length: not self.text.startswith(text[:length])) - 1
             kept = max(0, same - LONGEST_LATEX)  # so far back a formula may open that is closed no more
         self._forget_from(min(kept, len(self.text) if self._open_at is None else self._open_at))
-        self.text, self._is_live, self._is_read = text, is_live, False
+        self.text, self._is_live, self.is_read = text, is_live, False
 
     def read_on(self) -> int:
         """Read the next portion; returns the number of blocks before those that are new."""
@@ -57,7 +53,7 @@ class GrowingText:
         start = self._read_to
         if self._is_live and self.text.count("\n", start) > MOST_OPEN_LINES:
             found = self._read_open(start)
-            self._is_read = True
+            self.is_read = True
         else:
             found = self._read_portion(start)
         self.blocks += found.blocks
@@ -65,8 +61,8 @@ class GrowingText:
         return first
 
     def _forget_from(self, place: int) -> None:
-        """Forget the last block before a place, and all after it; also one right above it, which may be the head of a
-        table."""
+        """Forget the blocks from the last one before a place on. One right above that is forgotten, too: it may be the
+        head of a table."""
         count = sum(1 for _ in takewhile(lambda block: block.start >= place, reversed(self.blocks)))
         first = max(0, len(self.blocks) - count - 1)
         if first and not self.text[: self.blocks[first].start].endswith("\n\n"):
@@ -87,7 +83,7 @@ class GrowingText:
                 self._read_to = found.blocks[end].start
                 return ReadBlocks(found.blocks[:end], None)
             length *= 2
-        self._is_read = True
+        self.is_read = True
         return read(self.text, start)
 
     def _read_open(self, start: int) -> ReadBlocks:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from enum import Enum
 from functools import cache
-from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict
 
 from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
 from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.resources import resource_text
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -107,7 +107,7 @@ class CatalogPair(BaseModel):
 @cache
 def catalog() -> tuple[CatalogPair, ...]:
     """Load every pair, in the order of the file."""
-    return read_catalog(files("baton_reasoning.resources").joinpath("catalog.json").read_text(encoding="utf-8"))
+    return read_catalog(resource_text("catalog.json"))
 
 
 def read_catalog(text: str) -> tuple[CatalogPair, ...]:

@@ -13,7 +13,6 @@ paused, tells nobody that it waits, and refuses files over 50 GB without a nativ
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import time
 from collections.abc import Callable, Generator
@@ -27,7 +26,7 @@ from zlib import crc32
 import httpx2
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.files import DEVICE_NAME, FULL_DISK
+from baton_reasoning.core.files import DEVICE_NAME, FULL_DISK, hash_file
 from baton_reasoning.core.models.devices import disk_free
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.text import one_line
@@ -198,8 +197,6 @@ class SpeedMeter:
 
 # The download ------------------------------------------------------------------------------------------------------
 
-CHUNK = 2**20
-"""Bytes hashed between two progress reports."""
 SILENCE = 10.0
 """Seconds without a byte, then a new connection."""
 ATTEMPTS = 6
@@ -356,18 +353,16 @@ def _check_hashes(manifest: DownloadManifest) -> ProgressReports:
         if not part.exists() or file.sha256 is None:
             done += file.bytes
             continue
-        digest = hashlib.sha256()
-        with part.open("rb") as content:
-            while chunk := content.read(CHUNK):
-                digest.update(chunk)
-                done += len(chunk)
+        for read in hash_file(part):
+            if isinstance(read, int):
+                done += read
                 yield DownloadProgress(Stage.CHECKING, done, manifest.bytes)
-        if digest.hexdigest() != file.sha256.lower():
-            part.unlink()
-            raise DownloadError(
-                f"{file.name} arrived with other bytes than were published: its SHA-256 is wrong.",
-                "Download it again; if that fails too, the mirror or a proxy in between changes it.",
-            )
+            elif read != file.sha256.lower():
+                part.unlink()
+                raise DownloadError(
+                    f"{file.name} arrived with other bytes than were published: its SHA-256 is wrong.",
+                    "Download it again; if that fails too, the mirror or a proxy in between changes it.",
+                )
 
 
 def _changed(file: RemoteFile) -> DownloadError:

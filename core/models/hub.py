@@ -240,10 +240,7 @@ class Hub:
             gated = answer.headers.get("X-Error-Code") == "GatedRepo"
             status = 403 if gated else answer.status_code
             raise download.refused(what, status, answer.reason_phrase, bool(self.access.token), page) from error
-        except (
-            LocalEntryNotFoundError,
-            ConnectionError,
-        ) as error:  # not in its cache either
+        except (LocalEntryNotFoundError, ConnectionError) as error:  # not in its cache either
             raise download.unreachable(self.access.endpoint, "it does not answer") from error
         except OSError as error:
             raise DownloadError(f"{what} cannot be stored: {error.strerror or error}.", "Free disk space.") from error

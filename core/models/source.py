@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from baton_reasoning import resources
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
+from baton_reasoning.resources import FOLDER
 
-DEMO_FOLDER = Path(resources.__path__[0]) / "demo_pair"
+DEMO_FOLDER = FOLDER / "demo_pair"
 _HUB_NAME = re.compile(r"hf:([\w.-]+/[\w.-]+?)(?::([\w.-]+))?")
 
 

@@ -58,13 +58,9 @@ class AccessRules:
 
     def keyless(self, headers: Headers) -> Refusal | None:
         """Refuse a request without the key, where one is set; None if it has it."""
-        if self.key and not self._has_key(headers):
-            return Refusal(401, "The API key is missing or wrong.", "invalid_api_key")
-        return None
-
-    def _has_key(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.key.encode())
+        has_key = scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.key.encode())
+        return Refusal(401, "The API key is missing or wrong.", "invalid_api_key") if self.key and not has_key else None
 
 
 def access(rules: AccessRules) -> list[Middleware]:

@@ -181,13 +181,22 @@ class Batches:
 
     def add_arm(self, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
         """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""
-        self._database.write(lambda connection: _add_arm(connection, batch, arm, seeds))
+
+        def change(connection: sqlite3.Connection) -> None:
+            if arm.name in {known.name for known in _arms(connection, batch)}:
+                raise StoreError(f"This batch has an arm “{arm.name}” already.", "Give the other one another name.")
+            connection.execute(
+                "INSERT INTO batch_arms SELECT ?, count(*), ?, ? FROM batch_arms WHERE batch = ?",
+                (batch, arm.name, json.dumps(arm.settings), batch),
+            )
+            connection.execute(_ADD_JOBS, {"batch": batch, "arm": arm.name, "seeds": json.dumps(list(seeds))})
+
+        self._database.write(change)
 
     def change_arm(self, batch: str, arm: StoredArm) -> None:
         """Replace the settings of an arm. Raises StoreError."""
         statement = "UPDATE batch_arms SET settings = ? WHERE batch = ? AND name = ?"
-        values = json.dumps(arm.settings), batch, arm.name
-        self._database.write(lambda connection: connection.execute(statement, values))
+        self._database.execute(statement, json.dumps(arm.settings), batch, arm.name).result()
 
     def add_seeds(self, batch: str, seeds: Sequence[int], change: Callable[[Json], Json]) -> None:
         """Add jobs of all arms with these seeds. `change`: as for `change_settings`, all or none. Raises StoreError."""
@@ -379,16 +388,6 @@ _TOTALS = """SELECT batch_arms.name, count(jobs.id), count(*) FILTER (WHERE jobs
     FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""
-
-
-def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
-    if arm.name in {known.name for known in _arms(connection, batch)}:
-        raise StoreError(f"This batch has an arm “{arm.name}” already.", "Give the other one another name.")
-    connection.execute(
-        "INSERT INTO batch_arms SELECT ?, count(*), ?, ? FROM batch_arms WHERE batch = ?",
-        (batch, arm.name, json.dumps(arm.settings), batch),
-    )
-    connection.execute(_ADD_JOBS, {"batch": batch, "arm": arm.name, "seeds": json.dumps(list(seeds))})
 
 
 def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:

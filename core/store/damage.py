@@ -55,10 +55,10 @@ def is_foreign(path: Path) -> bool:
     return bool(tables) and "batches" not in tables
 
 
-def set_aside(path: Path) -> Path:
-    """Rename the file and its journals; returns its new path. Raises StoreError."""
+def set_aside(path: Path, fault: str) -> Path:
+    """Rename the file and its journals for what is wrong with it; returns its new path. Raises StoreError."""
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
-    aside = path.with_stem(f"{path.stem}-damaged-{stamp}")
+    aside = path.with_stem(f"{path.stem}-{fault}-{stamp}")
     try:
         # The journal first: a new file must never meet the journal of the old one.
         for suffix in ("-wal", "-shm", ""):
@@ -67,7 +67,7 @@ def set_aside(path: Path) -> Path:
                 part.rename(aside.with_name(aside.name + suffix))
     except OSError as error:
         raise StoreError(
-            f"{path} is damaged and cannot be renamed: {error.strerror}.",
+            f"{path} is {fault} and cannot be renamed: {error.strerror}.",
             "Close every other program that has it open, then start Baton again.",
         ) from error
     return aside

@@ -19,7 +19,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private, private_folder
 from baton_reasoning.core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
 from baton_reasoning.core.store.folder_lock import FolderLock
-from baton_reasoning.core.store.migrations import MIGRATIONS, Migration, migrate
+from baton_reasoning.core.store.migrations import MIGRATIONS, Migration, is_outdated, migrate
 from baton_reasoning.core.store.salvage import salvage
 from baton_reasoning.core.store.writer import Change, Trouble, Writer
 
@@ -101,7 +101,8 @@ class Database:
             self._held.close()
 
     def _make_ready(self, held: ExitStack, is_checked: bool) -> None:
-        """Create the folder, replace a damaged file, and make the file private; `held` gets the lock of the folder."""
+        """Create the folder, replace a damaged file or one of a version that was never released, and make the file
+        private; `held` gets the lock of the folder."""
         try:
             private_folder(self.path.parent)
             lock = FolderLock(self.path.parent)
@@ -110,18 +111,21 @@ class Database:
                 f"The folder {self.path.parent} cannot be made: {error.strerror}.", "Choose another data folder."
             ) from error
         held.callback(lock.close)
-        if not is_checked and is_damaged(self.path):
-            self.notices = (self._replace(lock),)
+        with reported_as_store_error(self.path):
+            fault = "damaged" if not is_checked and is_damaged(self.path) else ""
+            fault = fault or ("outdated" if is_outdated(self.path) else "")
+        if fault:
+            self.notices = (self._replace(lock, fault),)
         make_private(self.path)
         lock.share()
 
-    def _replace(self, lock: FolderLock) -> str:
-        """Put a new file with what can be read in the place of the damaged one, which is kept; returns what was done.
+    def _replace(self, lock: FolderLock, fault: str) -> str:
+        """Put a new file with what can be read in the place of this one, which is kept; returns what was done.
 
         A kill before its end changes nothing, but for one between the two renamings.
         """
         if not lock.is_alone:
-            told = f"{self.path} is damaged, and another Baton may have it open."
+            told = f"{self.path} is {fault}, and another Baton may have it open."
             raise StoreError(told, "Close every Baton, then start one: it saves what can be read.")
         fresh = self.path.with_name(f"{self.path.name}-salvaged")
         try:
@@ -129,12 +133,12 @@ class Database:
                 fresh.unlink(missing_ok=True)
                 make_private(fresh)
                 saved = salvage(self.path, fresh)
-            aside = set_aside(self.path)
+            aside = set_aside(self.path, fault)
             fresh.rename(self.path)
         finally:
             fresh.unlink(missing_ok=True)
         rest = f"{saved} could be read and are still here" if saved else "a new one begun"
-        return f"{self.path.name} was damaged. It was set aside as {aside.name} in {self.path.parent}, and {rest}."
+        return f"{self.path.name} was {fault}. It was set aside as {aside.name} in {self.path.parent}, and {rest}."
 
     def _connect(self, read_only: bool = False) -> sqlite3.Connection:
         with reported_as_store_error(self.path):

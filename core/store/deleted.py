@@ -28,7 +28,7 @@ class Deleted(NamedTuple):
 
 
 def read_deleted(connection: sqlite3.Connection) -> list[Deleted]:
-    """List what can be restored, what was deleted last first."""
+    """List what can be restored, the latest deletion first."""
     rows = connection.execute(
         f"""SELECT id, name, '', deleted, 1 FROM batches WHERE deleted > :before
             UNION ALL SELECT id, title, (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges

@@ -38,11 +38,6 @@ def cost_in(row: sqlite3.Row) -> RunCost:
     return RunCost(**values | {name: decoder.decode(values[name]) for name, decoder in _LISTS.items()})
 
 
-def _columns(cost: RunCost) -> dict[str, Any]:
-    values = {name: min(value, LARGEST_INTEGER) if isinstance(value, int) else value for name, value in cost}
-    return values | {name: msgspec.json.encode(values[name]).decode() for name in _LISTS}
-
-
 def read_trace(connection: sqlite3.Connection, run: str) -> tuple[Trace, StoreError | None]:
     """Read a run as far as it is not damaged, and what is wrong with the rest."""
     trace = Trace()
@@ -61,7 +56,10 @@ def read_trace(connection: sqlite3.Connection, run: str) -> tuple[Trace, StoreEr
 
 def save_cost(connection: sqlite3.Connection, run: str, trace: Trace, **others: str | None) -> None:
     """Write what follows from the trace into the row of its run, with the values of other columns."""
-    columns = others | _columns(RunCost.of(trace)) | {"reviewed": bool(trace.opinion or trace.values)}
+    cost = dict(RunCost.of(trace))
+    columns = {name: min(value, LARGEST_INTEGER) if isinstance(value, int) else value for name, value in cost.items()}
+    columns |= {name: msgspec.json.encode(cost[name]).decode() for name in _LISTS}
+    columns |= others | {"reviewed": bool(trace.opinion or trace.values)}
     changes = ", ".join(f"{column} = :{column}" for column in columns)
     connection.execute(f"UPDATE runs SET {changes} WHERE id = :run", columns | {"run": run})
 
@@ -75,12 +73,12 @@ def save_text(connection: sqlite3.Connection, run: str, trace: Trace) -> None:
     )
 
 
-def fill_in(connection: sqlite3.Connection, which: str = "TRUE") -> None:
-    """Derive anew what follows from the events of these runs; of a damaged one, what can be read, but not its cost.
+def fill_in(connection: sqlite3.Connection) -> None:
+    """Derive anew what follows from the events of all runs; of a damaged one, what can be read, but not its cost.
 
-    `which`: a condition in SQL. What a run costs, and its text, follow when it ends.
+    What a run costs, and its text, follow when it ends.
     """
-    for run, state in connection.execute(f"SELECT id, state FROM runs WHERE {which}").fetchall():
+    for run, state in connection.execute("SELECT id, state FROM runs").fetchall():
         trace, damage = read_trace(connection, run)
         connection.execute("UPDATE runs SET events = ? WHERE id = ?", (len(trace.events), run))
         if state != "running":

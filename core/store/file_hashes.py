@@ -46,8 +46,9 @@ class FileHashes:
                     yield read
                     continue
                 is_whole = stamp == _Stamp.of(file)
-                if is_whole:
-                    self._remember(file, stamp, read)
+                if is_whole:  # saved without waiting: if that fails, the file is hashed again
+                    statement = "INSERT OR REPLACE INTO file_hashes VALUES (?, ?, ?, ?, ?)"
+                    self._database.execute(statement, str(file.absolute()), *stamp, read)
                 yield read if is_whole else ""
         except OSError:
             yield ""
@@ -59,8 +60,3 @@ class FileHashes:
                 (str(file.absolute()), *stamp),
             ).fetchone()
         return row["sha256"] if row else ""
-
-    def _remember(self, file: Path, stamp: _Stamp, sha256: str) -> None:
-        """Save the hash without waiting; if that fails, the file is hashed again."""
-        statement = "INSERT OR REPLACE INTO file_hashes VALUES (?, ?, ?, ?, ?)"
-        self._database.execute(statement, str(file.absolute()), *stamp, sha256)

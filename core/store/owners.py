@@ -1,6 +1,6 @@
 """Names the program that writes a run or has claimed a job, its owner, and tells whether it is still alive.
 
-An owner is "NUMBER@START@PLACE": the process number, when the process started, and where both mean something. On Linux
+An owner is "NUMBER@START@PLACE": the process number, when the process started, and where both are unique. On Linux
 `START` is in clock ticks since boot (/proc/PID/stat, field 22), which setting the clock does not change, and `PLACE`
 names the boot and the process namespace, since numbers and ticks repeat after a restart and in every container.
 Elsewhere `START` is the time that the system records, and all programs are in one place.

@@ -71,9 +71,9 @@ class Runs:
     def record(self, run: str, attempt: str = "", events: int = 0) -> Recorder:
         """Begin to record a run's events. The first save begins the run.
 
-        `attempt`, `events`: what they follow, by its attempt and its number of events; nothing for a new run. Raises
-        WrittenElsewhere if another program is writing the run. If another has written on it since, the first save
-        learns that, and the recorder refuses all that follows.
+        `attempt`, `events`: the recording that is gone on with, and the number of its events; neither for a new run.
+        Raises WrittenElsewhere if another program is writing the run. If another has written on it since then, the
+        first save finds that out, and the recorder refuses whatever follows.
         """
         with self._database.reading() as connection:
             _refuse_if_written_elsewhere(connection, _row_of(connection, run))
@@ -136,7 +136,7 @@ class Recorder(Buffer[None]):
     """Buffers the events of a run: one thread records, the writer's thread saves. `future` is that of `finish`."""
 
     def __init__(self, writer: Writer, run: str, after: _SavedText | None) -> None:
-        """`after`: what the events follow; None: they take the place of all that is saved."""
+        """`after`: what is saved before these events; None if they replace it."""
         super().__init__()
         self.run = run
         self.attempt = uuid.uuid4().hex

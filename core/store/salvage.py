@@ -1,4 +1,4 @@
-"""Copies what can be read of a damaged database into a new one: a damaged page costs only what stands on it.
+"""Copies what can be read of a damaged or outdated database into a new one. A damaged page costs what stands on it.
 
 SQLite reads rows in the order of their keys until it comes to a damaged page, and begins again at any key beyond it.
 (In a table without rowids the first row beyond it is lost, too.) A row that others point to is made anew, as far as

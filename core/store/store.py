@@ -102,7 +102,7 @@ class Store:
         self._database.write(change)
 
     def deleted(self) -> list[Deleted]:
-        """List the deleted conversations and batches that can be restored, what was deleted last first."""
+        """List the deleted conversations and batches that can be restored, the latest deletion first."""
         with self._database.reading() as connection:
             return read_deleted(connection)
 

@@ -49,8 +49,8 @@ class UnsentTexts(Buffer[None]):
             return row["text"] if row else ""
 
     def take_over(self, conversation: str) -> str:
-        """Give a new conversation the last text of one that was never sent, and whose program has ended; returns it, ""
-        if there is none. Raises StoreError."""
+        """Move the newest unsent text of a program that has ended to a new conversation, and return it; "" if there is
+        none. Raises StoreError."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 """SELECT conversation, text, owner FROM unsent

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.resources import resource_text
 
 
 class Category(Enum):
@@ -150,7 +150,6 @@ def parse_lexicon(text: str) -> Lexicon:
     return Lexicon({Category(name): words for name, words in lists.items()})
 
 
-RESOURCES = Path(__file__).parents[2] / "resources" / "cues"
 ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Category.VERIFICATION: "verify"}
 """The paper's ablation with one cue per category."""
 
@@ -158,7 +157,7 @@ ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Categ
 @cache
 def english() -> Lexicon:
     """Load the paper's cues."""
-    return parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"))
+    return parse_lexicon(resource_text("cues/english.json"))
 
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)

@@ -29,16 +29,7 @@ from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Checkpoint, Ended, Interrupted, Interruption, Intervention
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.requests import (
-    SLACK,
-    WITHOUT_END,
-    Accept,
-    Close,
-    Program,
-    TakeOver,
-    Write,
-    Written,
-)
+from baton_reasoning.core.thinking.requests import SLACK, WITHOUT_END, Accept, Close, Program, TakeOver, Write, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import ends_sentence
 from baton_reasoning.core.thinking.text import Text
@@ -67,8 +58,8 @@ class _Passage:
     to_boundary: int = 0
     """Number of tokens up to the last boundary in it; 0 if there is none."""
     waits: bool = False
-    """Whether the program asked for it to wait. What a token that ended a step holds of the next one does not: it stays
-    only if the same model goes on."""
+    """Whether the program asked for it to wait. The beginning of the next step, in a token that ended one, does not
+    wait: it stays only if the same model goes on."""
     step_ended: bool = False
     """Whether it is a step, which has ended: what is written next is another one."""
     text_ended: bool = False

@@ -19,6 +19,6 @@ WHO = {
 
 
 def own_names(trace: Trace) -> Callable[[Piece], str]:
-    """Return what names the model of a piece where several models wrote as its author; "" for any other piece."""
+    """Return a function that names the model of a piece if several models wrote as its author; else it gives ""."""
     models = Counter(model.author for model in trace.writers)
     return lambda piece: piece.card.label if piece.card and models[piece.author] > 1 else ""

@@ -145,7 +145,7 @@ class StepRows:
         self._closing = tuple(self._closing_row(trace, len(text)))
 
     def next_rows(self) -> tuple[int, list[Row | Grid]]:
-        """Make a portion of rows, from the first on that may have changed; returns its number with them."""
+        """Return the number of the first row that may have changed, and a portion of the rows from there on."""
         first = len(self._text.blocks) if self._text.is_read else self._text.read_on()
         blocks = self._text.blocks
         first = min(
@@ -161,7 +161,7 @@ class StepRows:
         return begin, [*rows, *(self._closing if self.is_complete else ())]
 
     def piece_at(self, place: int) -> Piece | None:
-        """Return whose a place of the part is; of white space, the piece before it."""
+        """Return the piece to which a place of the part belongs; for white space, the piece before it."""
         if not self.pieces:
             return None
         return self.pieces[max(0, bisect_right(self.pieces, place + self.start, key=lambda each: each.position) - 1)]
@@ -204,7 +204,7 @@ class StepRows:
         return tuple(rows)
 
     def _marks(self, piece: Piece) -> Iterator[tuple[int, int, str]]:
-        """Iterate over the places of a piece that look otherwise, in order, with the field of `Look` that says so."""
+        """Yield the start and the end of each mark in a piece, in order, and the field of `Look` that it sets."""
         at = piece.position - self.start
         if piece.author is Author.INSERTED:
             yield at, at + piece.length, "muted"

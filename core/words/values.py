@@ -156,17 +156,13 @@ def _quoted_steps(trace: Trace, change: ValueChange) -> str:
     """Name the step between two places and quote it, or name the first and the last of several."""
     steps = _steps_between(trace, change)
     quoted = f": {_quoted(trace, change.before.position, change.after.position)}" if len(steps) == 1 else ""
-    return f"{_steps_text(steps)}{quoted}"
+    return (f"step {steps.stop}" if len(steps) == 1 else f"steps {steps.start + 1} to {steps.stop}") + quoted
 
 
 def _steps_between(trace: Trace, change: ValueChange) -> range:
     """Return the indexes of the steps between two places: of one, if values of all steps are known."""
     following = bisect_right(trace.pieces, change.before.position, key=lambda piece: piece.position) - 1
     return range(trace.pieces[following].step, change.after.step + 1)
-
-
-def _steps_text(steps: range) -> str:
-    return f"step {steps.stop}" if len(steps) == 1 else f"steps {steps.start + 1} to {steps.stop}"
 
 
 def _quoted(trace: Trace, start: int, end: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, demo_settings, held_out_problems
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
@@ -25,7 +25,7 @@ from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides
 from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.models.thinking_tags import KNOWN_TAGS
-from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import TakeoverStarted
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords
@@ -42,15 +42,14 @@ STEPS = "First step.\n\nOne moment, that is", "\n\nDone.</think>\n\n4"
 
 def test_the_pairs_lengths_fill_in_what_a_person_left_at_a_preset_or_a_default():
     paper = RunSettings(policy=Keywords.presets["paper"], seed=3)
-    assert effective_settings(paper) == paper
-    advised = effective_settings(paper, DEMO_SETTINGS)
+    advised = demo_settings(paper)
     assert advised.policy == paper.policy.model_copy(update={"n1": 16, "n2": 22, "n3": 14, "n3_step": 0})
     assert (advised.max_tokens, advised.seed) == (500, 3)
     at_random = RunSettings(policy=RandomTakeover.Settings())
-    assert effective_settings(at_random, DEMO_SETTINGS).policy == RandomTakeover.Settings(n1=16)
+    assert demo_settings(at_random).policy == RandomTakeover.Settings(n1=16)
 
     own = RunSettings(policy=Keywords.Settings(c=3, n1=9, n2=9), max_tokens=2000)
-    used = effective_settings(own, DEMO_SETTINGS)
+    used = demo_settings(own)
     assert used.policy == Keywords.Settings(c=3, n1=9, n2=9, n3=14, n3_step=0)
     assert used.max_tokens == 2000
 

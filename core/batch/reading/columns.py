@@ -16,34 +16,16 @@ from typing import NamedTuple
 from baton_reasoning.core.batch.reading.source import Record, Value
 from baton_reasoning.core.grading.compare import LETTERS
 from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.resources import resource_table
 
-# In order of trust: a file with both `answer` and `label` means the first.
-_PROBLEM = (
-    *("problem", "question", "prompt", "instruction", "input", "query", "task", "text", "messages", "conversations"),
-    *("stem", "statement", "content", "ctx", "goal"),
-    *("frage", "aufgabe", "aufgabenstellung", "fragestellung", "pregunta", "problema", "domanda", "pergunta"),
-)
-_ANSWER = (
-    *("expected", "expected_answer", "gold", "ground_truth"),  # beside them, `answer` is what a model answered
-    *("answer_number", "answer", "final_answer", "correct_answer", "target", "answerkey", "answer_key"),
-    *("reference_answer", "reference", "correct_option", "correct_choice", "correct", "cop"),
-    *("final_decision", "label", "output", "response", "completion"),
-    *("antwort", "richtige_antwort", "ergebnis", "réponse", "respuesta", "risposta", "resposta"),
-)
-_SOLUTION = (
-    *("solution", "explanation", "rationale", "reasoning", "reference_solution", "worked_solution"),
-    *("generated_solution", "steps", "cot", "chain_of_thought", "working", "proof"),
-    *("lösung", "lösungsweg", "rechenweg", "solución", "soluzione", "solução"),
-)
-_ID = (
-    *("id", "unique_id", "uid", "problem_id", "question_id", "task_id", "record_id", "custom_id", "doc_id"),
-    *("idx", "index"),
-)
+
+def _names_of(what: str) -> list[str]:
+    """Read the names that data sets give to a column, in order of trust (resources/tables/column_names.txt)."""
+    return [name for kind, *names in resource_table("tables/column_names.txt") if kind == what for name in names]
+
+
+_PROBLEM, _ANSWER, _SOLUTION, _ID, _CONTEXT = map(_names_of, ("problem", "answer", "solution", "id", "context"))
 CHOICES = ("choices", "options", "endings", "answer_choices")
-_CONTEXT = (
-    *("body", "context", "contexts", "passage", "article", "document", "paragraph", "story", "dialogue"),
-    *("premise", "background", "situation", "scenario"),
-)
 _CONTEXT_OF = dict.fromkeys(("problem", "question", "query", "hypothesis"), _CONTEXT) | {"instruction": ("input",)}
 """Columns whose text comes before a problem from the named column, as in BoolQ, DROP, RACE and Alpaca."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")

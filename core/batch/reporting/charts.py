@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from itertools import product
 
 from baton_reasoning.core import charts
@@ -34,7 +33,9 @@ def share_chart(report: Report, width: int = 640, height: int = 400) -> str:
     def place(arm: ArmReport) -> charts.Point:
         return x.at(100 * arm.large_share), y.at(_percent(arm))
 
-    by_chance = list(_by_chance(arms))
+    # Takeovers by chance are expected on the line between each small model alone and each large one.
+    alone = product(arms, arms)
+    by_chance = [pair for pair in alone if (pair[0].needs, pair[1].needs) == (SMALL_ALONE, LARGE_ALONE)]
     parts += [charts.line(list(map(place, models)), dashes=BY_CHANCE) for models in by_chance]
     markers, entries = [], []
     for number, (arm, (across, up)) in enumerate(zip(arms, charts.side_by_side(list(map(place, arms))), strict=True)):
@@ -61,13 +62,6 @@ def _answered(report: Report) -> list[ArmReport]:
 def _percent(arm: ArmReport) -> float:
     assert arm.accuracy
     return 100 * arm.accuracy.value
-
-
-def _by_chance(arms: Sequence[ArmReport]) -> Iterator[tuple[ArmReport, ArmReport]]:
-    """Yield each small model alone with each large one: takeovers by chance are expected on the line between them."""
-    for small, large in product(arms, arms):
-        if small.needs == SMALL_ALONE and large.needs == LARGE_ALONE:
-            yield small, large
 
 
 def _colour(arm: ArmReport) -> str:

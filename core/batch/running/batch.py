@@ -137,7 +137,7 @@ class ModelSummary(BaseModel):
 
     @property
     def label(self) -> str:
-        """Its file, on a server its name, and the quantisation where that does not say it: “Qwen3-1.7B-Q4_K_M”."""
+        """Its file, or on a server its name, with the quantisation unless that names it, too: “Qwen3-1.7B-Q4_K_M”."""
         name = self.name if self.is_demo or not self.file else self.file.removesuffix(".gguf")
         return name if self.quantisation.lower() in name.lower() else f"{name} {self.quantisation}"
 

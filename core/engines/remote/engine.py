@@ -174,7 +174,7 @@ class RemoteSession:
         self._prefetched: deque[PrefetchedText] = deque()
         """Prefetch requests that have ended, until somebody takes them."""
         self._settled_length = -1
-        """Parts of the body that were offered last, where only settled text is."""
+        """Number of the parts that were offered last, if only settled text is offered; −1 if none were."""
         self._last_answer: StreamedAnswer | None = None
         self._last_read: Prompt = ""
         """What the server is known to have read last, as far as it reports what it reuses."""
@@ -473,24 +473,20 @@ class Prefetch:
         self._newest: Sequence[Part] | None = None
         self._thread: threading.Thread | None = None
         """Runs while there is a text to read. After a fault it stays here, so that no other is started."""
-        self._closed = False
+        self.is_closed = False
 
     def offer(self, body: Sequence[Part]) -> None:
         """Offer a text to be read; the newest one wins. Never blocks for longer than a lock is held."""
         with self._lock:
             self._newest = body
-            if not (self._thread or self._closed):
+            if not (self._thread or self.is_closed):
                 self._thread = threading.Thread(
                     target=self._run, name=f"prefetch on {self._connection.host}", daemon=True
                 )
                 self._thread.start()
 
-    @property
-    def is_closed(self) -> bool:
-        return self._closed
-
     def close(self) -> None:
-        self._closed = True
+        self.is_closed = True
         self.end_reading()
         self._connection.close()
 
@@ -510,7 +506,7 @@ class Prefetch:
             try:
                 self._read(self._connection, body)
             except EngineRefused:
-                self._closed = True  # a cap is reached, or the model is another: it would be refused again
+                self.is_closed = True  # a cap is reached, or the model is another: it would be refused again
             except EngineError:
                 continue  # broken or halted: the next offer tries again, the next real request reports it
 
@@ -518,7 +514,7 @@ class Prefetch:
         """Take the newest text; None, and the thread ends, if there is none or nothing more is to be read."""
         with self._lock:
             body, self._newest = self._newest, None
-            if body is None or self._closed:
+            if body is None or self.is_closed:
                 self._thread = None
                 return None
             return body

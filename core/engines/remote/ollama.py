@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Alternative, Message, Messages, ModelCard, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, Message, Messages, ModelCard, Token
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, NotReady, from_report
 from baton_reasoning.core.engines.remote.connection import HttpRequest, ServerAddress, Signal
@@ -277,13 +277,4 @@ class OllamaAnswer(protocol.AnswerParser):
             read, written = event.count("prompt_eval_count"), event.count("eval_count")
             if read:
                 yield protocol.PromptProgress(None, read, read)  # it counts what it reused as read
-            yield protocol.StreamEnd(self._why(event.line("done_reason"), read + written), written or None)
-
-    def _why(self, reason: str, held: int) -> Stop:
-        match reason:
-            case "stop":
-                return Stop.END_OF_TEXT
-            case "length":
-                return Stop.CONTEXT_FULL if held >= self.card.context else Stop.LIMIT
-            case _:
-                raise EngineLost(f"{self.card.location} stopped the answer: “{reason}”.", SEE_LOG)
+            yield protocol.StreamEnd(self.stop_for(event.text("done_reason"), read + written), written or None)

@@ -15,15 +15,14 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import Alternative, Message, Messages, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.control_tokens import prompt_ids
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, from_report, number
+from baton_reasoning.core.engines.remote.answers import Fields, from_report, number
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.template_thinking import thinking_of
 from baton_reasoning.core.engines.templates import render_prompt
-from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.thinking_tags import tags_in
-from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, if a server does not report it; it refuses longer texts."""
@@ -233,22 +232,13 @@ class CompletionsAnswer(protocol.AnswerParser):
             self._tokens = self._tokens[complete:]
             yield from tokens[:complete]
         if reason:
-            self._stop = self._why(reason)
+            self._stop = self.stop_for(reason, self._total)
         is_last = "usage" in event and not event.list("choices") if self.counts_at_end else bool(reason)
         if is_last and (finished := self.finish()):
             yield finished
 
     def finish(self) -> protocol.StreamEnd | None:
         return protocol.StreamEnd(self._stop, self._written) if self._stop else None
-
-    def _why(self, reason: str) -> Stop:
-        match reason:
-            case "stop":
-                return Stop.END_OF_TEXT
-            case "length":
-                return Stop.CONTEXT_FULL if self._total >= self.card.context else Stop.LIMIT
-            case _:
-                raise EngineLost(f"{self.card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
 
     def _usage(self, usage: Fields) -> Iterator[protocol.PromptProgress]:
         """Report the prompt once when it has been read, and again when the server tells how much of it was reused."""

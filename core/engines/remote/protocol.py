@@ -16,11 +16,12 @@ from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token, number_at
 from baton_reasoning.core.engines.body import Author, OwnTag, Part, rendered_runs
 from baton_reasoning.core.engines.control_tokens import text_ids
-from baton_reasoning.core.engines.remote.answers import Fields
+from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
-from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.text import one_line
+from baton_reasoning.resources import resource_text
 
 Prompt = tuple[int, ...] | str
 """A text as a server takes it: token ids where it can, else text."""
@@ -78,12 +79,24 @@ class CompletionRequest:
 class AnswerParser(ABC):
     """Parses the events of one answer."""
 
+    card: ModelCard
+
     @abstractmethod
     def parse(self, event: Fields) -> Iterator[AnswerEvent]: ...
 
     def finish(self) -> StreamEnd | None:
         """Return the end of the answer, at the end of the stream; None if it is not complete."""
         return None
+
+    def stop_for(self, reason: str, held: int) -> Stop:
+        """Return why an answer ended, by OpenAI's word for it. `held`: tokens of the prompt and the answer."""
+        match reason:
+            case "stop":
+                return Stop.END_OF_TEXT
+            case "length":
+                return Stop.CONTEXT_FULL if held >= self.card.context else Stop.LIMIT
+            case _:
+                raise EngineLost(f"{self.card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
 
 
 class ServerProtocol(ABC):
@@ -235,19 +248,7 @@ class PromptBuilder:
         return rendered_runs(body, "" if isinstance(self._prompt, str) else self._card.vocabulary, closing)
 
 
-PROBE = "\n".join(
-    (
-        "Let $x_1, \\dots, x_n$ satisfy \\frac{1}{2}\\sum_{i=1}^{n} x_i^2 \\le \\sqrt{2024}; find \\boxed{x}.",
-        "Wait, let me verify: 12345678901234567890 - 9.99e-7 = 0x1F? Alternatively, recheck the 3rd step …",
-        "def f(xs):\n    return {k: [v for v in xs if v != k][::-1] for k in xs}  # O(n²)\n\n\n\t\t\tEnd.",
-        "naïve Übergrößenträger, señor, œuvre, Þórr, İstanbul, Ωμέγα, Москва, שלום, السلام, नमस्ते, ไทย, 한국어",
-        "東京の天気は晴れです。数学的归纳法证明：对任意正整数成立。🐣🐥👩‍👩‍👧‍👦 ∀ε>0 ∃δ ⟹ ∎ ① ⅔",
-        "<think></think><|im_start|><|im_end|><|endoftext|><tool_call></tool_call><|begin_of_text|><|eot_id|>",
-        "<s></s>[INST][/INST]<start_of_turn><end_of_turn><｜User｜><｜Assistant｜><｜end▁of▁sentence｜>",
-        "<|start|><|channel|><|message|><|end|><|user|><|assistant|><|system|><unused0>[PAD0]",
-        "antidisestablishmentarianism pneumonoultramicroscopic zzzzqqqq XÆA-12 iPhone15 e.g. i.e. http://a.b/c?d=e",
-    )
-)
+PROBE = resource_text("probe.txt").removesuffix("\n")
 """Tokenised to compare vocabularies, since a server reveals no hash of its own: it covers where related ones differ.
 
 Scripts, numbers, white space, code, emoji, and the control tokens of common templates. If all ids are equal, token

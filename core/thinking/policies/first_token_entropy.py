@@ -13,15 +13,7 @@ from pydantic import Field
 
 from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.requests import (
-    WITHOUT_END,
-    Measure,
-    Program,
-    TakeOver,
-    Until,
-    Write,
-    Written,
-)
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Measure, Program, TakeOver, Until, Write, Written
 from baton_reasoning.core.thinking.text import Text
 
 ENTROPY = TakeoverReason("first-token entropy", "Unsure how to begin")

@@ -15,13 +15,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from baton_reasoning.app.toolkit import theme
 from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError, StoreError
-from baton_reasoning.core.export import html_page
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.json_format import gather, put_into, read_json, to_json
@@ -260,11 +258,6 @@ def test_a_page_draws_values_and_says_what_they_are():
     assert "Share of continuations that end in 4: " in page
     assert "Agreement is no proof." in to_html(an_answer(a_valued_run(is_expected=False)))
     assert "<svg" not in to_html(an_answer(Trace.of(a_run())))
-
-
-def test_the_page_has_the_colours_of_the_window():
-    for page, window in ((html_page.LIGHT, theme.LIGHT), (html_page.DARK, theme.DARK)):
-        assert page == {name: getattr(window, name) for name in page}
 
 
 # Files

@@ -24,7 +24,7 @@ from baton_reasoning.core.store.batches import JobState, StoredArm
 from baton_reasoning.core.store.damage import is_foreign
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.event_chunks import pack
-from baton_reasoning.core.store.migrations import MIGRATIONS
+from baton_reasoning.core.store.migrations import FIRST, MIGRATIONS
 from baton_reasoning.core.store.owners import is_alive, this_process
 from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
@@ -401,14 +401,17 @@ def test_an_up_to_date_store_opens_while_another_program_writes_and_readers_cann
 
 # Files of other versions
 
-COSTS = 3
-"""The number of the migration that stores what runs cost."""
-
 
 @pytest.fixture
-def older(path):
-    """A file from before that: exchanges with a run that has ended, a valued, a damaged one, and one without an end."""
-    Database(path, migrations=MIGRATIONS[: COSTS - 1]).close()
+def outdated(path):
+    """A file of a version that was never released, before it kept what runs cost: exchanges with a run that has ended,
+    a valued, a damaged one, and one without an end."""
+    Database(path).close()
+    for name in ("attempt", "events", "reviewed", "large_steps", "small_recomputed"):
+        changed(path, f"ALTER TABLE runs DROP COLUMN {name}")
+    for table in ("owners", "unsent", "file_hashes"):
+        changed(path, f"DROP TABLE {table}")
+    changed(path, f"PRAGMA user_version = {FIRST - 1}")
     valued = [*a_run(), values_of(Trace.of(a_run()), RESCUED)]
     changed(path, "INSERT INTO conversations (id, created, changed) VALUES ('c', '2026-01-01', '2026-01-01')")
     for run, chunk in {"r": pack(a_run()), "valued": pack(valued), "damaged": b"", "open": pack(a_run()[:9])}.items():
@@ -418,12 +421,12 @@ def older(path):
         changed(path, "INSERT INTO event_chunks VALUES (?, 0, ?)", run, chunk)
         columns = "id, conversation, problem, settings, created"
         changed(path, f"INSERT INTO exchanges ({columns}) VALUES (?, 'c', 'How many?', '{{}}', '2026-01-01')", run)
-    changed(path, "INSERT INTO outlines VALUES ('r', x'00')")
     return path
 
 
-def test_an_older_file_learns_what_its_runs_cost_and_their_words_and_keeps_text_and_authors(older):
-    with Store.open(older) as store:
+def test_of_an_outdated_file_all_texts_and_authors_are_taken_over_and_what_runs_cost_is_found_anew(outdated):
+    with Store.open(outdated) as store:
+        assert "was outdated. It was set aside as baton-outdated" in store.notices[0]
         assert store.runs.trace("r").events == a_run()
         summary = concluded(store, "r")
         assert summary.cost == RunCost.of(Trace.of(a_run()))
@@ -433,11 +436,9 @@ def test_an_older_file_learns_what_its_runs_cost_and_their_words_and_keeps_text_
         store.flush()
         assert concluded(store, "open").cost == RunCost.of(Trace.of(a_run()[:9]))
         assert [found.conversation.id for found in store.conversations.search("many goes answer")] == ["c"]
-    with closing(sqlite3.connect(older)) as connection:
+    with closing(sqlite3.connect(outdated)) as connection:
         reviewed = dict(connection.execute("SELECT id, reviewed FROM runs").fetchall())
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     assert reviewed == {"r": 0, "valued": 1, "damaged": 0, "open": 0}
-    assert "outlines" not in tables
 
 
 def raising(error):
@@ -448,15 +449,15 @@ def raising(error):
 
 
 @pytest.mark.parametrize("end", ["CREATE TABLE runs (x)", raising(ValueError()), raising(MemoryError())])
-def test_a_migration_that_fails_changes_nothing_and_is_made_again(older, end):
+def test_a_migration_that_fails_changes_nothing_and_is_made_again(used, end):
     with pytest.raises((StoreError, MemoryError)):
-        Database(older, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)", end)])
-    with closing(sqlite3.connect(older)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (COSTS - 1,)
-        assert connection.execute("SELECT count(*) FROM outlines").fetchone() == (1,)
-    with Store.open(older) as store:
-        assert store.notices == ()
-        assert concluded(store, "r").cost.tokens == 14
+        Database(used, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)", end)])
+    with closing(sqlite3.connect(used)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (FIRST,)
+    Database(used, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)",)]).close()
+    with closing(sqlite3.connect(used)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (FIRST + 1,)
+        assert connection.execute("SELECT count(*) FROM more").fetchone() == (0,)
 
 
 def test_a_file_of_a_newer_baton_is_left_alone(used):

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, demo_settings
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.load_options import LoadOptions
-from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings
+from baton_reasoning.core.run import Pair, RunSettings, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.automatic import automatic_choice
 from baton_reasoning.core.thinking.policies.automatic import Automatic
@@ -52,7 +52,7 @@ def test_a_reasoner_whose_thinking_is_off_writes_no_cues_either():
 
 
 def test_the_demo_pair_has_its_own_lengths_and_a_person_s_choice_wins():
-    assert effective_settings(AUTOMATIC, DEMO_SETTINGS).policy == DEMO_SETTINGS.policy
+    assert demo_settings(AUTOMATIC).policy == DEMO_SETTINGS.policy
     chosen = AUTOMATIC.model_copy(update={"policy": EveryStep.Settings(n1=5)})
     assert started(Pair(ScriptedEngine("So."), ScriptedEngine("No.", name="large")), chosen)["policy"] == "every-step"
 

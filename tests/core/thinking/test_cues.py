@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose
+from baton_reasoning.core.thinking.cues import Category, Match, english, inside_code, parse_lexicon, prose
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, ends_sentence, recorded_boundary, split
+from baton_reasoning.resources import FOLDER, resource_text
 
 REFLECTION, AFFIRMATION, STATEMENT = Category.REFLECTION, Category.AFFIRMATION, Category.STATEMENT
 INFLECTED, WORD, SUBSTRING = Match.INFLECTED, Match.WORD, Match.SUBSTRING
@@ -30,9 +31,9 @@ def test_the_english_cues_are_the_papers():
     assert [list(words) for words in english().one_cue().cues.values()] == [["wait"], ["confident"], ["verify"]]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in RESOURCES.glob("*.json")))
+@pytest.mark.parametrize("name", sorted(path.name for path in (FOLDER / "cues").glob("*.json")))
 def test_a_list_that_comes_with_baton_finds_each_of_its_cues(name):
-    lexicon = parse_lexicon((RESOURCES / name).read_text(encoding="utf-8"))
+    lexicon = parse_lexicon(resource_text(f"cues/{name}"))
     cues = [(category, cue) for category, words in lexicon.cues.items() for cue in words]
     assert cues
     for category, cue in cues:
