@@ -85,7 +85,7 @@ _ASIDE = re.compile(
     r"|of\s+(?:which|whom)"
     r"|out\s+of\s+(?:the|his|her|its|their|all|these|those)|from\s+the|(?:less|more|fewer)\s+than)\b"
     r"(?![^.]*\b(?:so|then|hence|therefore|implies)\b)"
-    r"|,\s+(?:with|not|having|leaving|out\s+of|that\s+is|i\.e\.|in\s+contrast|in(?=\s+(?!all)[a-z])|who|as|based\s+on"
+    r"|,\s+(?:with|not|having|leaving|out\s+of|that\s+is|in\s+contrast|in(?=\s+(?!all)[a-z])|who|as|based\s+on"
     r"|nicht|denn|weil|da|car|parce|porque|perché|non|pas|no|não"
     r"|(?:\w+\s+)?\d+\s+of\s+(?:which|whom|them))\b|\s*[(（](?=[^()]{8})"
 )
@@ -123,16 +123,15 @@ _REMARK = re.compile(
 _HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|pero|ma|no)\b,?\s+", re.IGNORECASE)
 # Patterns of verbs after which a sentence states its value.
 _VERBS = r"""
-(?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?,
-made, earns?, gets?, needs?, takes?, took, costs?, gives?,
-leaves?, found, equals?(?: to)?, arrives?(?: at)?, left with, total(?:s|ing)?(?: of|(?=\W*\d)),
-yields?, obtain, find, pays?,
-spends?, saves?, sells?, sold, becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as),
-works? out (?:to|at|as), ends? (?:up )?(?:with|in), brings? home, takes? home, receives?, remains?, owes?, wins?, won,
-scores?, scored, bought, buys?, collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to,
-(?:comes?|came|adds? up|rises?|drops?|falls?) to, turns out to be, stands? at, produces?, averages?, requires?,
-uses?(?: up)?, holds?, lasts?, covers?, measures?, contains?, ist, sind, beträgt, hat, haben, kostet, braucht,
-bekommt, est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, sono, costa, é, são, tem, custa, fica
+(?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?, made, earns?, gets?, needs?,
+(?:takes?|took|costs?|gives?|leaves?|saves?)(?: her)?, found, equals?(?: to)?, arrives?(?: at)?, left with,
+total(?:s|ing)?(?: of|(?=\W*\d)), yields?, obtain, find, pays?, spends?, sells?, sold, becomes?, weighs?, prints?,
+returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as), works? out (?:to|at|as), ends? (?:up )?(?:with|in),
+brings? home, takes? home, receives?, remains?, owes?, wins?, won, scores?, scored, bought, buys?, collects?, charges?,
+loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to, (?:comes?|came|adds? up|rises?|drops?|falls?) to,
+turns out to be, stands? at, produces?, averages?, requires?, uses?(?: up)?, holds?, lasts?, covers?, measures?,
+contains?, ist, sind, beträgt, hat, haben, kostet, braucht, bekommt, est, sont, vaut, mesure, coûte, es, son, tiene,
+cuesta, necesita, è, sono, costa, é, são, tem, custa, fica
 """
 STATES = re.compile(r"\b(?:" + "|".join(" ".join(_VERBS.split()).split(", ")) + r")(?!\w)", re.IGNORECASE)
 _OBLIQUE = re.compile(
@@ -147,6 +146,7 @@ _CONCLUDES = re.compile(
 )
 TAKES_BACK = (
     r"\b(?:correction|edit)\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\blet\s+me\s+(?:correct|fix)\b"
+    r"|(?<=[.!]\s)(?:no,\s+(?:wait|actually)|wait,\s+no)\b"
     r"|\bI\s+(?:made|see)\s+(?:a|an|my)\s+(?:\w+\s+)?(?:mistake|error|slip)\b"
 )
 """A pattern of what takes an answer back, wherever it stands."""
@@ -264,7 +264,7 @@ _GROUPS = (
 )
 _FRACTIONS = r"\d+\s+\d+\s?/\s?\d+|\d*\s?[½⅓⅔¼¾⅕⅛⅜⅝]"
 _AMOUNT = (
-    r"\d{1,2}:\d\d(?:\s?[ap]\.?m\b)?"
+    r"\d{1,2}:\d\d(?i:\s?[ap]\.?m\b)?"
     rf"|[-+−]?(?:\\?[$€£]\s?|R(?=\d))?-?(?:{_FRACTIONS}|(?:{_GROUPS}|\d+)?(?:\.\d+"
     rf"|(?<=\d))(?:\s?/\s?\d+)?)\s?(?:\\?%|°)?"
 )

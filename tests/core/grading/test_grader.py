@@ -371,9 +371,12 @@ def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_r
         ("x > 3", "So x is more than 3.", UNSCORED),
         ("18", "She has 18 pens, right?", UNSCORED),
         ("18", "Ben thinks it is 18, and that is so.", UNSCORED),
+        ("Jane Austen", "Jane Austen wrote it.", UNSCORED),
         # The expected answer is not among them, or is denied
         ("18", "16 of the pens work. The other 6 are dry.", WRONG),
         ("18", "The answer is not 18.", WRONG),
+        ("3:45 PM", "The train arrives at 3:45 AM.", WRONG),
+        ("B", "Answer: B. No, actually C.", WRONG),
         ("18", "**Final answer:**", WRONG),
         # An intermediate result is no answer, and a sentence after "Answer:" is read
         ("7", "The total is 42. So each of the 6 children gets 7.", CORRECT),
