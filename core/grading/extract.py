@@ -20,7 +20,6 @@ from baton_reasoning.core.grading.sentence import (
     STATES,
     TAKES_BACK,
     Wanted,
-    concludes,
     has_value,
     split_sentences,
     stated,
@@ -176,10 +175,8 @@ def _before_next_question(text: str) -> str | None:
     Models that were trained on lists of questions go on with the next one.
     """
     for mark in islice(_NEXT_QUESTION.finditer(text), _MOST_QUESTIONS):
-        before = text[: mark.start()].rstrip()
-        last = split_sentences(before.rpartition("\n")[2])[-1]
-        if concludes(last) or _marked_answer(before):
-            return before
+        if _marked_answer(text[: mark.start()]):
+            return text[: mark.start()]
     return None
 
 

@@ -24,7 +24,7 @@ _CLAUSE = re.compile(
     r"|[，；]|,\s+(?:also|donc|quindi|portanto|their|its|denn|weil|da|car|parce|porque|perché|with|as"
     r"|and\s+(?:the|this|we|it|none|each|all)|not|for|in|(?:or\s+)?(?:about|approximately|roughly))\b"
     r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|(?<!\\left)\s*\((?=[^)]*\s)[^)]{12,}\)"
-    r"|(?<=[\d%*])\s+\((?!mod)(?=[\d./ ]+\)|[^)]*(?<![\\a-zA-Z])[a-z]{3,})[^)]*\)|\s+(?:✅|✓|✔)"
+    r"|(?<=[\d%*])\s+\((?!mod)(?=[\d./ ]+\)|[^)]*(?<![\\a-zA-Z])(?:[a-z]{3,}|of\b))[^)]*\)|\s+(?:✅|✓|✔)"
 )
 _SUBJECT_ALONE = re.compile(r"(?:the|this|that|there|it|they)\b[^\d$\\,;:=()]*", re.IGNORECASE)
 _VERB_NEXT = re.compile(r"\s+(?:is|are|was|were|has|have|will|would)\b")

@@ -108,7 +108,7 @@ _CLAIM = re.compile(
     r"|(?<!I )\bwould\s+(?:say|think|guess)\b"
     r"|\baccording\s+to\b(?!\s+(?:the|this|our)\s+(?:table|text|problem|formula|rule|law|theorem|definition)\b)"
     r"|\bwould(?:\s+only|n['’]t)?\b(?=.*\b(?:if|had|were|without|unless)\b)"
-    r"|^\W*(?:had|were|if|without|unless|suppose|imagine|assuming)\b.*\bwould\b",
+    r"|^\W*(?:note\W+)?(?:had|were|if|without|unless|suppose|imagine|assuming)\b.*\bwould\b",
     re.IGNORECASE,
 )
 # What is said about an answer after it was given.
@@ -124,14 +124,15 @@ _HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|per
 # Patterns of verbs after which a sentence states its value.
 _VERBS = r"""
 (?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?, made, earns?, gets?, needs?,
-(?:takes?|took|costs?|gives?|leaves?|saves?)(?: her)?, found, equals?(?: to)?, arrives?(?: at)?, left with,
-total(?:s|ing)?(?: of|(?=\W*\d)), yields?, obtain, find, pays?, spends?, sells?, sold, becomes?, weighs?, prints?,
-returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as), works? out (?:to|at|as), ends? (?:up )?(?:with|in),
-brings? home, takes? home, receives?, remains?, owes?, wins?, won, scores?, scored, bought, buys?, collects?, charges?,
-loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to, (?:comes?|came|adds? up|rises?|drops?|falls?) to,
-turns out to be, stands? at, produces?, averages?, requires?, uses?(?: up)?, holds?, lasts?, covers?, measures?,
-contains?, ist, sind, beträgt, hat, haben, kostet, braucht, bekommt, est, sont, vaut, mesure, coûte, es, son, tiene,
-cuesta, necesita, è, sono, costa, é, são, tem, custa, fica
+gives?, leaves?, saves?, costs?, (?:takes?|took)(?: her(?=\W\d+\W(?:hour|minute|second|day|week|month|year)))?, found,
+equals?(?: to)?, arrives?(?: at)?, left with, total(?:s|ing)?(?: of|(?=\W*\d)), yields?, obtain, find, pays?, spends?,
+sells?, sold, becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as),
+works? out (?:to|at|as), ends? (?:up )?(?:with|in|at), brings? home, takes? home, receives?, remains?, owes?, wins?,
+won, scores?, scored, bought, buys?, collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran,
+amounts? to, (?:comes?|came|adds? up|rises?|drops?|falls?) to, turns out to be, stands? at, produces?, averages?,
+requires?, uses?(?: up)?, holds?, lasts?, covers?, measures?, contains?, ist, sind, beträgt, hat, haben, kostet,
+braucht, bekommt, est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, sono, costa, é, são, tem, custa,
+fica
 """
 STATES = re.compile(r"\b(?:" + "|".join(" ".join(_VERBS.split()).split(", ")) + r")(?!\w)", re.IGNORECASE)
 _OBLIQUE = re.compile(
@@ -264,7 +265,7 @@ _GROUPS = (
 )
 _FRACTIONS = r"\d+\s+\d+\s?/\s?\d+|\d*\s?[½⅓⅔¼¾⅕⅛⅜⅝]"
 _AMOUNT = (
-    r"\d{1,2}:\d\d(?i:\s?[ap]\.?m\b)?"
+    r"\d{1,2}:\d\d(?i:\s?[ap]\.?m\b)?|\d{1,2}(?i:\s?[ap]\.?m\b)"
     rf"|[-+−]?(?:\\?[$€£]\s?|R(?=\d))?-?(?:{_FRACTIONS}|(?:{_GROUPS}|\d+)?(?:\.\d+"
     rf"|(?<=\d))(?:\s?/\s?\d+)?)\s?(?:\\?%|°)?"
 )

@@ -39,6 +39,7 @@ from baton_reasoning.core.thinking.trace import Trace
         ("The answer is 0.333...", "0.333..."),
         ("The answer is 18 🎉", "18"),
         ("The answer is 18 (half of all the eggs).", "18"),
+        ("The answer is 10 (20% of 50).", "10"),
         ("Final answer: The curve is a hyperbola.", "The curve is a hyperbola"),
         ("The answer is 5! = 120.", "5! = 120"),
         # Without a mark
@@ -64,6 +65,7 @@ from baton_reasoning.core.thinking.trace import Trace
         (r"It is \boxed{15}. Correction: I forgot the base, so it is 18.", "18"),
         ("The answer is 42. Scratch that, the driver counts too: it is 43.", "43"),
         ("The answer is 16. No, wait. He eats 4, so it is 12.", "12"),
+        ("Answer: 7\n\nNote: If she had 14, the answer would be 9.", "7"),
         ("They say that the answer is 8, but the answer is 9.", "9"),
         ("It is wrong to say that the answer is 8. She has 9 left.", "9 left"),
         ("Were it closed, the answer would be 8. It has 9 sides.", "9 sides"),
@@ -81,7 +83,8 @@ from baton_reasoning.core.thinking.trace import Trace
         (r"**Answer:** 11,\! 100", r"11,\! 100"),
         # Another question that the model asks itself
         ("Answer: 3\n\nQuestion: Tom has 12 apples. He eats 4.\nAnswer: 8", "3"),
-        ("So she needs 3 apples.\n\nQ: Tom has 12 apples. He eats 4.\nA: The answer is 8.", "3 apples"),
+        ("The answer is 3.\n\nQ: Tom has 12 apples. He eats 4.\nA: The answer is 8.", "3"),
+        ("So there are 16 eggs.\n\nQuestion: How many does she sell?\nAnswer: 9", "9"),
         ("Question: Tom has 12 apples. He eats 4.\nAnswer: 8", "8"),
         # No answer
         (r"We solve it and get 12." "\n\n" r"\[\boxed{}\]", None),

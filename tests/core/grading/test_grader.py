@@ -376,6 +376,9 @@ def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_r
         ("18", "16 of the pens work. The other 6 are dry.", WRONG),
         ("18", "The answer is not 18.", WRONG),
         ("3:45 PM", "The train arrives at 3:45 AM.", WRONG),
+        ("9 PM", "The meeting is at 9 AM.", WRONG),
+        ("22:15", "It ends at 10:15 p.m.", CORRECT),
+        ("4", "It takes her 4 friends 3 hours to paint it.", WRONG),
         ("B", "Answer: B. No, actually C.", WRONG),
         ("18", "**Final answer:**", WRONG),
         # An intermediate result is no answer, and a sentence after "Answer:" is read
