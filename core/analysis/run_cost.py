@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SkipValidation, computed_fiel
 
 from baton_reasoning.core.analysis.values import takeover_spans
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.engines.usage import Usage, joined_currencies
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
@@ -79,9 +79,9 @@ class Cost(BaseModel):
 
     @classmethod
     def total(cls, costs: Iterable[Cost]) -> Cost:
-        """Add up costs; the currency is the first that is named."""
+        """Add up costs; several currencies are all named."""
         listed = list(costs)
-        currency = next((cost.currency for cost in listed if cost.currency), "")
+        currency = joined_currencies(cost.currency for cost in listed)
         names = Cost.model_fields.keys() - {"currency"}
         return Cost(**{name: sum(getattr(cost, name) for cost in listed) for name in names}, currency=currency)
 

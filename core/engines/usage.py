@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
@@ -58,7 +59,12 @@ class Usage:
     def plus(self, other: Usage) -> Usage:
         """Return the sum, up to the bounds."""
         money = min(self.money + other.money, MOST_MEASURED)
-        return Usage(self.cost.plus(other.cost), money, self.currency or other.currency)
+        return Usage(self.cost.plus(other.cost), money, joined_currencies([self.currency, other.currency]))
+
+
+def joined_currencies(names: Iterable[str]) -> str:
+    """Name the currencies of amounts that are added up: `EUR + USD` is the sum of neither, and says so."""
+    return " + ".join(dict.fromkeys(part for name in names if name for part in name.split(" + ")))
 
 
 class PrefetchedText(NamedTuple):

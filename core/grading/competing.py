@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from baton_reasoning.core.grading.compare import compare, quoted
-from baton_reasoning.core.grading.normal import tidy
+from baton_reasoning.core.grading.normal import is_words, tidy
 from baton_reasoning.core.grading.numbers import read_quantity, same_quantity
 from baton_reasoning.core.grading.other_numbers import TIME
 from baton_reasoning.core.grading.running_text import answer_at_start, outside_formulas, without_formulas
@@ -62,6 +62,8 @@ def weighed(last: str, opening: str | None, conclusion: str, expected: str) -> s
 def left_open(line: str, expected: str) -> str | None:
     """Quote the last line of a text without an answer, if it names the expected one: "She has 14, right?"."""
     is_named = any(_same(expected, value) for sentence in split_sentences(line) for value in _all_said(sentence))
+    if is_words(words := tidy(expected)):
+        is_named = is_named or re.search(rf"\b{re.escape(words)}\b", tidy(line), re.IGNORECASE) is not None
     return quoted(line) if is_named else None
 
 

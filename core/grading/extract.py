@@ -7,6 +7,7 @@ last line, or end with a sentence that holds it. `extract_answer` finds what a r
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from baton_reasoning.core.grading.compare import LETTERS, choice_letter, read_option
 from baton_reasoning.core.grading.competing import left_open
@@ -124,6 +125,8 @@ _CHOSEN = (
 """How a text says which option it chooses."""
 _NARROW = {ord("Ａ") + at: letter for at, letter in enumerate(LETTERS)}
 """Letters of full width, as Chinese and Japanese texts have them."""
+_NEXT_QUESTION = re.compile(r"^\W*(?:question|problem|human|user|q)\W*:", re.IGNORECASE | re.MULTILINE)
+_MOST_QUESTIONS = 3
 _MOST_PHRASES = 20
 _MOST_WORDS_OF_OPTION = 6
 """A longer line that begins with the letter of an option may say why it is not chosen."""
@@ -145,13 +148,17 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     _thinking, closed, text = text.rpartition(THINKING_END)
     if not closed and THINKING_START in text:
         return None
-    if expected and read_option(expected) and (letter := extract_choice(text)):
-        return letter
+    if answered := _before_next_question(text):
+        return extract_answer(answered, expected)
     corrected = text[max((mark.end() for mark in _TAKEN_BACK.finditer(text)), default=0) :]
+    if expected and read_option(expected) and (letter := extract_choice(corrected) or extract_choice(text)):
+        return letter
     if corrected != text and re.search(r"\d", corrected) and finished:
         return extract_answer(corrected, expected)
     if _EMPTY_BOX.search(text) and last_boxed(text) is None:
         return None
+    if finished and text.count("{") > text.count("}") and last_boxed(text) is None:
+        text = text.rstrip(" \n$.") + "}"  # of a box that the model forgot to close
     answer = _marked_answer(text, expected)
     if answer or not finished:
         return answer
@@ -160,6 +167,17 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     if answer or not expected or _DENIED.search(last_line) or _NOT_THE_ANSWER.search(last_line):
         return answer
     return left_open(last_line, expected)
+
+
+def _before_next_question(text: str) -> str | None:
+    """Return the text up to a question that the model asks itself after its answer; None without one.
+
+    Models that were trained on lists of questions go on with the next one.
+    """
+    for mark in islice(_NEXT_QUESTION.finditer(text), _MOST_QUESTIONS):
+        if _marked_answer(text[: mark.start()]):
+            return text[: mark.start()]
+    return None
 
 
 def marked_answer(text: str) -> str | None:

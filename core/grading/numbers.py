@@ -227,6 +227,8 @@ class Quantity:
     base: int | None = None
     """The base of a number such as `52_8`; its `digits` are then those that were written."""
     digits: str = ""
+    last_unit: Unit | None = None
+    """The minutes of `1 hour 30 minutes`, whose `unit` is hours."""
 
 
 def read_quantity(text: str) -> Quantity | None:
@@ -252,7 +254,8 @@ def read_quantity(text: str) -> Quantity | None:
         added = read_quantity(more)
         if added is None or added.unit.dimensions != unit.dimensions or not unit.dimensions:
             return None
-        return Quantity(value + added.value * added.unit.factor / unit.factor, replace(unit, rest=""))
+        last = added.last_unit or added.unit
+        return Quantity(value + added.value * added.unit.factor / unit.factor, replace(unit, rest=""), last_unit=last)
     places = len(number["decimal"].partition(".")[2]) if "." in (number["decimal"] or "") and scale == 1 else None
     return Quantity(value * scale, unit, places)
 
@@ -275,9 +278,9 @@ def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
         return _same_in_base(expected, given)
     if expected.unit.is_none or given.unit.is_none:
         return any(
-            _close(expected, given, expected.value / one, given.value / other)
-            for one in _readings(expected.unit)
-            for other in _readings(given.unit)
+            _close(expected, given, expected.value * one, given.value * other)
+            for one in _readings(expected)
+            for other in _readings(given)
         )
     factor = expected.unit.factor_to(given.unit)
     if factor is None:
@@ -287,9 +290,14 @@ def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
     return _close(expected, given, expected.value * factor, given.value)
 
 
-def _readings(unit: Unit) -> tuple[int, ...]:
-    """Return by what a value may be divided if the other has no unit: a percentage or cents may mean the hundredth."""
-    return (1, 100) if unit in (PERCENT, CENT) else (1,)
+def _readings(quantity: Quantity) -> tuple[Fraction, ...]:
+    """Return by what a value may be multiplied if the other has no unit.
+
+    A percentage or cents may mean the hundredth, and `1 hour 30 minutes` is 90 minutes.
+    """
+    if quantity.unit in (PERCENT, CENT):
+        return Fraction(1), Fraction(1, 100)
+    return Fraction(1), quantity.unit.factor / (quantity.last_unit or quantity.unit).factor
 
 
 def _close(expected: Quantity, given: Quantity, one: Fraction, other: Fraction) -> bool:
@@ -325,7 +333,7 @@ def _in_base(based: re.Match[str]) -> Quantity | None:
     base = int(named) if named.isdigit() else int(read_number_words(named) or 0)
     digits = based["digits"]
     # A letter with an index, such as `F_2`, is a name.
-    if not 2 <= base <= 16 or not (re.search(r"\d", digits) or len(digits) > 1) or len(digits) > _MOST_DIGITS:
+    if not 1 <= base <= 16 or not (re.search(r"\d", digits) or len(digits) > 1) or len(digits) > _MOST_DIGITS:
         return None
     if any(int(digit, 16) >= base for digit in digits):
         # No number in this base, but two such may still be compared by their digits.

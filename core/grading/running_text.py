@@ -16,15 +16,15 @@ _FORMULA = re.compile(
 )
 _PLAIN_WORD = re.compile(r"(?<![\\a-zA-Z{])[a-z]{3,}(?![a-zA-Z])")
 _ALIGNED = re.compile(r"\\begin\{(?:align|aligned|gather|gathered|split)\*?\}(.*)\\end", re.DOTALL)
-_SENTENCE_END = re.compile(r"[。！？]|(?<!\.)[.!?](?=[\s*\"”)]|$)(?!\s*=)|\n|$")  # `5! = 120` goes on
+_SENTENCE_END = re.compile(r"[。！？]|(?<![.\\])[.!?](?=[\s*\"”)]|$)(?!\s*=)|\n|$")  # `5! = 120` goes on
 # What begins a clause that explains the answer, or a verb after it.
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|as\s+(?=[a-z])|so|which|where|when|given|is|are|was|were|will|would|after|while|if|but"
-    r"|thus|therefore|hence|i\.e\.|that|for\s+(?:a|the|all|each|every)|has|have|who)\b"
+    r"|thus|therefore|hence|i\.e|that|for\s+(?:a|the|all|each|every)|has|have|who)\b"
     r"|[，；]|,\s+(?:also|donc|quindi|portanto|their|its|denn|weil|da|car|parce|porque|perché|with|as"
     r"|and\s+(?:the|this|we|it|none|each|all)|not|for|in|(?:or\s+)?(?:about|approximately|roughly))\b"
     r"|\s+[–—-]\s+(?=[A-Za-z]{3})|\s*;|(?<!\\left)\s*\((?=[^)]*\s)[^)]{12,}\)"
-    r"|(?<=[\d%*])\s+\((?!mod)(?=[\d./ ]+\)|[^)]*(?<![\\a-zA-Z])[a-z]{3,})[^)]*\)|\s+(?:✅|✓|✔)"
+    r"|(?<=[\d%*])\s+\((?!mod)(?=[\d./ ]+\)|[^)]*(?<![\\a-zA-Z])(?:[a-z]{3,}|of\b))[^)]*\)|\s+(?:✅|✓|✔)"
 )
 _SUBJECT_ALONE = re.compile(r"(?:the|this|that|there|it|they)\b[^\d$\\,;:=()]*", re.IGNORECASE)
 _VERB_NEXT = re.compile(r"\s+(?:is|are|was|were|has|have|will|would)\b")

@@ -86,7 +86,7 @@ _ASIDE = re.compile(
     r"|of\s+(?:which|whom)"
     r"|out\s+of\s+(?:the|his|her|its|their|all|these|those)|from\s+the|(?:less|more|fewer)\s+than)\b"
     r"(?![^.]*\b(?:so|then|hence|therefore|implies)\b)"
-    r"|,\s+(?:with|not|having|leaving|out\s+of|that\s+is|i\.e\.|in\s+contrast|in(?=\s+(?!all)[a-z])|who|as|based\s+on"
+    r"|,\s+(?:with|not|having|leaving|out\s+of|that\s+is|in\s+contrast|in(?=\s+(?!all)[a-z])|who|as|based\s+on"
     r"|nicht|denn|weil|da|car|parce|porque|perché|non|pas|no|não"
     r"|(?:\w+\s+)?\d+\s+of\s+(?:which|whom|them))\b|\s*[(（](?=[^()]{8})"
 )
@@ -109,7 +109,7 @@ _CLAIM = re.compile(
     r"|(?<!I )\bwould\s+(?:say|think|guess)\b"
     r"|\baccording\s+to\b(?!\s+(?:the|this|our)\s+(?:table|text|problem|formula|rule|law|theorem|definition)\b)"
     r"|\bwould(?:\s+only|n['’]t)?\b(?=.*\b(?:if|had|were|without|unless)\b)"
-    r"|^\W*(?:had|were|if|without|unless|suppose|imagine|assuming)\b.*\bwould\b",
+    r"|^\W*(?:note\W+)?(?:had|were|if|without|unless|suppose|imagine|assuming)\b.*\bwould\b",
     re.IGNORECASE,
 )
 # What is said about an answer after it was given.
@@ -137,6 +137,7 @@ _CONCLUDES = re.compile(
 )
 TAKES_BACK = (
     r"\b(?:correction|edit)\s*[:*]+|\bscratch\s+that\b|\bno,\s+sorry\b|\bsorry,\s|\blet\s+me\s+(?:correct|fix)\b"
+    r"|(?<=[.!]\s)(?:no,\s+(?:wait|actually)|wait,\s+no)\b"
     r"|\bI\s+(?:made|see)\s+(?:a|an|my)\s+(?:\w+\s+)?(?:mistake|error|slip)\b"
 )
 """A pattern of what takes an answer back, wherever it stands."""
@@ -255,7 +256,7 @@ _GROUPS = (
 )
 _FRACTIONS = r"\d+\s+\d+\s?/\s?\d+|\d*\s?[½⅓⅔¼¾⅕⅛⅜⅝]"
 _AMOUNT = (
-    r"\d{1,2}:\d\d(?:\s?[ap]\.?m\b)?"
+    r"\d{1,2}:\d\d(?i:\s?[ap]\.?m\b)?|\d{1,2}(?i:\s?[ap]\.?m\b)"
     rf"|[-+−]?(?:\\?[$€£]\s?|R(?=\d))?-?(?:{_FRACTIONS}|(?:{_GROUPS}|\d+)?(?:\.\d+"
     rf"|(?<=\d))(?:\s?/\s?\d+)?)\s?(?:\\?%|°)?"
 )

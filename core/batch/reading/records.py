@@ -126,11 +126,24 @@ def _records_of(document: Value, source: ProblemSource) -> list[Value]:
         lists = [each for name, each in document.items() if _are_objects(each) and not is_known_name(name)]
         if len(lists) == 1:
             return lists[0]
-        if not lists and any(isinstance(value, str) or is_known_name(name) for name, value in document.items()):
-            return [document]
+        if not lists and any(is_known_name(part) for name, _ in _flattened(document) for part in name.split(".")):
+            return _rows_of(document) or [document]
     raise ProblemFileError(
         f"{source.name} does not hold one list of problems.", "It should be a JSON list of objects, one a problem."
     )
+
+
+def _rows_of(document: dict[str, Value]) -> list[Value]:
+    """Return the records of a document of columns, as pandas writes it; none of any other document."""
+    columns: list[list[Value]] = []
+    for column in document.values():
+        values = [*column.values()] if isinstance(column, dict) and all(map(str.isdigit, column)) else column
+        if not isinstance(values, list) or _are_objects(values):
+            return []
+        columns.append(values)
+    if len(columns) < 2 or len(set(map(len, columns))) > 1:
+        return []
+    return [dict(zip(document, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _are_objects(value: Value) -> TypeGuard[list[Value]]:

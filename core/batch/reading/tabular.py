@@ -35,26 +35,34 @@ csv.field_size_limit(FILE_LIMIT)
 
 
 class Sample(NamedTuple):
-    """The lines of a text, and its first rows, split at the likeliest delimiter."""
+    """The lines of a text from its header on, and its first rows, split at the likeliest delimiter."""
 
     lines: list[str]
     delimiter: str
     rows: list[list[str]]
+    above: int
+    """Lines above the header: a title, a comment, or Excel's `sep=;`."""
 
     @classmethod
     def of(cls, text: str) -> Sample:
         """Choose the delimiter with which most of the first rows have as many fields as the first one."""
         lines = list(StringIO(text.rstrip("\n")))  # not splitlines(): a form feed and its like are parts of a field
+        delimiters = ",\t;" if tables_in(lines[:1000]) else ",\t;|"
+        above = max(_lines_above_header(lines, delimiter) for delimiter in delimiters)
+        lines = lines[above:]
 
         def with_delimiter(delimiter: str) -> Sample:
             rows = islice(csv.reader(lines[:1000], delimiter=delimiter), 50)
-            return cls(lines, delimiter, [cells for cells in rows if cells])
+            return cls(lines, delimiter, [cells for cells in rows if cells], above)
 
         def score(sample: Sample) -> tuple[float, int]:
             widths = [len(cells) for cells in sample.rows]
-            return (round(widths.count(widths[0]) / len(widths), 1), widths[0]) if widths[0] > 1 else (0.0, 0)
+            is_formula = sample.delimiter == "|" and not any(map(is_known_name, sample.rows[0]))  # |x|
+            if widths[0] == 1 or is_formula:
+                return 0.0, 0
+            return round(widths.count(widths[0]) / len(widths), 1), widths[0]
 
-        return max(map(with_delimiter, ",\t;"), key=score)
+        return max(map(with_delimiter, delimiters), key=score)
 
     def has_header(self) -> bool:
         """Tell whether the first row names columns by usual names; one alone above blank lines is a heading."""
@@ -68,21 +76,30 @@ class Sample(NamedTuple):
         return len(self.rows) > 1 and len(widths) == 1 and widths != {1} and all(map(_could_be_a_name, self.rows[0]))
 
 
+def _lines_above_header(lines: Sequence[str], delimiter: str) -> int:
+    """Count the lines with one value each above the first line of several that has the name of a column."""
+    for above, line in enumerate(lines[:_ROWS_ABOVE_HEADER]):
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+        if sum(bool(cell.strip()) for cell in cells) > 1:
+            return above if any(map(is_known_name, cells)) and all(map(_could_be_a_name, cells)) else 0
+    return 0
+
+
 def read_delimited(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """Yield the rows of values separated by comma, semicolon or tab, quoted as in RFC 4180.
+    """Yield the rows of values separated by comma, semicolon, tab or bar, quoted as in RFC 4180.
 
     Raises ProblemFileError where quotes do not match up: what follows could be read in more than one way.
     """
     sample = Sample.of(source.text)
     reader = csv.reader(sample.lines, delimiter=sample.delimiter, strict=True)
-    first = 1
+    first = sample.above + 1
 
     def rows() -> Iterator[Row]:
         nonlocal first
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 yield first, cells
-            first = reader.line_num + 1
+            first = sample.above + reader.line_num + 1
 
     try:
         yield from _below_header(rows())

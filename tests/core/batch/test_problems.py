@@ -589,6 +589,12 @@ def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_na
     assert named == Columns("instruction", "solution", id="id", context=("input",)), "it is not the solution, too"
 
 
+def test_a_document_of_columns_is_read_as_pandas_writes_it(tmp_path):
+    for columns in ({"0": "Why?", "1": "How?"}, {"0": 1, "1": None}), (["Why?", "How?"], [1, None]):
+        found = read(tmp_path, "p.json", json.dumps(dict(zip(("question", "answer"), columns, strict=True))))
+        assert [(each.text, each.expected) for each in found.problems] == [("Why?", "1"), ("How?", None)]
+
+
 # What is damaged or doubtful
 
 needs_pyarrow = pytest.mark.skipif(not HAS_PYARROW, reason="pyarrow is an extra")
@@ -610,6 +616,7 @@ def rejected(found):
         ("p.jsonl", b'{"question": ""}\n', r"Rename it to “problem”, or .* problem=NAME\. There are: question\."),
         ("p.jsonl", b'{"a": "Why is it?"}\n{"a": "And where is it?"}', "which column is the problem"),
         ("p.json", b"42", "does not hold one list of problems"),
+        ("p.json", b'{"What is the sky?": "blue, by day"}', "does not hold one list of problems"),
         ("p.json", b'{"a": 1}', r"does not hold one list of problems\. It should be a JSON list of objects"),
         ("p.json", b'{"train": [{"problem": "Old?"}], "test": [{}]}', "does not hold one list of problems"),
         ("p.csv", b'question,answer\nOne?,1\n"Two?,2\nThree?,3\n', "quotes of the row in line 3 do not match up"),
@@ -762,6 +769,17 @@ def test_doubtful_rows_of_a_table(tmp_path):
     source = ProblemSource("standard-input", b"a;b\nWhy is it so?;2\nWhat is this, then?;3\n")
     found = read_problems(source, named=Corrections(answer="b"))
     assert [each.expected for each in found.problems] == ["2", "3"]
+
+
+@pytest.mark.parametrize("above", ["", "sep=;\n", "Problems of the second grade\n", "# By: Anna\n\n", "Grade 2;\n"])
+@pytest.mark.parametrize("delimiter", [";", "|"])
+def test_a_table_begins_at_its_header(tmp_path, above, delimiter):
+    rows = ("question;answer", "How much is |2| + |3|?", "Why is it so, then?;2;3", "What, in all, is it?;4")
+    if delimiter == "|":
+        rows = tuple(row.replace("|", "").replace(";", "|") for row in rows)
+    found = read(tmp_path, "p.csv", above + "\n".join(rows))
+    assert [(each.text, each.expected) for each in found.problems][1:] == [("What, in all, is it?", "4")]
+    assert rejected(found) == [(3 + above.count("\n"), "The row has 3 fields, the header 2.")]
 
 
 def with_part(name, content):

@@ -149,6 +149,7 @@ def test_sums_are_of_each_count_and_end_at_the_bounds_of_what_can_be_read_again(
     reported = Usage(RequestUsage(sent=2**53, read=2**53, seconds_waited=1e12), 1e12, "EUR")
     total = reduce(Usage.plus, [reported] * 600, Usage())
     assert (total.cost.sent, total.cost.read, total.currency) == (MOST_COUNTED, MOST_COUNTED, "EUR")
+    assert total.plus(Usage(currency="USD")).plus(total).currency == "EUR + USD", "two servers, each with its prices"
     assert (total.cost.requests, total.cost.seconds_waited, total.money) == (600, MOST_MEASURED, MOST_MEASURED)
     for money in (0.0, MOST_MEASURED):
         cost = {"sent": 0, "read": MOST_COUNTED, "seconds_waited": 0.0}

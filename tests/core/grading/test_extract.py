@@ -39,6 +39,7 @@ from baton_reasoning.core.thinking.trace import Trace
         ("The answer is 0.333...", "0.333..."),
         ("The answer is 18 🎉", "18"),
         ("The answer is 18 (half of all the eggs).", "18"),
+        ("The answer is 10 (20% of 50).", "10"),
         ("Final answer: The curve is a hyperbola.", "The curve is a hyperbola"),
         ("The answer is 5! = 120.", "5! = 120"),
         # Without a mark
@@ -48,6 +49,8 @@ from baton_reasoning.core.thinking.trace import Trace
         ("So $x = 3$ and $x = 5$.", "$x = 3$ and $x = 5$"),
         ("So $x = 3$ and $y = 5$.", "y = 5"),
         ("The trip takes 2 hours and 30 minutes.", "2 hours and 30 minutes"),
+        ("Thus, it takes her 1 hour and 30 minutes.", "1 hour and 30 minutes"),
+        ("The total is **$1,080**, i.e. 12 months at $90 a month.", "$1,080"),
         ("It arrives at 4:45 p.m.", "4:45 p.m"),
         ("Tom ends up with 42 marbles, which is 8 more than before.", "42 marbles"),
         ("The curve is a hyperbola.", "The curve is a hyperbola"),
@@ -61,6 +64,8 @@ from baton_reasoning.core.thinking.trace import Trace
         # A correction takes back what was said before it, and claims of others are not the text's
         (r"It is \boxed{15}. Correction: I forgot the base, so it is 18.", "18"),
         ("The answer is 42. Scratch that, the driver counts too: it is 43.", "43"),
+        ("The answer is 16. No, wait. He eats 4, so it is 12.", "12"),
+        ("Answer: 7\n\nNote: If she had 14, the answer would be 9.", "7"),
         ("They say that the answer is 8, but the answer is 9.", "9"),
         ("It is wrong to say that the answer is 8. She has 9 left.", "9 left"),
         ("Were it closed, the answer would be 8. It has 9 sides.", "9 sides"),
@@ -74,6 +79,13 @@ from baton_reasoning.core.thinking.trace import Trace
         # Boxes
         (r"$\boxed{p = 0.3}$" "\n\n" r"$\boxed{q = 0.6}$", "p = 0.3, q = 0.6"),
         (r"\boxed{\text{Answer: } 24}", "24"),
+        (r"So it is $\boxed{\frac{1}{2}$.", r"\frac{1}{2}"),
+        (r"**Answer:** 11,\! 100", r"11,\! 100"),
+        # Another question that the model asks itself
+        ("Answer: 3\n\nQuestion: Tom has 12 apples. He eats 4.\nAnswer: 8", "3"),
+        ("The answer is 3.\n\nQ: Tom has 12 apples. He eats 4.\nA: The answer is 8.", "3"),
+        ("So there are 16 eggs.\n\nQuestion: How many does she sell?\nAnswer: 9", "9"),
+        ("Question: Tom has 12 apples. He eats 4.\nAnswer: 8", "8"),
         # No answer
         (r"We solve it and get 12." "\n\n" r"\[\boxed{}\]", None),
         (r"<think>It is \boxed{12}. Wait,", None),
@@ -88,6 +100,7 @@ def test_the_answer_is_found_and_without_a_mark_only_in_a_text_that_was_not_cut_
     assert extract_answer(text) == answer
     assert extract_answer("So far we have 16 eggs", finished=False) is None
     assert extract_answer("The answer is 18, and", finished=False) == "18, and"
+    assert extract_answer(r"So it is \boxed{12", finished=False) is None
 
 
 @pytest.mark.parametrize(

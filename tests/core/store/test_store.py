@@ -592,11 +592,11 @@ def test_what_a_run_came_to_is_computed_from_its_events(store):
     assert RunCost.of(Trace.of([started(), *over_steps])).takeovers == (Takeover(REFLECTION.id, ""),)
 
 
-def test_costs_add_up_in_the_first_currency_that_is_named():
+def test_costs_add_up_and_name_all_their_currencies():
     one, two = Cost(small_tokens=1, seconds=0.5), Cost(small_tokens=2, large_tokens=4, money=0.25, currency="EUR")
     total = Cost.total(iter([one, two, two.model_copy(update={"currency": "USD"})]))
     assert not any(dict(Cost()).values())
-    assert total == Cost(small_tokens=5, large_tokens=8, seconds=0.5, money=0.5, currency="EUR")
+    assert total == Cost(small_tokens=5, large_tokens=8, seconds=0.5, money=0.5, currency="EUR + USD")
 
 
 def test_a_run_of_any_usage_is_saved(store):
