@@ -94,6 +94,18 @@ def counting_pair() -> Pair:
     return Pair(small_engine(), large_engine())
 
 
+def doubting_pair(**more) -> Pair:
+    """The small model doubts itself at every second step; then the large one writes."""
+    steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
+    text = f"{steps}</think>\n\n\\boxed{{1}}"
+
+    def rest_of(text, body):
+        return "\n\n".join(text.split("\n\n")[body.count("\n\n") :])
+
+    small = ScriptedEngine(continue_with=lambda _, body: rest_of(text, body), **more)
+    return Pair(small, ScriptedEngine(continue_with=lambda _, body: rest_of(text.replace("wait, no", "so"), body)))
+
+
 # Files of problems, and a store that is damaged
 
 
