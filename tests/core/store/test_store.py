@@ -1,7 +1,4 @@
-"""Whatever is done to conversations and batches, in any order, the store gives back what a model in memory holds.
-
-Events come back as they were, chunks of any content are read or refused, and costs are computed.
-"""
+"""Whatever is done to conversations and batches, in any order, the store gives back what a model in memory holds."""
 
 import json
 import math
