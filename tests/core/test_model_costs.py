@@ -216,11 +216,6 @@ def loaded(tmp_path):
     return ModelCard("a model", "", 1024, path=file, placement=Placement(shares, 512, 1, "f16"))
 
 
-@pytest.fixture
-def costs(tmp_path):
-    return ModelCosts(tmp_path / "data" / "costs.json")
-
-
 def test_a_cost_is_kept_until_the_file_or_how_it_is_loaded_changes(loaded, costs, tmp_path):
     assert costs.of(loaded) is None
     costs.keep(loaded, SMALL)

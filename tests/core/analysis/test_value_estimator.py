@@ -23,7 +23,6 @@ from baton_reasoning.core.analysis.values import StepValues, TextPlace, places_o
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod, Regex
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking import events
@@ -35,12 +34,6 @@ from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
 RIGHT, ERROR = b"a\n\n", b"b\n\n"
 SEED, LONG = 5, 40
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader() as grader:
-        yield grader
 
 
 def world(errors, name="small", faults=(), writes_branches=True):

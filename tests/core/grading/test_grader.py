@@ -176,12 +176,6 @@ LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r
 NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter", "B, C", "(B) and (C)")}
 
 
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(PATIENCE) as grader:
-        yield grader
-
-
 @pytest.mark.parametrize(
     ("table", "outcome", "how"),
     [

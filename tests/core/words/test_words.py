@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.billing import Prices, UsageMeter
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
-from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
@@ -176,11 +176,6 @@ def test_equal_and_short_texts_stay_as_they_are_and_an_opening_ends_between_word
 
 
 # What to expect of two models: of some that were never loaded, by one that ran here; and where a pair hardly pays
-
-
-@pytest.fixture
-def costs(tmp_path):
-    return ModelCosts(tmp_path / "costs.json")
 
 
 def expectations(costs, decode, parameters=(0, 0), thinking=THINK):
