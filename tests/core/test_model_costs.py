@@ -1,7 +1,5 @@
 """What a model costs: the arithmetic agrees with sums done by hand; costs are measured, and kept."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 
@@ -90,9 +88,9 @@ LARGE_WRITES = (
 
 
 def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in_the_run():
-    """Its first token came from the decode that read, so ten tokens are nine decodes of 0.3 s."""
     trace = trace_of(*SMALL_WRITES, *LARGE_WRITES)
     for cost in (LARGE, None):
+        # Its first token came from the decode that read, so ten tokens are nine decodes of 0.3 s.
         assert seconds_of_large_alone(trace, cost) == pytest.approx(40 * 0.3 + 100 * 3.9 / 130)
     assert time_saved(trace, LARGE) == "", "the run goes on"
     trace.apply(RunEnded(9.0, Finish.END_OF_TEXT))
@@ -209,7 +207,6 @@ def test_a_model_that_writes_hardly_anything_or_is_asked_in_the_middle_has_no_co
 
 @pytest.fixture
 def loaded(tmp_path):
-    """The card of a model on this machine."""
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF")
     shares = (DeviceShare("RAM", 5, 0, 0, 0),)

@@ -1,7 +1,5 @@
 """The settings that a run uses, the thinking that it may do without, and what it reuses of the KV cache."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Any
 
@@ -48,7 +46,6 @@ def test_the_pairs_lengths_fill_in_what_a_person_left_at_a_preset_or_a_default()
     assert (advised.max_tokens, advised.seed) == (500, 3)
     at_random = RunSettings(policy=RandomTakeover.Settings())
     assert effective_settings(at_random, DEMO_SETTINGS).policy == RandomTakeover.Settings(n1=16)
-
     own = RunSettings(policy=Keywords.Settings(c=3, n1=9, n2=9), max_tokens=2000)
     used = effective_settings(own, DEMO_SETTINGS)
     assert used.policy == Keywords.Settings(c=3, n1=9, n2=9, n3=14, n3_step=0)
@@ -159,7 +156,6 @@ def test_a_first_answer_reuses_only_what_repeats_a_follow_up_all_and_one_that_go
     exact = settings.model_copy(update={"exact": True})
     first = ask(next(held_out_problems(seed=3)).question, settings)
     follow_up = (*first, Message("assistant", "7"), Message("user", "And again?"))
-
     with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))) as small:
 
         def reused(conversation, chosen, before=None):

@@ -1,10 +1,7 @@
 """Values of steps, in worlds whose chances are known exactly.
 
-In a world a model writes `a` (right) or `b` (an error) for each step; an error anywhere makes the answer 0 instead of
-1. So a place without an error before it has the product of the chances of the steps that follow, any other has 0.
+A model writes `a` (right) or `b` (an error) for each step; an error anywhere makes the answer 0 instead of 1.
 """
-
-from __future__ import annotations
 
 import math
 import random
@@ -51,7 +48,6 @@ def world(errors, name="small", faults=(), writes_branches=True):
 
 
 def value(errors, text):
-    """The known chance of a right answer after this text."""
     return 0.0 if "b" in text else math.prod(1 - chance for chance in errors[text.count("\n\n") :])
 
 
@@ -96,7 +92,6 @@ def estimated(trace, engine, grader, expected="1", large=None, how=GradingMethod
 
 
 def valued(trace, *places):
-    """What follows from these outcomes."""
     return StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
 
 
@@ -121,7 +116,10 @@ def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
 def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced_or_to_the_place_before(
     grader, errors, replaced, truth
 ):
-    values = estimated(text_with("aaa", large_at=1, replaced=replaced), world(errors), grader, rollouts=64)
+    trace = text_with("aaa", large_at=1, replaced=replaced)
+    values = estimated(trace, world(errors), grader, rollouts=64)
+    places = [TextPlace(0), *([TextPlace(3, replaced=True)] if replaced else []), *map(TextPlace, (3, 6, 9, 17, 26))]
+    assert places_of(trace) == places, "the ends of steps and of takeovers"
     (worth,) = values.takeovers
     assert worth.before.place == TextPlace(3, replaced=bool(replaced))
     assert worth.difference.low <= truth <= worth.difference.high
@@ -302,8 +300,3 @@ def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes
     values = estimated(text_with("aa"), engine, grader, how=rule, rollouts=32)
     assert values.estimated.ends_right
     assert values.places[0].value.low <= 0.5 <= values.places[0].value.high
-
-
-def test_places_are_the_ends_of_steps_and_of_takeovers():
-    trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    assert places_of(trace) == [TextPlace(0), TextPlace(3, replaced=True), *map(TextPlace, (3, 6, 9, 17, 26))]

@@ -1,7 +1,5 @@
 """A pilot finds the chance of takeover that gives a large share; what it has written is never written again."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from threading import Event
 

@@ -3,8 +3,6 @@
 Nothing of that uses the formulas of the report, which are held against published values below.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """Files of any format, encoding and data set are read alike, and damaged ones as far as it goes or refused in words."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import gzip

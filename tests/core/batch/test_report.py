@@ -1,7 +1,5 @@
 """The report says what was measured, in a sentence, tables, notes and charts, as text, Markdown and a page."""
 
-from __future__ import annotations
-
 import html
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is read from a batch: results and reports for other tools, failures by what went wrong, reviews of answers."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json
@@ -248,8 +246,7 @@ def opinions(store, batch, by):
 
 
 def opens(pair):
-    """Opens this pair, whichever is wanted."""
-    return lambda _: nullcontext(pair)
+    return lambda _wanted: nullcontext(pair)
 
 
 def progress_in(reviews):

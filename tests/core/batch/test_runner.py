@@ -1,7 +1,5 @@
 """A batch is run, graded and saved as it goes; interrupted, changed and graded again it comes to the same results."""
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import threading
@@ -124,18 +122,14 @@ def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(
 
 
 def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_runs(store):
-    """Answers that the small model finished alone would count for the wrong arm."""
     refused = EngineRefused("The server refused the key (401).", "Enter another one.")
     large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, refused, for_good=True)])
     small = ScriptedEngine(continue_with=lambda _, body: rest("A.\n\nWait, no.</think>\n\n\\boxed{1}", body))
     batch = batch_of(store, 2, "small", "baton", "random")
     run_batch(store, batch, Pair(small, large))
     errors = {arm: {row.error for row in rows_of(store, batch, arm)} for arm in ("small", "baton", "random")}
-    assert errors == {
-        "small": {""},
-        "baton": {str(refused)},
-        "random": {f"The chance of takeover could not be measured: {refused}"},
-    }
+    unmeasured = f"The chance of takeover could not be measured: {refused}"
+    assert errors == {"small": {""}, "baton": {str(refused)}, "random": {unmeasured}}
     assert outcomes(store, batch, "baton") == [None, None]
 
 
@@ -379,8 +373,6 @@ def disturb(runner, kind):
 
 
 class DisturbedBatch:
-    """A batch in which things happen."""
-
     def __init__(self, store, grader):
         self.store, self.grader = store, grader
         short = settings_of(Never.Settings(), seed=1).model_copy(update={"max_tokens": 60})
@@ -692,12 +684,11 @@ def test_a_time_is_told_as_exactly_as_it_is_known():
 
 def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pauses():
     start = datetime(2026, 11, 29, tzinfo=UTC)
-    rows = [
-        ResultRow(job, "", "small", job, 0, JobState.DONE, "", None, "", None, RunCost())._replace(
-            started=start + timedelta(seconds=began), ended=start + timedelta(seconds=ended)
-        )
-        for job, (began, ended) in enumerate([(0, 10), (2, 4), (8, 12), (100, 105)])
-    ]
+    done = ResultRow(0, "", "small", 0, 0, JobState.DONE, "", None, "", None, RunCost())
+    rows = []
+    for seconds in ((0, 10), (2, 4), (8, 12), (100, 105)):
+        began, ended = (start + timedelta(seconds=each) for each in seconds)
+        rows.append(done._replace(started=began, ended=ended))
     assert time_taken(rows) == 17
     assert time_taken([]) == 0
     assert time_taken([rows[0]._replace(ended=None)]) == 0

@@ -110,7 +110,6 @@ def test_a_file_with_a_repeated_id_or_a_value_that_cannot_be_saved_is_refused_wh
 
 
 def row(author, text, name="", reason=""):
-    """A row of a page that one author wrote."""
     said = "".join(f'<span class="why">{note}</span> ' for note in (name, reason) if note)
     who = f"{WHO[author]}: {reason}" if reason else WHO[author]
     signs = f'<span class="signs"><b title="{who}">{SIGN[author]}</b></span>{said}'
@@ -208,16 +207,12 @@ def test_a_fence_that_another_author_was_to_close_ends_no_fold():
 
 
 def test_a_page_renders_markdown_as_a_whole_with_the_author_of_each_line():
-    """Code that both models wrote is one block; a formula is drawn, and one of two authors bears both signs."""
     parts = ["So:\n\n```python\nx = [1,\n\n", "2]  # <b>\n```\n\n- It \\(= \\frac{1}", "{2}\\) **is**\n\n|a|\n|-|\n|1|"]
     page = to_html(an_answer(authored(zip((Author.SMALL, Author.LARGE, Author.SMALL), parts, strict=True))))
     code = page[page.index('<div class="code">') : page.index('<span class="marker">')]
     lines = re.findall('class="row code ([a-z]+)">.*<span class="text">(.*)</span></div>', code)
-    assert [(author, re.sub("<[^>]*>", "", line)) for author, line in lines] == [
-        ("small", "x = [1,"),
-        ("small", ""),
-        ("large", "2]  # &lt;b&gt;"),
-    ]
+    written = [(author, re.sub("<[^>]*>", "", line)) for author, line in lines]
+    assert written == [("small", "x = [1,"), ("small", ""), ("large", "2]  # &lt;b&gt;")]
     item = page[page.index('<div class="row text mixed') : page.index("<table>")]
     assert "<b>●</b><b>◆</b>" in item or "<b>◆</b><b>●</b>" in item
     assert item.count("<svg") == 1

@@ -1,7 +1,5 @@
 """Pairs of answers with known verdicts, in any wrapping; the labelled set; a child that hangs, dies and comes back."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

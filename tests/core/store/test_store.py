@@ -103,8 +103,6 @@ def words_of(text):
 
 @dataclass
 class Kept:
-    """A conversation as it should be."""
-
     exchanges: list[Exchange] = field(default_factory=list)
     leaf: str | None = None
     title: str = ""
@@ -120,10 +118,8 @@ class KeptRun:
 
 def in_tree(exchanges):
     """What is stored of these exchanges, by id."""
-    return {
-        each.id: (each.parent.id if each.parent else None, each.problem, each.settings, each.created)
-        for each in exchanges
-    }
+    parents = ((each, each.parent.id if each.parent else None) for each in exchanges)
+    return {each.id: (parent, each.problem, each.settings, each.created) for each, parent in parents}
 
 
 class AnyUseOfConversations(AnyUse):

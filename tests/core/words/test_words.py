@@ -1,7 +1,5 @@
 """What a person reads of steps, runs, models and servers, of numbers, sizes and times, of speed, and of values."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
@@ -158,11 +156,8 @@ def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
 
 def test_a_long_opening_is_left_out_where_texts_differ_from_the_one_most_like_them():
     opening = "What is the sum of the first"
-    assert distinguished([f"{opening} 10 primes?", "Hello", f"{opening} 20 primes?"]) == [
-        "What is … 10 primes?",
-        "Hello",
-        "What is … 20 primes?",
-    ]
+    found = distinguished([f"{opening} 10 primes?", "Hello", f"{opening} 20 primes?"])
+    assert found == ["What is … 10 primes?", "Hello", "What is … 20 primes?"]
     texts = ["Name a city in northern Italy", "Name a city in northern Spain", "Name a city in the south"]
     assert distinguished(texts) == ["Name a … Italy", "Name a … Spain", texts[2]]
 
@@ -179,14 +174,9 @@ def test_equal_and_short_texts_stay_as_they_are_and_an_opening_ends_between_word
 
 
 def expectations(costs, decode, parameters=(0, 0), thinking=THINK):
-    """What is said of two files, and of a pair loaded from them, once a token was measured to take so long.
-
-    `thinking`: of the small model.
-    """
-    headers, engines = [], []
-    for path, seconds, number, tags in zip(
-        (SMALL_MODEL, LARGE_MODEL), decode, parameters, (thinking, THINK), strict=True
-    ):
+    """What is said of two files, and of a pair loaded from them, once a token was measured to take so long."""
+    headers, engines, all_tags = [], [], (thinking, THINK)
+    for path, seconds, number, tags in zip((SMALL_MODEL, LARGE_MODEL), decode, parameters, all_tags, strict=True):
         headers.append(replace(read_header(path), parameters=number, chat_template=tags.opening if tags else ""))
         placed = Placement((), 512, 1, "f16")
         engines.append(ScriptedEngine().with_card(path=path, parameters=number, thinking=tags, placement=placed))
