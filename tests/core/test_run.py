@@ -59,9 +59,6 @@ def test_the_system_prompt_comes_first_unless_the_conversation_has_one():
     assert ask("2 + 2?", settings, own) == (*own, Message("user", "2 + 2?"))
 
 
-# What was set for one model
-
-
 def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs():
     small = ScriptedEngine(*STEPS, overrides=ModelOverrides(temperature=0.8, top_k=20))
     large = ScriptedEngine("It is 4.", name="large")
@@ -146,9 +143,6 @@ def test_a_servers_prompt_is_rendered_here_and_can_be_without_thinking(is_llama_
         prompt = builder.with_body((Part("It", Author.SMALL),), asked)
         text = prompt if isinstance(prompt, str) else bytes(prompt).decode()
         assert text.endswith(f"assistant\n{opening}It")
-
-
-# What is reused of the KV cache
 
 
 def test_a_first_answer_reuses_only_what_repeats_a_follow_up_all_and_one_that_goes_on_its_text():

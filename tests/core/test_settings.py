@@ -75,9 +75,6 @@ def test_a_file_of_any_content_gives_settings_that_can_be_saved_the_defaults_whe
         assert SettingsFile(tmp_path / "again.json").load() == found
 
 
-# Files
-
-
 @posix_only("permissions of files, and pipes that are files")
 def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
     readable, link, nowhere = tmp_path / "readable", tmp_path / "link", tmp_path / "nowhere"
@@ -98,9 +95,6 @@ def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
     for path in (readable, tmp_path / "missing"):
         make_private(path)
         assert path.stat().st_mode & 0o777 == 0o600
-
-
-# Keys of servers
 
 
 def test_a_key_is_kept_in_the_keyring_until_it_is_forgotten():

@@ -679,8 +679,6 @@ def test_json_that_is_nested_too_deeply_is_refused_in_a_sentence(tmp_path, endin
         read(tmp_path, f"p.{ending}", deep)
 
 
-# Encodings
-
 WESTERN_TEXTS = (
     "„Wie groß ist die Fläche?“ Der Bäcker verkauft für 3 € süße Brötchen – täglich außer samstags. ÄÖÜ",
     "« À côté de l’école créée en 1900 », dit l’héroïne ; où ça ? Résoudre x² + y³z.",
@@ -845,8 +843,6 @@ def test_a_text_that_many_rows_share_fills_no_memory(tmp_path, store_schema):
         read_problems(path)
     assert peak_memory() - before < 2**30
 
-
-# Whatever it is
 
 FIELDS = st.sampled_from(
     "problem question prompt messages answer target solution choices options body ground_truth A B choice1 choice2 "

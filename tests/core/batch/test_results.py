@@ -194,9 +194,6 @@ def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store, tmp_path
         assert {name: cell for name, cell in row.items() if cell} == told | {"answer": "'=HYPERLINK(1)"}
 
 
-# What a model wrote never runs as a formula in a spreadsheet
-
-
 @pytest.mark.parametrize(
     ("cell", "at"),
     [

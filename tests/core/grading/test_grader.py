@@ -319,9 +319,6 @@ def test_a_child_that_dies_over_an_answer_leaves_it_unscored_is_started_again_an
     assert not psutil.pid_exists(pid)
 
 
-# Answers side by side: which say the same, and which are right
-
-
 @pytest.mark.parametrize(
     ("answers", "expected", "same", "outcomes"),
     [

@@ -234,9 +234,6 @@ def test_caches_and_states_of_every_kind_of_architecture_are_llama_cpps(tmp_path
         assert header.supports_truncation is is_cut, architecture
 
 
-# By hand
-
-
 def test_an_estimate_is_the_sum_of_its_parts():
     model = ModelShape(10_000, (Block(2000, 128, 300), Block(3000, 128)), 1000, False, 64, 96, 500, context_length=1024)
     guess = estimate(model, LoadOptions(context=257, parallel=2))

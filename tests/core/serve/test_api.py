@@ -406,9 +406,6 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
     EndpointServer(server.host, port).close()  # it can be started again at once
 
 
-# The demo pair, really run
-
-
 @contextmanager
 def real(small, large, base, parallel=1):
     options = LoadOptions(context=1024, threads=1, parallel=parallel)

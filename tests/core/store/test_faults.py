@@ -57,8 +57,6 @@ def changed(path, statement, *values):
         connection.execute(statement, values)
 
 
-# Kills
-
 KILLS = size(3, long=20)
 
 
@@ -119,9 +117,6 @@ def test_a_program_is_known_by_its_number_and_its_start(path, monkeypatch):
             monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
             assert run_in_subprocess(this_process, seconds=PATIENCE).split("@")[2] == place
             assert is_alive(connection, me)
-
-
-# Full disks
 
 
 def test_what_a_full_disk_refuses_is_said_at_once_and_saved_when_there_is_room(path):

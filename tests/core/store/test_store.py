@@ -530,9 +530,6 @@ def test_what_is_not_there_is_said_and_a_run_names_its_batch_and_problem(store):
     assert store.batches.of_run("nothing") is None
 
 
-# Runs
-
-
 def test_events_come_back_as_they_were_whatever_models_write(store):
     """Half a surrogate pair is replaced in the answer; the progress of a prefill is not kept."""
     alternatives = (Alternative(1, "null", -math.inf), Alternative(None, "\ud83d", -1.0))
@@ -620,9 +617,6 @@ def test_a_ribbon_of_any_run_keeps_the_share_of_each_author_and_their_order_if_i
         assert len(ribbon) >= RIBBON_SEGMENTS // 2, "each part has both"
     else:
         assert [segment.author for segment in ribbon] == begun
-
-
-# Chunks
 
 
 def chunk(*lines):

@@ -151,9 +151,6 @@ def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
     assert facts == {"Own sampling": "top-p 0.95", "Own tags": "none"}
 
 
-# Texts that begin alike are distinguished by where they differ
-
-
 def test_a_long_opening_is_left_out_where_texts_differ_from_the_one_most_like_them():
     opening = "What is the sum of the first"
     found = distinguished([f"{opening} 10 primes?", "Hello", f"{opening} 20 primes?"])
@@ -220,8 +217,6 @@ def test_it_is_said_where_the_small_model_may_get_nothing_right(costs, small, la
     for said in expectations(costs, (0.1, 1.0), parameters, thinking):
         assert ("The small model may be too weak" in said) is is_said
 
-
-# Sentences about steps
 
 HOLD_ON = Cue("Hold on", Category.REFLECTION, 0, 7)
 
