@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_event
 
-from baton_reasoning.core.engines.base import (
-    DeviceShare,
-    Handoff,
-    ModelCard,
-    Placement,
-    Session,
-    ignore,
-)
+from baton_reasoning.core.engines.base import DeviceShare, Handoff, ModelCard, Placement, Session, ignore
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.drafting import LENGTHS, DraftLength
 from baton_reasoning.core.model_costs import (
@@ -77,10 +70,7 @@ def trace_of(*events: Event) -> Trace:
     return Trace.of([RunStarted(0.0, (), "keywords", {}, 0, card, card, prompt_tokens=100, thinking=True), *events])
 
 
-SMALL_WRITES = (
-    HandedOver(1.0, Author.SMALL, Handoff(0, 100, 1.0)),
-    *(token(Author.SMALL, 1.1) for _ in range(30)),
-)
+SMALL_WRITES = (HandedOver(1.0, Author.SMALL, Handoff(0, 100, 1.0)), *(token(Author.SMALL, 1.1) for _ in range(30)))
 LARGE_WRITES = (
     HandedOver(5.0, Author.LARGE, Handoff(0, 130, 3.9)),
     *(token(Author.LARGE, 5.0 + 0.3 * number) for number in range(10)),

@@ -380,9 +380,7 @@ def test_a_text_is_wrong_only_if_what_it_states_cannot_be_the_expected_answer(gr
 KNOWN = {
     "development": [("3R^2", UNSCORED)],
     "holdout": [("42", UNSCORED), ("64.50", UNSCORED), (r"\text{hyperbola}", UNSCORED)],
-    "second_holdout": [
-        *((r"\langle 2, -3, 1 \rangle", WRONG), (r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED)),
-    ],
+    "second_holdout": [(r"\langle 2, -3, 1 \rangle", WRONG), (r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED)],
     "third_holdout": [("60", UNSCORED)],
     "fourth_holdout": [("42", UNSCORED)],
 }

@@ -31,15 +31,7 @@ from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
-from baton_reasoning.core.store.conversations import (
-    AFTER,
-    BEFORE,
-    MARK_END,
-    MARK_START,
-    Headline,
-    by_day,
-    excerpt_of,
-)
+from baton_reasoning.core.store.conversations import AFTER, BEFORE, MARK_END, MARK_START, Headline, by_day, excerpt_of
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.deleted import KEEP_DELETED
 from baton_reasoning.core.store.derived import LARGEST_INTEGER

@@ -45,9 +45,8 @@ from tests.fakes.scripted import THINK, ScriptedEngine
 from tests.fakes.valued import RESCUED, STEP, values_of
 
 MIB = 2**20
-COST = RequestUsage(
-    2, sent=5310, reused=5120, read=190, written=84, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25
-)
+TOKENS = {"sent": 5310, "reused": 5120, "read": 190, "written": 84}
+COST = RequestUsage(2, **TOKENS, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25)
 BILL = "5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3 KiB, 1.2 s waited"
 
 
@@ -55,6 +54,10 @@ def written(*more):
     """A run of the small model, and what came after its one step."""
     started = RunStarted(0.0, (), "never", {"max_tokens": 500}, 7, None, None, 0, False)
     return Trace.of([started, TokenWritten(2.0, Author.SMALL, 5, "Four."), *more])
+
+
+ODD, AWAY = Noticed(2.0, "It is odd."), Noticed(2.0, f"It is away.{RETRYING}")
+CUT_OFF, FAILED = RunEnded(3.0, Finish.MAX_TOKENS), RunEnded(3.0, Finish.FAILED, "It is gone.")
 
 
 def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypatch):
@@ -105,20 +108,8 @@ def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypat
         (labels.run_in_brief(written()), "1 step · 2.0 s"),
         (labels.run_in_brief(Trace(), live=True), "Waiting for the first token"),
         (labels.ending(written(), live=True), ""),
-        (
-            labels.ending(written(RunEnded(3.0, Finish.MAX_TOKENS)), live=False),
-            "Stopped at the length limit (500 tokens).",
-        ),
-        (
-            labels.last_text(
-                written(
-                    *(Noticed(2.0, "It is odd."), Noticed(2.0, f"It is away.{RETRYING}"), Noticed(2.0, "It is odd.")),
-                    RunEnded(3.0, Finish.FAILED, "It is gone."),
-                ),
-                live=False,
-            ),
-            "It is odd.\nIt is gone.",
-        ),
+        (labels.ending(written(CUT_OFF), live=False), "Stopped at the length limit (500 tokens)."),
+        (labels.last_text(written(ODD, AWAY, ODD, FAILED), live=False), "It is odd.\nIt is gone."),
     ],
 )
 def test_figures_and_short_labels(text, expected):
@@ -242,23 +233,20 @@ def by_large(texts, reason, cue=None, replaced="", measure=None):
         ([TextInserted(0.0, "</think>", reasons.BUDGET.id)], "Baton inserted this text: reasoning budget used up."),
         ([TokenWritten(0.0, Author.LARGE, 1, "So it is.")], "The large model wrote this step."),
         (by_large(["All of it."], reasons.LARGE_ONLY.id), "The large model wrote this step."),
+        (by_large(["Hold on.\n\n", "So it is."], "reflection", HOLD_ON), "Still handed over at “Hold on”: reflection"),
+        (by_large(["So it is."], "every step"), "Handed over: every step begins so"),
+        (by_large(["So it is."], reasons.PERSON.id), "Handed over: you asked for it"),
+        (by_large(["So it is."], reasons.ANSWER.id), "Handed over: the reasoning is over"),
         (
             by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
             "Handed over at “Hold on”: reflection. Corrected 211 to 311",
         ),
         (
-            by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON),
-            "Still handed over at “Hold on”: reflection",
-        ),
-        (by_large(["Something else."], "every step"), "Handed over: every step begins so"),
-        (by_large(["Something else."], reasons.PERSON.id), "Handed over: you asked for it"),
-        (by_large(["So it is 4."], reasons.ANSWER.id), "Handed over: the reasoning is over"),
-        (
-            by_large(["Something else."], "first-token entropy", measure=Measure("entropy", 2.134, 1.5)),
+            by_large(["So it is."], "first-token entropy", measure=Measure("entropy", 2.134, 1.5)),
             "Handed over: unsure how to begin. Entropy 2.13, limit 1.5",
         ),
         (
-            by_large(["Something else."], "of another version", measure=Measure("tokens", 1250, 1000)),
+            by_large(["So it is."], "of another version", measure=Measure("tokens", 1250, 1000)),
             "Handed over: of another version. Tokens 1,250, limit 1,000",
         ),
     ],
