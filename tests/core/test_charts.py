@@ -1,7 +1,5 @@
 """Every chart has round numbers on its axes, markers that differ without colour, and a legend within its width."""
 
-from __future__ import annotations
-
 import re
 from itertools import combinations
 from xml.etree import ElementTree
@@ -9,21 +7,8 @@ from xml.etree import ElementTree
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.charts import (
-    FONTS,
-    MARKER_WIDTH,
-    PRINT,
-    Axis,
-    band,
-    coloured,
-    legend,
-    line,
-    marker,
-    quantity,
-    side_by_side,
-    svg,
-    text,
-)
+from baton_reasoning.core import charts
+from baton_reasoning.core.charts import MARKER_WIDTH, PRINT, Axis, coloured, marker, quantity, side_by_side
 
 LETTER = 6.6
 """Pixels."""
@@ -49,19 +34,19 @@ def test_markers_differ_in_grey():
 
 
 def test_a_theme_replaces_every_colour():
-    parts = [text(0, 0, "a"), line([(0, 0), (1, 1)], "border"), band([(0, 0)], [(1, 1)]), marker(9, 0, 0, "small")]
-    drawing = svg(10, 10, parts, "All")
+    lines = charts.line([(0, 0), (1, 1)], "border"), charts.band([(0, 0)], [(1, 1)])
+    drawing = charts.svg(10, 10, [charts.text(0, 0, "a"), *lines, marker(9, 0, 0, "small")], "All")
     ElementTree.fromstring(drawing)
     named = coloured(drawing, {name: f"[{name}]" for name in PRINT})
     assert "var(" not in named
     assert set(re.findall(r"\[(\w+)\]", named)) == {"background", "muted", "border", "panel", "small"}
-    assert named.count(FONTS) == 1
+    assert named.count(charts.FONTS) == 1
 
 
 @given(st.lists(st.text("ab ", min_size=1, max_size=120).filter(str.strip), min_size=1, max_size=20), st.data())
 def test_a_legend_has_every_name_in_reading_order_within_its_width(names, data):
     width = data.draw(st.sampled_from([280.0, 360.0, 640.0]))
-    parts, end = legend([(name, f"<i n='{at}'/>") for at, name in enumerate(names)], 8, 50, width)
+    parts, end = charts.legend([(name, f"<i n='{at}'/>") for at, name in enumerate(names)], 8, 50, width)
     found = ElementTree.fromstring(f"<svg>{''.join(parts)}</svg>")
     samples = [each for each in found if each.tag == "g"]
     places = [tuple(map(float, re.findall(r"[\d.]+", each.attrib["transform"])))[::-1] for each in samples]

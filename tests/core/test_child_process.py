@@ -52,7 +52,8 @@ def pid_or_nothing(question):
     return str(os.getpid()).encode()
 
 
-A_MINUTE = TimeLimit(60)
+SPAWN = multiprocessing.get_context("spawn")
+UNHURRIED = TimeLimit(PATIENCE)
 
 
 @pytest.fixture
@@ -63,32 +64,32 @@ def child():
 
 
 def test_a_question_to_a_process_of_its_own_ends_with_an_answer_an_error_in_words_or_none():
-    assert run_in_subprocess(larger, 4, seconds=60) == 5
+    assert run_in_subprocess(larger, 4, seconds=PATIENCE) == 5
     with pytest.raises(SettingsError, match="Ask for something else"):
-        run_in_subprocess(refused, seconds=60)
+        run_in_subprocess(refused, seconds=PATIENCE)
     with pytest.raises(NoAnswer, match="no answer within"):
         run_in_subprocess(never, seconds=0.1)
     with pytest.raises(NoAnswer, match="the process ended"):
-        run_in_subprocess(died, seconds=60)
+        run_in_subprocess(died, seconds=PATIENCE)
 
 
 def test_a_process_that_was_killed_or_reached_its_time_limit_is_replaced_at_the_next_question(child):
-    first = child.ask(b"", A_MINUTE)
+    first = child.ask(b"", UNHURRIED)
     psutil.Process(int(first)).terminate()
-    second = child.ask(b"", A_MINUTE)
+    second = child.ask(b"", UNHURRIED)
     assert second != first
     limit = TimeLimit(0.1)
     for _ in range(2):
         with pytest.raises(TimedOut):
             child.ask(b"never", limit)
     assert child.pid is None
-    assert child.ask(b"", A_MINUTE) != second
+    assert child.ask(b"", UNHURRIED) != second
 
 
 def test_nobody_waits_for_a_process_that_died_before_it_took_its_end_of_the_pipe(child, monkeypatch):
     monkeypatch.setattr(child_process, "_serve", DiesWhenUnpickled())
     with untaken_ends_stay_open(), pytest.raises(NoAnswer, match="the process ended"):
-        child.ask(b"", TimeLimit(60))
+        child.ask(b"", UNHURRIED)
 
 
 def test_a_signal_that_ends_a_wait_on_windows_does_not_end_the_question(child, monkeypatch):
@@ -100,7 +101,7 @@ def test_a_signal_that_ends_a_wait_on_windows_does_not_end_the_question(child, m
         return wait(*arguments)
 
     monkeypatch.setattr(connection, "wait", interrupted)
-    assert int(child.ask(b"", A_MINUTE)) == child.pid
+    assert int(child.ask(b"", UNHURRIED)) == child.pid
 
 
 def say_and_end(pipe):
@@ -108,10 +109,9 @@ def say_and_end(pipe):
 
 
 def test_what_a_process_said_before_its_end_is_still_read():
-    context = multiprocessing.get_context("spawn")
     with untaken_ends_stay_open():
-        ours, theirs = context.Pipe()
-        process = context.Process(target=say_and_end, args=(theirs,))
+        ours, theirs = SPAWN.Pipe()
+        process = SPAWN.Process(target=say_and_end, args=(theirs,))
         process.start()
         process.join()
         with ours, theirs:
@@ -120,10 +120,8 @@ def test_what_a_process_said_before_its_end_is_still_read():
 
 
 def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd):
-    """As when a pipe is reset with an answer unread in it."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=child_process._serve, args=(theirs, pid_or_nothing, None, 0))
+    ours, theirs = SPAWN.Pipe()
+    process = SPAWN.Process(target=child_process._serve, args=(theirs, pid_or_nothing, None, 0))
     process.start()
     theirs.close()
     ours.close()  # before it has said that it is ready
@@ -134,7 +132,7 @@ def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the signals that a process blocks are not readable")
 def test_ctrl_c_and_a_closed_terminal_do_not_reach_a_child_from_its_first_instruction_on():
-    process = multiprocessing.get_context("spawn").Process(target=never, daemon=True)
+    process = SPAWN.Process(target=never, daemon=True)
     start_shielded(process)
     try:
         status = Path(f"/proc/{process.pid}/status").read_text("ascii")
@@ -163,7 +161,7 @@ def interrupt_this_thread():
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
-class InterruptedProcess(multiprocessing.get_context("spawn").Process):  # type: ignore[misc]
+class InterruptedProcess(SPAWN.Process):  # type: ignore[misc, name-defined]
     """A child during whose start Ctrl+C reaches another thread of the program, which does not block it."""
 
     start_returned = False

@@ -1,7 +1,5 @@
 """A conversation is a tree, whatever a file says of its parents."""
 
-from __future__ import annotations
-
 import pytest
 
 from baton_reasoning.core.conversation import Conversation, Exchange

@@ -1,7 +1,5 @@
 """The diagnosis names what is here, and what to do about what is not."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from importlib import metadata
@@ -28,7 +26,6 @@ def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path):
 
 
 def fault(subject, paths):
-    """What is wrong with this subject."""
     (check,) = CHECKS[subject](paths)
     assert check.state is not State.GOOD
     assert check.remedy

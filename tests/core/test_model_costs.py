@@ -1,7 +1,5 @@
 """What a model costs: the arithmetic agrees with sums done by hand; costs are measured, and kept."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import replace
 
@@ -10,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as replace_event
 
-from baton_reasoning.core.engines.base import (
-    DeviceShare,
-    Handoff,
-    ModelCard,
-    Placement,
-    Session,
-    ignore,
-)
+from baton_reasoning.core.engines.base import DeviceShare, Handoff, ModelCard, Placement, Session, ignore
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.drafting import LENGTHS, DraftLength
 from baton_reasoning.core.model_costs import (
@@ -79,10 +70,7 @@ def trace_of(*events: Event) -> Trace:
     return Trace.of([RunStarted(0.0, (), "keywords", {}, 0, card, card, prompt_tokens=100, thinking=True), *events])
 
 
-SMALL_WRITES = (
-    HandedOver(1.0, Author.SMALL, Handoff(0, 100, 1.0)),
-    *(token(Author.SMALL, 1.1) for _ in range(30)),
-)
+SMALL_WRITES = (HandedOver(1.0, Author.SMALL, Handoff(0, 100, 1.0)), *(token(Author.SMALL, 1.1) for _ in range(30)))
 LARGE_WRITES = (
     HandedOver(5.0, Author.LARGE, Handoff(0, 130, 3.9)),
     *(token(Author.LARGE, 5.0 + 0.3 * number) for number in range(10)),
@@ -90,9 +78,9 @@ LARGE_WRITES = (
 
 
 def test_what_the_large_model_alone_would_have_taken_follows_from_its_decodes_in_the_run():
-    """Its first token came from the decode that read, so ten tokens are nine decodes of 0.3 s."""
     trace = trace_of(*SMALL_WRITES, *LARGE_WRITES)
     for cost in (LARGE, None):
+        # Its first token came from the decode that read, so ten tokens are nine decodes of 0.3 s.
         assert seconds_of_large_alone(trace, cost) == pytest.approx(40 * 0.3 + 100 * 3.9 / 130)
     assert time_saved(trace, LARGE) == "", "the run goes on"
     trace.apply(RunEnded(9.0, Finish.END_OF_TEXT))
@@ -209,16 +197,10 @@ def test_a_model_that_writes_hardly_anything_or_is_asked_in_the_middle_has_no_co
 
 @pytest.fixture
 def loaded(tmp_path):
-    """The card of a model on this machine."""
     file = tmp_path / "model.gguf"
     file.write_bytes(b"GGUF")
     shares = (DeviceShare("RAM", 5, 0, 0, 0),)
     return ModelCard("a model", "", 1024, path=file, placement=Placement(shares, 512, 1, "f16"))
-
-
-@pytest.fixture
-def costs(tmp_path):
-    return ModelCosts(tmp_path / "data" / "costs.json")
 
 
 def test_a_cost_is_kept_until_the_file_or_how_it_is_loaded_changes(loaded, costs, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from baton_reasoning.core.demo_pair import WHAT_IT_SOLVES
 from baton_reasoning.core.demo_pair.costly import SWITCH, DemoFiles
 from baton_reasoning.core.engines.base import ModelCard
-from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.catalog import PublishedResult, catalog
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.gguf import read_header
@@ -19,11 +19,6 @@ from tests.core.models.gguf_builder import TensorSpec, values_of_a_llama, write_
 
 GIB = 2**30
 OTHER_WORDS = ["<unk>", "<s>", "</s>", *"abcdefgh"]
-
-
-@pytest.fixture
-def costs(tmp_path):
-    return ModelCosts(tmp_path / "costs.json")
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 What a model writes is not asserted. The texts are short: two cores write eight tokens a second.
 """
 
-from __future__ import annotations
-
 from contextlib import closing
 
 import pytest
@@ -69,10 +67,8 @@ def test_a_small_model_without_thinking_answers_with_a_large_one(pair, name):
 
 
 def test_a_second_turn_reads_only_what_is_new_here_and_on_a_server(pair, real_pair):
-    with (
-        LlamaServer(ServerOptions(str(real_pair.large))) as server,
-        closing(open_server(ServerAddress(server.url, KEY))) as remote,
-    ):
+    options = ServerOptions(str(real_pair.large))
+    with LlamaServer(options) as server, closing(open_server(ServerAddress(server.url, KEY))) as remote:
         for large in (pair.large, remote):
             chosen = RunSettings(policy=EVERY_STEP, max_tokens=32, seed=1)
             first = answered(Pair(pair.small, large), chosen)

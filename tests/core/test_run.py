@@ -1,7 +1,5 @@
 """The settings that a run uses, the thinking that it may do without, and what it reuses of the KV cache."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Any
 
@@ -47,7 +45,6 @@ def test_the_pairs_lengths_fill_in_what_a_person_left_at_a_preset_or_a_default()
     assert (advised.max_tokens, advised.seed) == (500, 3)
     at_random = RunSettings(policy=RandomTakeover.Settings())
     assert demo_settings(at_random).policy == RandomTakeover.Settings(n1=16)
-
     own = RunSettings(policy=Keywords.Settings(c=3, n1=9, n2=9), max_tokens=2000)
     used = demo_settings(own)
     assert used.policy == Keywords.Settings(c=3, n1=9, n2=9, n3=14, n3_step=0)
@@ -59,9 +56,6 @@ def test_the_system_prompt_comes_first_unless_the_conversation_has_one():
     assert ask("2 + 2?", settings) == (Message("system", "Be brief."), Message("user", "2 + 2?"))
     own = (Message("system", "Be rude."), Message("user", "1 + 1?"), Message("assistant", "2"))
     assert ask("2 + 2?", settings, own) == (*own, Message("user", "2 + 2?"))
-
-
-# What was set for one model
 
 
 def test_each_model_draws_as_it_should_and_values_that_are_not_set_are_the_runs():
@@ -150,15 +144,11 @@ def test_a_servers_prompt_is_rendered_here_and_can_be_without_thinking(is_llama_
         assert text.endswith(f"assistant\n{opening}It")
 
 
-# What is reused of the KV cache
-
-
 def test_a_first_answer_reuses_only_what_repeats_a_follow_up_all_and_one_that_goes_on_its_text():
     settings = DEMO_SETTINGS.model_copy(update={"policy": OFF.policy, "max_tokens": 60})
     exact = settings.model_copy(update={"exact": True})
     first = ask(next(held_out_problems(seed=3)).question, settings)
     follow_up = (*first, Message("assistant", "7"), Message("user", "And again?"))
-
     with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))) as small:
 
         def reused(conversation, chosen, before=None):

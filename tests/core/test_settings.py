@@ -1,7 +1,5 @@
 """Settings survive a bad file value by value; files are private, and keys stay in the keyring or in memory."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -39,15 +37,13 @@ def test_what_was_saved_is_loaded_without_anything_unfinished_and_stays_if_the_n
 
 def test_each_bad_value_falls_back_alone():
     policy = {"policy": "keywords", "n1": "many", "n2": 7, "gone": 1}
-    found = tolerant_value(
-        Settings,
-        {
-            "appearance": {"look": "pink", "text_size": 1.5, "demo_pace": 40},  # a key that left
-            "run": {"seed": -3, "top_k": 20, "policy": policy, "limits": 3},
-            "window": {"page": "batch", "sidebar_width": 4},
-            "from the future": True,
-        },
-    )
+    stored = {
+        "appearance": {"look": "pink", "text_size": 1.5, "demo_pace": 40},  # a key that left
+        "run": {"seed": -3, "top_k": 20, "policy": policy, "limits": 3},
+        "window": {"page": "batch", "sidebar_width": 4},
+        "from the future": True,
+    }
+    found = tolerant_value(Settings, stored)
     assert found.appearance == Appearance(text_size=1.5)
     assert (found.run.seed, found.run.top_k) == (0, 20)
     assert found.run.policy == Keywords.Settings(n2=7)
@@ -79,9 +75,6 @@ def test_a_file_of_any_content_gives_settings_that_can_be_saved_the_defaults_whe
         assert SettingsFile(tmp_path / "again.json").load() == found
 
 
-# Files
-
-
 @posix_only("permissions of files, and pipes that are files")
 def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
     readable, link, nowhere = tmp_path / "readable", tmp_path / "link", tmp_path / "nowhere"
@@ -102,9 +95,6 @@ def test_only_a_file_becomes_private_and_not_what_a_link_leads_to(tmp_path):
     for path in (readable, tmp_path / "missing"):
         make_private(path)
         assert path.stat().st_mode & 0o777 == 0o600
-
-
-# Keys of servers
 
 
 def test_a_key_is_kept_in_the_keyring_until_it_is_forgotten():

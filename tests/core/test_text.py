@@ -1,7 +1,5 @@
 """Text of models, servers and files cannot steer a terminal, and cannot flood it; tables are text, too."""
 
-from __future__ import annotations
-
 import json
 import sys
 
@@ -46,7 +44,7 @@ def test_long_texts_and_lists_are_cut_off():
     assert (one_line("short", 5), one_line("longer", 5)) == ("short", "long…")
     assert (one_line("a \x1bb\nc", 9), one_line("longer", 5)) == ("a ␛b c", "long…")
     assert (some_of(["a", "b"], 2), some_of(["a", "b", "c"], 2)) == ("a, b", "a, b and 1 more")
-    assert (counted(1, "problem"), counted(1_200, "problem")) == ("1 problem", "1,200 problems")
+    assert counted(1_200, "problem") == "1,200 problems"
 
 
 @pytest.mark.parametrize(

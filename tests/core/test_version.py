@@ -15,7 +15,6 @@ from baton_reasoning.core.text import shell_command
 def test_an_extra_is_installed_into_the_environment_that_baton_runs_in_also_where_there_is_no_pip(
     monkeypatch, has_pip, words
 ):
-    """Environments of uv have none."""
     monkeypatch.setattr(version, "find_spec", lambda name: object() if has_pip and name == "pip" else None)
     command = shell_command([*words, "baton-reasoning[serve]"])
     assert version.how_to_install("serve") == f"Run: {command}"

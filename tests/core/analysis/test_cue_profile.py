@@ -1,7 +1,5 @@
 """What a profile of a model's cues says."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """Texts side by side: where their steps part, and what a takeover corrected."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """What a second opinion finds in a text, and what keeps a model from giving one."""
 
-from __future__ import annotations
-
 import pytest
 
 from baton_reasoning.core.analysis import opinion
@@ -26,7 +24,6 @@ def four(_before: str, token: str) -> str:
 
 
 def applied(done: Run, given: OpinionGiven) -> Opinion:
-    """The opinion, in the trace of the run."""
     done.trace.apply(given)
     found = Opinion.of(done.trace)
     assert found
@@ -39,11 +36,9 @@ def opinion_of(done: Run, large: ScriptedEngine) -> Opinion:
 
 def test_it_names_the_tokens_and_what_the_large_model_would_have_written_and_ranks_them():
     done = run(Never(), [SLIP])
-    large = ScriptedEngine(
-        name="large",
-        expects=lambda before, token: " hard" if token == " easy" else four(before, token),
-        scored=lambda before, _: -9.0 if "It is" in before else -0.1,
-    )
+    known = {" 5": " 4", " easy": " hard"}
+    large = ScriptedEngine(name="large", expects=lambda _, token: known.get(token, token))
+    large.scored = lambda before, _: -9.0 if "It is" in before else -0.1
     found = opinion_of(done, large)
     assert [done.trace.text[place.start : place.end] for place in found.disagreements] == [" 5", " easy", " 5"]
     place = found.disagreements[0]

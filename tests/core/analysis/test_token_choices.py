@@ -35,13 +35,6 @@ def first_token(trace):
     return next(placed_tokens(trace.pieces[0]))
 
 
-def read_all(trace, small, large):
-    items = list(TokenReading(readers_of(small, large), trace).read())
-    return [item for item in items if isinstance(item, ReadProgress)], dict(
-        item for item in items if not isinstance(item, ReadProgress)
-    )
-
-
 def test_each_token_stands_where_its_text_does(written):
     placed = [each for piece in written.pieces for each in placed_tokens(piece)]
     assert all(written.text[each.start : each.end] == each.token.text for each in placed)
@@ -53,16 +46,16 @@ def test_each_token_stands_where_its_text_does(written):
 def test_both_models_read_the_finished_text_once_and_say_what_they_expected(written):
     small = ScriptedEngine(expects=lambda _, token: " ones" if token == " the" else token)
     large = ScriptedEngine(expects=lambda _, token: " units" if token == " the" else token)
-    progress, read = read_all(written, small, large)
+    items = list(TokenReading(readers_of(small, large), written).read())
+    read = dict(item for item in items if not isinstance(item, ReadProgress))
     assert [(len(engine.sessions), engine.written) for engine in (small, large)] == [(1, 0), (1, 0)]
-    assert progress[-1] == ReadProgress(Author.LARGE, progress[-1].total, progress[-1].total)
+    *_, last = (item for item in items if isinstance(item, ReadProgress))
+    assert last == ReadProgress(Author.LARGE, last.total, last.total)
     place = written.text.index(" the")
     placed = next(each for each in placed_tokens(written.pieces[0]) if each.start == place)
     choices = {choice.text: choice for choice in choices_at(placed, read)}
-    assert {author: round(math.exp(each), 2) for author, each in choices[" the"].logprobs.items()} == {
-        Author.SMALL: 0.01,
-        Author.LARGE: 0.01,
-    }
+    likely = {author: round(math.exp(each), 2) for author, each in choices[" the"].logprobs.items()}
+    assert likely == {Author.SMALL: 0.01, Author.LARGE: 0.01}
     assert [text for text, choice in choices.items() if choice.stands] == [" the"]
     assert (list(choices[" ones"].logprobs), list(choices[" units"].logprobs)) == ([Author.SMALL], [Author.LARGE])
 
@@ -86,9 +79,8 @@ def test_a_token_of_another_vocabulary_that_begins_elsewhere_is_not_told(written
     placed = first_token(written)
     elsewhere = ReadTokens("other", written.text, (ScoredToken(None, "dd", -0.1),), (1,))
     longer = ReadTokens("other", written.text, (ScoredToken(None, "Add the", -0.1),), (0,))
-    assert {author for each in choices_at(placed, {Author.LARGE: elsewhere}) for author in each.logprobs} == {
-        Author.SMALL
-    }
+    told = choices_at(placed, {Author.LARGE: elsewhere})
+    assert {author for each in told for author in each.logprobs} == {Author.SMALL}
     told = {choice.text: choice.stands for choice in choices_at(placed, {Author.LARGE: longer})}
     assert told["Add the"], "it stands there, in that vocabulary's own pieces"
 

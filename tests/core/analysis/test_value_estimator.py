@@ -1,10 +1,7 @@
 """Values of steps, in worlds whose chances are known exactly.
 
-In a world a model writes `a` (right) or `b` (an error) for each step; an error anywhere makes the answer 0 instead of
-1. So a place without an error before it has the product of the chances of the steps that follow, any other has 0.
+A model writes `a` (right) or `b` (an error) for each step; an error anywhere makes the answer 0 instead of 1.
 """
-
-from __future__ import annotations
 
 import math
 import random
@@ -23,7 +20,6 @@ from baton_reasoning.core.analysis.values import StepValues, TextPlace, places_o
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod, Regex
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking import events
@@ -35,12 +31,6 @@ from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
 RIGHT, ERROR = b"a\n\n", b"b\n\n"
 SEED, LONG = 5, 40
-
-
-@pytest.fixture(scope="module")
-def grader():
-    with Grader() as grader:
-        yield grader
 
 
 def world(errors, name="small", faults=(), writes_branches=True):
@@ -58,7 +48,6 @@ def world(errors, name="small", faults=(), writes_branches=True):
 
 
 def value(errors, text):
-    """The known chance of a right answer after this text."""
     return 0.0 if "b" in text else math.prod(1 - chance for chance in errors[text.count("\n\n") :])
 
 
@@ -103,7 +92,6 @@ def estimated(trace, engine, grader, expected="1", large=None, how=GradingMethod
 
 
 def valued(trace, *places):
-    """What follows from these outcomes."""
     return StepValues(trace, ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places))
 
 
@@ -128,7 +116,10 @@ def test_each_value_lies_within_its_interval(grader, errors, writes_branches):
 def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced_or_to_the_place_before(
     grader, errors, replaced, truth
 ):
-    values = estimated(text_with("aaa", large_at=1, replaced=replaced), world(errors), grader, rollouts=64)
+    trace = text_with("aaa", large_at=1, replaced=replaced)
+    values = estimated(trace, world(errors), grader, rollouts=64)
+    places = [TextPlace(0), *([TextPlace(3, replaced=True)] if replaced else []), *map(TextPlace, (3, 6, 9, 17, 26))]
+    assert places_of(trace) == places, "the ends of steps and of takeovers"
     (worth,) = values.takeovers
     assert worth.before.place == TextPlace(3, replaced=bool(replaced))
     assert worth.difference.low <= truth <= worth.difference.high
@@ -309,8 +300,3 @@ def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader, writes
     values = estimated(text_with("aa"), engine, grader, how=rule, rollouts=32)
     assert values.estimated.ends_right
     assert values.places[0].value.low <= 0.5 <= values.places[0].value.high
-
-
-def test_places_are_the_ends_of_steps_and_of_takeovers():
-    trace = text_with("aaa", large_at=1, replaced="b\n\n")
-    assert places_of(trace) == [TextPlace(0), TextPlace(3, replaced=True), *map(TextPlace, (3, 6, 9, 17, 26))]

@@ -1,7 +1,5 @@
 """A change of the value is beyond chance by one test, from which marks, the turn, the loss and the gain follow."""
 
-from __future__ import annotations
-
 import random
 
 import pytest
@@ -31,7 +29,6 @@ def valued(*right, of=16, ends_right=None):
 
 
 def certain(values):
-    """The numbers of the steps that changed the value beyond chance."""
     return [number for number, change in enumerate(values.changes) if change.is_certain]
 
 

@@ -3,13 +3,10 @@
 Counting, problem n has the answer n, and the small model errs on odd n.
 """
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.exports import html_report
@@ -22,7 +19,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod
-from baton_reasoning.core.models.source import DemoModel, LocalFile
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
@@ -42,7 +39,6 @@ def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (
 
 
 def run_batch(store, batch, pair=None, parallel=2, models=OtherModels()):  # noqa: B008 - immutable
-    """The events of one pass with this pair, until it ends."""
     with Grader(PATIENCE) as grader:
         return list(Runner(store, batch, pair or counting_pair(), grader, parallel, models).run())
 
@@ -94,6 +90,18 @@ def counting_pair() -> Pair:
     return Pair(small_engine(), large_engine())
 
 
+def doubting_pair(**more) -> Pair:
+    """The small model doubts itself at every second step; then the large one writes."""
+    steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
+    text = f"{steps}</think>\n\n\\boxed{{1}}"
+
+    def rest_of(text, body):
+        return "\n\n".join(text.split("\n\n")[body.count("\n\n") :])
+
+    small = ScriptedEngine(continue_with=lambda _, body: rest_of(text, body), **more)
+    return Pair(small, ScriptedEngine(continue_with=lambda _, body: rest_of(text.replace("wait, no", "so"), body)))
+
+
 # Files of problems, and a store that is damaged
 
 
@@ -134,15 +142,14 @@ NOTES = (
 
 def text_of(report):
     """What a terminal shows of a report, as wide as it gets."""
-    parts = [
-        part if isinstance(part, str) else "\n".join((part.title, part.as_text(), *part.notes))
-        for part in report_parts(report)
-    ]
-    return "\n\n".join(parts)
+
+    def shown(part):
+        return part if isinstance(part, str) else "\n".join((part.title, part.as_text(), *part.notes))
+
+    return "\n\n".join(map(shown, report_parts(report)))
 
 
 def page_of(report):
-    """The page of a report, without an analysis of what went wrong."""
     return html_report(report, FailureAnalysis(0, (), ()))
 
 
@@ -159,16 +166,6 @@ def noted_report(store, grader):
 
 
 DEMO = (DemoModel.SMALL, DemoModel.LARGE)
-COPIES = (LocalFile(Path("cost-13/small.gguf")), LocalFile(Path("cost-13/large.gguf")))
-"""As `baton evidence --cost` makes them."""
-
-
-def ended_batch(store, grader, small, large):
-    """A batch that was run with models of these names."""
-    pair = Pair(small_engine().with_card(source=small), large_engine().with_card(source=large))
-    batch = batch_of(store, 4, "small", "large", "baton")
-    list(Runner(store, batch, pair, grader).run())
-    return batch
 
 
 # Takeovers of a known worth: after “wait” the large model helps by .5, after “yes” it harms by .3
@@ -199,11 +196,10 @@ def small_draws(text: str, number: int) -> bytes | None:
 
 
 def known_pair() -> Pair:
-    large = ScriptedEngine(
-        continue_with=lambda _, body: ("Wait, good.\n\n" if body.startswith("One") else "Yes, bad.\n\n") + "More.",
-        name="large",
-    )
-    return Pair(ScriptedEngine(draw=small_draws), large)
+    def text(_, body):
+        return ("Wait, good.\n\n" if body.startswith("One") else "Yes, bad.\n\n") + "More."
+
+    return Pair(ScriptedEngine(draw=small_draws), ScriptedEngine(continue_with=text, name="large"))
 
 
 def known_batch(

@@ -1,7 +1,5 @@
 """Recipes make arms, which a batch runs once each."""
 
-from __future__ import annotations
-
 import pytest
 
 from baton_reasoning.core.batch.reporting.results import Results
@@ -100,12 +98,8 @@ def test_arms_say_which_models_they_need_and_run_with_every_other_one_after_the_
         "paper, s": ("s.gguf", ""),
         "paper, s, B": ("s.gguf", "B.gguf"),
     }
-    assert [(arm.name, arm.equal_share_of) for arm in arms_of(["random"], BASE, larges=["B.gguf"])] == [
-        ("baton", ""),
-        ("random", "baton"),
-        ("baton, B", ""),
-        ("random, B", "baton, B"),
-    ]
+    shares = {arm.name: arm.equal_share_of for arm in arms_of(["random"], BASE, larges=["B.gguf"])}
+    assert shares == {"baton": "", "random": "baton", "baton, B": "", "random, B": "baton, B"}
     with pytest.raises(SettingsError, match="called “large, Big”"):
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
     with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
@@ -127,7 +121,6 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead():
 
 
 def test_an_arm_that_models_cannot_serve_is_refused_with_the_reason():
-    """Reasons are tested with what they are about: drafts, probabilities, thinking."""
     silent = ScriptedEngine(name="large").with_ability(Ability.JUDGEMENTS, False)
     with pytest.raises(SettingsError, match=r"“step-score” cannot run: large gives no.*Or leave it out"):
         refuse_impossible(arms_of(["step-score"], BASE), Pair(ScriptedEngine(), silent))
@@ -154,13 +147,12 @@ def test_arms_that_differ_in_their_name_alone_are_one(store):
 
 
 def test_an_added_arm_has_the_settings_of_the_others_and_is_another_for_what_it_is():
-    def added(name, *before, base=BASE):
-        arm = arms_of([name], settings_of_all(arms_of(before, base)))[-1]
-        return arm.settings.temperature, arm.settings.policy.model_dump()
-
     def made(name, base=BASE):
         arm = arms_of([name], base)[-1]
-        return arm.settings.temperature, arm.settings.policy.model_dump()
+        return arm.settings.temperature, arm.settings.policy
+
+    def added(name, *before):
+        return made(name, settings_of_all(arms_of(before, BASE)))
 
     for before in (["chosen"], ["small", "baton"], ["paper"]):
         assert added("random", *before) == made("random"), "n1 = 12, which was set"
@@ -189,9 +181,8 @@ def test_an_arm_without_a_policy_or_with_a_setting_that_left_is_left_out_and_hid
     assert [arm.name for arm in results.report.arms] == ["small"]
     assert results.report.unknown_arms == ("left", "gone")
     for name in results.report.unknown_arms:
-        assert f"{name}: left out, since this version of Baton does not have its policy, or a setting of it." in notes(
-            results.report
-        )
+        told = f"{name}: left out, since this version of Baton does not have its policy, or a setting of it."
+        assert told in notes(results.report)
     assert {each.arm for each in results.exported()} == {"small", "left", "gone"}
     for stored in (*unknown, StoredArm("three", {"settings": {"policy": 3}})):
         with pytest.raises(SettingsError, match=f"The settings of the arm “{stored.name}” cannot be read"):

@@ -1,7 +1,5 @@
 """A pilot finds the chance of takeover that gives a large share; what it has written is never written again."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from threading import Event
 
@@ -12,24 +10,9 @@ from baton_reasoning.core.batch.running.batch import BatchSettings, add_arms
 from baton_reasoning.core.batch.running.calibration import chance_for_share, pilot_places
 from baton_reasoning.core.batch.running.progress import BatchProgress, Calibrated, Calibrating, JobStarted
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.run import Pair, RunSettings
-from tests.core.batch.counting import batch_of, rows_of, run_batch
-from tests.fakes.scripted import ScriptedEngine
+from baton_reasoning.core.run import RunSettings
+from tests.core.batch.counting import batch_of, doubting_pair, rows_of, run_batch
 from tests.patience import PATIENCE
-
-STEPS = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
-TEXT = f"{STEPS}</think>\n\n\\boxed{{1}}"
-
-
-def doubting_pair(**more):
-    """The small model doubts itself at every second step; then the large one writes."""
-
-    def rest_of(text, body):
-        """The steps of the text that the body does not have yet."""
-        return "\n\n".join(text.split("\n\n")[body.count("\n\n") :])
-
-    small = ScriptedEngine(continue_with=lambda _, body: rest_of(TEXT, body), **more)
-    return Pair(small, ScriptedEngine(continue_with=lambda _, body: rest_of(TEXT.replace("wait, no", "so"), body)))
 
 
 def measured(share, measure):

@@ -1,11 +1,6 @@
 """Data sets of the Hub are read at a commit, through the cache, and again without a network."""
 
-from __future__ import annotations
-
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants, file_download
@@ -17,54 +12,19 @@ from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileEr
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.preferences import HubAccess
 from tests.core.batch.counting import texts
+from tests.core.models.hub_server import REVISION, running_data_set
 from tests.systems import is_wine
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """The part of the Hub that data sets need, with one of them, `maths/sums`: its texts by the names of their files.
-
-    `missing`: files that are listed, and cannot be had. `newer`: the commit of a branch or tag, if it has changed since
-    the files were listed.
-    """
-    hub = SimpleNamespace(files={}, missing=(), newer=COMMIT)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            path = self.path.partition("?")[0]
-            revision, _, name = path.partition("/resolve/")[2].partition("/")
-            content = None if name in hub.missing else hub.files.get(name)
-            if path.startswith("/api/datasets/maths/sums"):
-                siblings = [{"rfilename": name, "size": len(text)} for name, text in hub.files.items()]
-                content = json.dumps({"id": "maths/sums", "sha": COMMIT, "siblings": siblings})
-            self.send_response(404 if content is None else 200)
-            self.send_header("Content-Length", str(len(content or "")))
-            self.send_header("ETag", f'"{hash(content)}"')
-            self.send_header("X-Repo-Commit", COMMIT if revision == COMMIT else hub.newer)
-            if content is None:
-                self.send_header("X-Error-Code", "RepoNotFound")
-            self.end_headers()
-            return (content or "").encode()
-
-        def do_GET(self):
-            self.wfile.write(self.do_HEAD())
-
-        def log_message(self, format, *arguments):
-            pass
-
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     if is_wine():  # its links lead nowhere; a person without the right to make them has none either
         monkeypatch.setattr(file_download, "are_symlinks_supported", lambda _: False)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        hub.endpoint = f"http://127.0.0.1:{server.server_port}"
+    with running_data_set() as hub:
         yield hub
-        server.shutdown()
-        thread.join()
 
 
 def questions(*given):
@@ -88,7 +48,7 @@ def test_a_name_has_a_revision_and_a_split_or_is_refused():
             HubDataSet.parse(refused)
 
 
-@pytest.mark.parametrize("newer", [COMMIT, COMMIT[::-1]])
+@pytest.mark.parametrize("newer", [REVISION, REVISION[::-1]])
 def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named_and_nobody_is_told(hub, newer, monkeypatch):
     """huggingface_hub looks for the agent that runs it where it sends telemetry."""
     looked_for_agents: list[bool] = []
@@ -98,8 +58,8 @@ def test_the_test_split_is_read_as_it_was_listed_and_its_commit_named_and_nobody
     hub.newer = newer
     found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)), limit=1)
     assert (texts(found), found.name) == (["New?"], "sums")
-    assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
-    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+    assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{REVISION}."
+    assert found.origin.data_set == f"hf:maths/sums@{REVISION}"
     assert not looked_for_agents
 
 
@@ -111,7 +71,7 @@ def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub, monkeypatch):
         "hard/test.jsonl": questions("Hard?"),
     }
     assert from_hub("hf:maths/sums:main/test", hub.endpoint) == ["First?", "Second?"]
-    assert from_hub(f"hf:maths/sums@{COMMIT}:hard/test", hub.endpoint) == ["Hard?"]
+    assert from_hub(f"hf:maths/sums@{REVISION}:hard/test", hub.endpoint) == ["Hard?"]
     with pytest.raises(ProblemFileError, match=r"several configurations: .*hard/test.jsonl"):
         from_hub("hf:maths/sums:test", hub.endpoint)
     with pytest.raises(ProblemFileError, match=r"no split “other”"):
@@ -124,14 +84,14 @@ def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub, monkeypatch):
         from_hub("hf:maths/sums", hub.endpoint)
 
 
-@pytest.mark.parametrize("revision", ["", f"@{COMMIT}", f"@{COMMIT[:7]}", "@v1.0"])
+@pytest.mark.parametrize("revision", ["", f"@{REVISION}", f"@{REVISION[:7]}", "@v1.0"])
 def test_what_was_read_once_is_read_offline(hub, revision):
     hub.files = {"test.jsonl": questions("New?")}
     name = f"hf:maths/sums{revision}"
     assert from_hub(name, hub.endpoint) == from_hub(name, NOWHERE) == ["New?"]
     found = read_data_set(name, Hub(HubAccess(hub.endpoint, offline=True)))
     assert texts(found) == ["New?"]
-    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+    assert found.origin.data_set == f"hf:maths/sums@{REVISION}"
 
 
 def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub):
@@ -141,9 +101,9 @@ def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub):
     with pytest.raises(DownloadError, match="test-00001-of-00002"):
         from_hub("hf:maths/sums", hub.endpoint)
     with pytest.raises(DownloadError, match=r"cannot be reached.*only parts of its files are in the cache"):
-        from_hub(f"hf:maths/sums@{COMMIT}", NOWHERE)
+        from_hub(f"hf:maths/sums@{REVISION}", NOWHERE)
     hub.missing = []
-    for name, endpoint in (("hf:maths/sums", hub.endpoint), (f"hf:maths/sums@{COMMIT}", NOWHERE)):
+    for name, endpoint in (("hf:maths/sums", hub.endpoint), (f"hf:maths/sums@{REVISION}", NOWHERE)):
         assert from_hub(name, endpoint) == list(parts)
 
 
@@ -153,7 +113,7 @@ def test_what_is_not_there_not_in_the_cache_or_cannot_be_stored_is_named(hub, tm
     with pytest.raises(BatonError, match="maths/nothing"):
         from_hub("hf:maths/nothing", hub.endpoint)
     with pytest.raises(DownloadError, match=f"{NOWHERE} cannot be reached"):  # gone once its files are listed
-        Hub(HubAccess(NOWHERE)).data_file("maths/sums", COMMIT, "test.jsonl")
+        Hub(HubAccess(NOWHERE)).data_file("maths/sums", REVISION, "test.jsonl")
     assert "Retrying" not in caplog.text
     hub.files = {"test.jsonl": questions("New?")}
     (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")

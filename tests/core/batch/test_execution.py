@@ -1,7 +1,5 @@
 """A batch is executed with the models that it names, one pair after another, wherever they are opened."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 
 from baton_reasoning.core.batch.running.arms import OtherModels, arms_of

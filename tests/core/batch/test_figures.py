@@ -1,11 +1,7 @@
 """Every figure of a report follows from the lines of results.jsonl: plain loops over random batches find the same.
 
-Nothing of that uses the formulas of the report. Wilson's interval is the solution of its quadratic equation, the exact
-test adds up what is as unlikely, Holm's p is the highest of those before it. Below, the formulas themselves are held
-against published values.
+Nothing of that uses the formulas of the report, which are held against published values below.
 """
-
-from __future__ import annotations
 
 import json
 import math
@@ -49,17 +45,9 @@ from tests.tiers import size
 
 Z = 1.959963984540054
 SUMS = (
-    *(
-        "small_tokens",
-        "large_tokens",
-        "discarded_tokens",
-        "small_read",
-        "large_read",
-        "small_recomputed",
-        "large_recomputed",
-    ),
-    *("small_decoded", "large_decoded", "handoffs", "steps", "large_steps", "drafted", "accepted", "seconds"),
-)
+    "small_tokens large_tokens discarded_tokens small_read large_read small_recomputed large_recomputed "
+    "small_decoded large_decoded handoffs steps large_steps drafted accepted seconds"
+).split()
 ERRORS = ("The server is gone.", "The key was refused.", "The disk is full.")
 SIGNS = {"+": True, "-": False, "?": None}
 
@@ -115,24 +103,18 @@ def _written(author, reason, dice):
 
 def _cost(trace, dice, *, has_answer):
     """Return the cost of a text, with random figures where nothing is read from the text."""
-    named = (
-        "small_read",
-        "large_read",
-        "small_recomputed",
-        "large_recomputed",
-        "discarded_tokens",
-        "drafted",
-        "accepted",
-    )
-    counts = {name: dice.randrange(40) for name in (*named, "small_decoded", "large_decoded", "remote_tokens")}
+    named = {name for name in SUMS if name.endswith(("read", "recomputed", "decoded"))}
+    named |= {"discarded_tokens", "drafted", "accepted", "remote_tokens"}
+    counts = {name: dice.randrange(40) for name in sorted(named)}
     money = round(dice.random(), 4) if dice.random() < 0.5 else 0.0
     to_end, to_answer = (round(dice.uniform(0.1, 9), 3) for _ in range(2))
-    seconds = {
+    figures = {
         "seconds": to_end if has_answer else 0.0,
         "seconds_to_answer": to_answer if has_answer and dice.random() < 0.7 else None,
+        "money": money,
+        "currency": "EUR" if money else "",
     }
-    charged = {"money": money, "currency": "EUR" if money else ""}
-    return RunCost.of(trace).model_copy(update=counts | seconds | charged)
+    return RunCost.of(trace).model_copy(update=counts | figures)
 
 
 def close(value):

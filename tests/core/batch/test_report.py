@@ -1,7 +1,5 @@
 """The report says what was measured, in a sentence, tables, notes and charts, as text, Markdown and a page."""
 
-from __future__ import annotations
-
 import html
 import re
 from pathlib import Path
@@ -45,8 +43,8 @@ from tests.core.batch.counting import (
 from tests.fakes.scripted import ChargingEngine, Fault
 
 
-def report(store, *recipes):
-    return Results.read(store, solved(store, *recipes)).report
+def report(store, *recipes, **more):
+    return Results.read(store, solved(store, *recipes, **more)).report
 
 
 def test_a_report_begins_with_what_was_found_and_its_tables_fit_into_80_columns_or_are_folded(store):
@@ -143,11 +141,8 @@ def test_a_sentence_says_what_is_not_there_yet(store):
     assert "Every answer is right." not in page_of(made)
     assert main_tables(made) == more_tables(made) == ()
     lost = Pair(small_engine(faults=[Fault(0, EngineLost("Gone."))]), large_engine())
-    assert sentence(Results.read(store, solved(store, "small", pair=lost, found=problems(1))).report) == (
-        "No answer yet; 1 error."
-    )
-    ungraded = [Problem("open", "Count to 9.", None, {}, 1)]
-    made = Results.read(store, solved(store, "small", "baton", found=ungraded)).report
+    assert sentence(report(store, "small", pair=lost, found=problems(1))) == "No answer yet; 1 error."
+    made = report(store, "small", "baton", found=[Problem("open", "Count to 9.", None, {}, 1)])
     assert sentence(made) == "Both together: no graded answer."
     assert main_tables(made)[0].headings == ("arm", "large share", "s/answer")
 
@@ -167,7 +162,7 @@ def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(stor
 
 def test_what_servers_charge_is_told_of_every_arm(store):
     pair = Pair(small_engine(), ChargingEngine(name="large", continue_with=large_engine().continue_with))
-    made = Results.read(store, solved(store, "small", "large", pair=pair)).report
+    made = report(store, "small", "large", pair=pair)
     small, large = made.arms
     assert (small.money, small.remote_tokens, large.currency) == (0, 0, "EUR")
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
@@ -211,11 +206,9 @@ def test_notes_sum_up_many_errors_and_name_what_does_not_pay_or_misses_its_share
     assert noted() == noted(aimed_share=0.99) == []
     assert noted(advice="use the large model alone") == ["large: use the large model alone."]
     assert noted(aimed_share=0.9) == ["large: a large share of 100.0%, 90.0% was aimed at; compare it with care."]
-    lines = noted(errors={f"Reason {n}.": 2 for n in range(8)})
-    assert lines[4:] == [
-        "large: 2 answers failed: “Reason 4.”",
-        "large: 6 answers for other reasons (results.jsonl)",
-    ]
+    *_, fifth, more = noted(errors={f"Reason {n}.": 2 for n in range(8)})
+    assert fifth == "large: 2 answers failed: “Reason 4.”"
+    assert more == "large: 6 answers for other reasons (results.jsonl)"
 
 
 ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
@@ -257,10 +250,9 @@ def test_it_is_said_why_the_seconds_of_two_arms_cannot_be_compared():
 
 
 def test_names_and_errors_are_no_markup_and_the_page_needs_nothing_from_elsewhere(store):
-    """Models are named by their files and servers, and an error says what a server said."""
     attack = "<script>alert(1)</script> <img src=//x/p.png> ![p](//x/p.png)"
     large = large_engine(faults=[Fault(0, EngineLost(attack))])
-    made = Results.read(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack)).report
+    made = report(store, "large", pair=Pair(small_engine(), large), name=attack)
     page, markdown = page_of(made), markdown_report(made)
     for shown in (page, markdown):
         assert "<img" not in shown

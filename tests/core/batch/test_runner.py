@@ -1,7 +1,5 @@
 """A batch is run, graded and saved as it goes; interrupted, changed and graded again it comes to the same results."""
 
-from __future__ import annotations
-
 import ctypes
 import hashlib
 import threading
@@ -65,6 +63,7 @@ from tests.core.batch.counting import (
     batch_of,
     counting_pair,
     damage,
+    doubting_pair,
     large_engine,
     number_in,
     outcomes,
@@ -102,11 +101,9 @@ def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store):
 
 
 def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(store):
-    """A model is lost; a server sends a list where a number belongs, which is not an error that Baton foresaw."""
-
     def text(conversation, body):
         if number_in(conversation) == 1:
-            raise TypeError("list indices must be integers")
+            raise TypeError("list indices must be integers")  # which Baton did not foresee
         return rest(solution(number_in(conversation)), body)
 
     lost = EngineLost("The model's process ended.", "Open it again.")
@@ -125,41 +122,26 @@ def test_a_problem_that_fails_has_the_reason_as_its_result_and_the_rest_goes_on(
 
 
 def test_where_the_large_model_refuses_its_arms_have_errors_and_the_small_one_runs(store):
-    """Answers that the small model finished alone would count for the wrong arm."""
     refused = EngineRefused("The server refused the key (401).", "Enter another one.")
     large = ScriptedEngine(name="large", continue_with=lambda *_: "So.", faults=[Fault(0, refused, for_good=True)])
     small = ScriptedEngine(continue_with=lambda _, body: rest("A.\n\nWait, no.</think>\n\n\\boxed{1}", body))
     batch = batch_of(store, 2, "small", "baton", "random")
     run_batch(store, batch, Pair(small, large))
     errors = {arm: {row.error for row in rows_of(store, batch, arm)} for arm in ("small", "baton", "random")}
-    assert errors == {
-        "small": {""},
-        "baton": {str(refused)},
-        "random": {f"The chance of takeover could not be measured: {refused}"},
-    }
+    unmeasured = f"The chance of takeover could not be measured: {refused}"
+    assert errors == {"small": {""}, "baton": {str(refused)}, "random": {unmeasured}}
     assert outcomes(store, batch, "baton") == [None, None]
 
 
 @pytest.mark.slow
 def test_the_random_arm_gets_the_large_share_of_the_other_and_keeps_its_chance_for_a_resume(store, grader):
-    """The small model doubts itself at every second step; then the large one writes."""
-    steps = "".join(f"Step {n} {'wait, no' if n % 2 else 'is fine'}, it is and will be so.\n\n" for n in range(20))
-    text = f"{steps}</think>\n\n\\boxed{{1}}"
-
-    def rest_of(text, body):
-        """The steps of the text that the body does not have yet."""
-        return "\n\n".join(text.split("\n\n")[body.count("\n\n") :])
-
-    small = ScriptedEngine(continue_with=lambda _, body: rest_of(text, body))
-    large = ScriptedEngine(continue_with=lambda _, body: rest_of(text.replace("wait, no", "so"), body))
     batch = batch_of(store, 6, "chosen", "random")
-    for event in (runner := Runner(store, batch, Pair(small, large), grader, parallel=1)).run():
+    for event in (runner := Runner(store, batch, doubting_pair(), grader, parallel=1)).run():
         if isinstance(event, Calibrated):
             chance = event.chance
             runner.control.stop()
     assert 0 < chance <= 1
-    events = run_batch(store, batch, Pair(small, large))
-    (again,) = [event for event in events if isinstance(event, Calibrated)]
+    (again,) = [event for event in run_batch(store, batch, doubting_pair()) if isinstance(event, Calibrated)]
     assert BatchSettings.of(store.batches.open(batch)).chances == {"random": chance}
     chosen, control = Results.read(store, batch).report.arms
     assert (again.chance, again.share) == (chance, control.aimed_share)
@@ -280,15 +262,13 @@ def test_all_files_of_a_model_are_read_and_a_stop_meanwhile_runs_nothing(store, 
     assert list(events) == []
     assert engine.sessions == []
     run_batch(store, batch, Pair(engine))
-    for content, shares in ((None, []), (b"another", [1.0])):
-        if content:
-            parts[1].write_bytes(content)
+    hashes = ",".join(hashlib.sha256(part.read_bytes()).hexdigest() for part in parts)
+    assert small_model(store, batch).sha256 == hashes
+    for shares in ([], [1.0]):
         events = run_batch(store, batch_of(store, 1), Pair(engine))
         told = [event.share for event in events if isinstance(event, ModelsHashed)]
         assert told == shares, "what is known is not read, and counts as read"
-    parts[1].write_bytes(bytes([1] * 3 * HASHED_AT_ONCE))
-    hashes = ",".join(hashlib.sha256(part.read_bytes()).hexdigest() for part in parts)
-    assert small_model(store, batch).sha256 == hashes
+        parts[1].write_bytes(b"another")
 
 
 @pytest.mark.slow
@@ -303,10 +283,8 @@ def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(stor
             change_settings(store, batch, lambda now: now.graded_by(Regex("no such words")))
 
     run_batch(store, batch, Pair(small_engine(before_token=grade_otherwise).with_card(path=file)), parallel=1)
-    settings = BatchSettings.of(store.batches.open(batch))
-    assert settings.how == Regex("no such words")
-    assert settings.small
-    assert settings.small.sha256 == hashlib.sha256(b"weights").hexdigest()
+    assert BatchSettings.of(store.batches.open(batch)).how == Regex("no such words")
+    assert small_model(store, batch).sha256 == hashlib.sha256(b"weights").hexdigest()
     assert outcomes(store, batch, "small") == [WRONG] * 2
 
 
@@ -395,8 +373,6 @@ def disturb(runner, kind):
 
 
 class DisturbedBatch:
-    """A batch in which things happen."""
-
     def __init__(self, store, grader):
         self.store, self.grader = store, grader
         short = settings_of(Never.Settings(), seed=1).model_copy(update={"max_tokens": 60})
@@ -457,9 +433,7 @@ class DisturbedBatch:
 
     def _leave_a_killed_text(self, length, undisturbed):
         for job in claim(self.store, self.id):
-            recorder = self.store.runs.record_anew(job.run)
-            recorder.record(undisturbed[job.arm, job.position][1][:length])
-            recorder.finish().result()
+            save(self.store, job.run, undisturbed[job.arm, job.position][1][:length], anew=True)
             killed = "UPDATE jobs SET owner = '999999999@then' WHERE id = ?"
             self.store.batches._database.execute(killed, job.id).result()
 
@@ -564,9 +538,7 @@ def test_a_text_that_was_complete_is_only_graded(store):
     run_batch(store, undisturbed)
     (done,) = rows_of(store, undisturbed)
     (job,) = claim(store, killed)
-    recorder = store.runs.record(job.run)
-    recorder.record(store.runs.trace(done.run).events)
-    recorder.finish().result()
+    save(store, job.run, store.runs.trace(done.run).events)
     store.batches.give_back(job)
     silent = ScriptedEngine()
     run_batch(store, killed, Pair(silent))
@@ -628,13 +600,12 @@ def answered(store, expected="1/2", fault=None):
 def test_every_way_to_grade_gives_its_verdicts_which_stay_and_hold_for_what_is_run_later(store, grader):
     batch = answered(store)
     for how, outcome in (
-        *(
-            (GradingMethod.NUMERIC, CORRECT),
-            (GradingMethod.EXACT, WRONG),
-            (GradingMethod.AUTO, CORRECT),
-            (GradingMethod.CHOICE, UNSCORED),
-        ),
-        *((Regex("speed is {expected}"), WRONG), (Regex(" m/s"), CORRECT)),
+        (GradingMethod.NUMERIC, CORRECT),
+        (GradingMethod.EXACT, WRONG),
+        (GradingMethod.AUTO, CORRECT),
+        (GradingMethod.CHOICE, UNSCORED),
+        (Regex("speed is {expected}"), WRONG),
+        (Regex(" m/s"), CORRECT),
     ):
         yielded = [row.verdict.outcome if row.verdict else None for row, _ in regrade(store, batch, grader, how)]
         assert yielded == outcomes(store, batch) == [outcome] * 2
@@ -713,12 +684,11 @@ def test_a_time_is_told_as_exactly_as_it_is_known():
 
 def test_the_time_taken_counts_answers_written_at_once_once_and_leaves_out_pauses():
     start = datetime(2026, 11, 29, tzinfo=UTC)
-    rows = [
-        ResultRow(job, "", "small", job, 0, JobState.DONE, "", None, "", None, RunCost())._replace(
-            started=start + timedelta(seconds=began), ended=start + timedelta(seconds=ended)
-        )
-        for job, (began, ended) in enumerate([(0, 10), (2, 4), (8, 12), (100, 105)])
-    ]
+    done = ResultRow(0, "", "small", 0, 0, JobState.DONE, "", None, "", None, RunCost())
+    rows = []
+    for seconds in ((0, 10), (2, 4), (8, 12), (100, 105)):
+        began, ended = (start + timedelta(seconds=each) for each in seconds)
+        rows.append(done._replace(started=began, ended=ended))
     assert time_taken(rows) == 17
     assert time_taken([]) == 0
     assert time_taken([rows[0]._replace(ended=None)]) == 0
@@ -737,12 +707,7 @@ def test_the_arms_of_a_batch_are_stored_with_the_policy_that_it_was(store):
 
     told, arms = arms_after(counting_pair())
     assert (told, arms["chosen"].settings.policy) == ([], Keywords.Settings())
-    thoughtless = counting_pair()
-    assert isinstance(thoughtless.small, ScriptedEngine)
-    thoughtless.small.with_card(thinking=None)
-    told, arms = arms_after(thoughtless)
+    told, arms = arms_after(Pair(small_engine().with_card(thinking=None), large_engine()))
     assert [event.arm for event in told] == ["chosen"]
-    assert (arms["chosen"].settings.policy, arms["baton"].settings.policy) == (
-        TokenEntropy.Settings(),
-        Keywords.Settings(),
-    )
+    policies = arms["chosen"].settings.policy, arms["baton"].settings.policy
+    assert policies == (TokenEntropy.Settings(), Keywords.Settings())

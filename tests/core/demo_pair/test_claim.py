@@ -1,8 +1,6 @@
 """The claim of the demo pair, on the shipped files: where the large model writes matters, not only how much.
 
-Held-out problems in each arm, through the program's own engines and driver, at the temperature of use: 32, and 200 in
-the long tier. The margins are so wide that chance cannot close them; a worse pair, driver or policy can. Both files
-are then loaded by a real llama-server, as any model is.
+The margins are so wide that chance cannot close them; a worse pair, driver or policy can.
 """
 
 from collections.abc import Sequence
@@ -71,9 +69,8 @@ def outcome(pair: Pair, policy: str, chance: float = 0.0, problems: Sequence[Dem
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         traces = list(pool.map(solve, enumerate(problems)))
-    correct = sum(
-        trace.text.endswith(f"\\boxed{{{problem.answer}}}.") for trace, problem in zip(traces, problems, strict=True)
-    )
+    endings = (f"\\boxed{{{problem.answer}}}." for problem in problems)
+    correct = sum(trace.text.endswith(ending) for trace, ending in zip(traces, endings, strict=True))
     large = sum(trace.totals[Author.LARGE].kept for trace in traces)
     written = sum(trace.tokens for trace in traces)
     return Outcome(wilson(correct, len(traces)), large / written)
@@ -84,7 +81,6 @@ def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair
     small = outcome(pair, "never")
     speculative = outcome(pair, "keywords")
     at_random = outcome(pair, "random", CHANCE, HELD_OUT[: size(24, long=200)])
-
     assert speculative.large_share <= at_random.large_share
     assert speculative.accuracy.low > small.accuracy.high
     assert speculative.accuracy.low > at_random.accuracy.value

@@ -1,7 +1,5 @@
 """The demo pair at the cost of a real one: the same models, in files with holes that are whole or not there."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import os

@@ -1,7 +1,5 @@
 """The problems, which of them were kept out of training, and the scoreboard of their answers."""
 
-from __future__ import annotations
-
 from itertools import islice
 
 import pytest

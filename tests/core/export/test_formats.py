@@ -2,8 +2,6 @@ import errno
 import json
 import os
 import re
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,7 +23,6 @@ from baton_reasoning.core.export.html_page import to_html
 from baton_reasoning.core.export.json_format import gather, put_into, read_json, to_json
 from baton_reasoning.core.export.markdown import inert, to_markdown
 from baton_reasoning.core.store.runs import DAMAGED
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TextInserted
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -48,18 +45,17 @@ def exported():
 # JSON, which can be read again
 
 
-def test_a_tree_survives_export_and_import(tmp_path):
-    with Store.open(tmp_path / "baton.sqlite") as store:
-        first = Exchange("One?", RunSettings(seed=3), id="1")
-        second, third = (Exchange(problem, parent=first) for problem in ("Two?", "Three?"))
-        for exchange in (first, second, third):
-            store.conversations.put("c", exchange).result()
-            save(store, exchange.id, [*a_run(exchange.problem), values_of(Trace.of(a_run()), RESCUED)])
-        store.conversations.put("c", Exchange("Unanswered?", parent=second)).result()
-        store.conversations.show("c", second.id).result()
-        exported = to_json(gather(store, "c"))
-        before, after = list(gather(store, "c")), gather(store, put_into(store, read_json(exported)))
-        assert len(store.conversations.recent()) == 2
+def test_a_tree_survives_export_and_import(store):
+    first = Exchange("One?", RunSettings(seed=3), id="1")
+    second, third = (Exchange(problem, parent=first) for problem in ("Two?", "Three?"))
+    for exchange in (first, second, third):
+        store.conversations.put("c", exchange).result()
+        save(store, exchange.id, [*a_run(exchange.problem), values_of(Trace.of(a_run()), RESCUED)])
+    store.conversations.put("c", Exchange("Unanswered?", parent=second)).result()
+    store.conversations.show("c", second.id).result()
+    before = gather(store, "c")
+    after = gather(store, put_into(store, read_json(to_json(before))))
+    assert len(store.conversations.recent()) == 2
     assert [each.trace.events for each in after] == [each.trace.events for each in before]
     assert [each.settings for each in after] == [each.settings for each in before]
     assert (after.name, [each.problem for each in after.path]) == ("One?", ["One?", "Two?"])
@@ -68,15 +64,13 @@ def test_a_tree_survives_export_and_import(tmp_path):
     assert one.settings.seed == 3
 
 
-def test_a_damaged_answer_is_exported_up_to_there_and_every_format_and_an_import_say_so(tmp_path):
-    with Store.open(tmp_path / "baton.sqlite") as store:
-        store.conversations.put("c", Exchange("One?", id="1")).result()
-        for part in (a_run()[:9], a_run()[9:]):
-            save(store, "1", part)
-        assert not any(DAMAGED in to_text(gather(store, "c")) for to_text in FORMATS.values())
-        with closing(sqlite3.connect(tmp_path / "baton.sqlite")) as file, file:
-            file.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
-        exported = gather(store, put_into(store, read_json(to_json(gather(store, "c")))))
+def test_a_damaged_answer_is_exported_up_to_there_and_every_format_and_an_import_say_so(store):
+    store.conversations.put("c", Exchange("One?", id="1")).result()
+    for part in (a_run()[:9], a_run()[9:]):
+        save(store, "1", part)
+    assert not any(DAMAGED in to_text(gather(store, "c")) for to_text in FORMATS.values())
+    store.runs._database.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1").result()
+    exported = gather(store, put_into(store, read_json(to_json(gather(store, "c")))))
     assert exported.path[0].trace.text == Trace.of(a_run()[:9]).text
     for to_text in FORMATS.values():
         assert to_text(exported).count(DAMAGED) == 1
@@ -98,24 +92,22 @@ def test_what_is_no_export_is_refused_in_words(exported, text, words):
         read_json(text)
 
 
-def test_a_file_with_a_repeated_id_or_a_value_that_cannot_be_saved_is_refused_whole(tmp_path, exported):
+def test_a_file_with_a_repeated_id_or_a_value_that_cannot_be_saved_is_refused_whole(store, exported):
     data = json.loads(to_json(exported))
     (exchange,) = data["exchanges"]
     with pytest.raises(StoreError, match="Two exchanges of this file have the same id"):
         read_json(json.dumps(data | {"exchanges": [exchange, exchange]}))
     late = exchange | {"id": "2", "created": "0001-01-01T00:00:00+23:00"}
-    with Store.open(tmp_path / "baton.sqlite") as store:
-        with pytest.raises(StoreError, match="a value that cannot be saved"):
-            put_into(store, read_json(json.dumps(data | {"exchanges": [exchange, late]})))
-        assert store.conversations.recent() == []
-        assert store.flush() is None, "nothing of it is tried again"
+    with pytest.raises(StoreError, match="a value that cannot be saved"):
+        put_into(store, read_json(json.dumps(data | {"exchanges": [exchange, late]})))
+    assert store.conversations.recent() == []
+    assert store.flush() is None, "nothing of it is tried again"
 
 
 # What pages show
 
 
 def row(author, text, name="", reason=""):
-    """A row of a page that one author wrote."""
     said = "".join(f'<span class="why">{note}</span> ' for note in (name, reason) if note)
     who = f"{WHO[author]}: {reason}" if reason else WHO[author]
     signs = f'<span class="signs"><b title="{who}">{SIGN[author]}</b></span>{said}'
@@ -213,16 +205,12 @@ def test_a_fence_that_another_author_was_to_close_ends_no_fold():
 
 
 def test_a_page_renders_markdown_as_a_whole_with_the_author_of_each_line():
-    """Code that both models wrote is one block; a formula is drawn, and one of two authors bears both signs."""
     parts = ["So:\n\n```python\nx = [1,\n\n", "2]  # <b>\n```\n\n- It \\(= \\frac{1}", "{2}\\) **is**\n\n|a|\n|-|\n|1|"]
     page = to_html(an_answer(authored(zip((Author.SMALL, Author.LARGE, Author.SMALL), parts, strict=True))))
     code = page[page.index('<div class="code">') : page.index('<span class="marker">')]
     lines = re.findall('class="row code ([a-z]+)">.*<span class="text">(.*)</span></div>', code)
-    assert [(author, re.sub("<[^>]*>", "", line)) for author, line in lines] == [
-        ("small", "x = [1,"),
-        ("small", ""),
-        ("large", "2]  # &lt;b&gt;"),
-    ]
+    written = [(author, re.sub("<[^>]*>", "", line)) for author, line in lines]
+    assert written == [("small", "x = [1,"), ("small", ""), ("large", "2]  # &lt;b&gt;")]
     item = page[page.index('<div class="row text mixed') : page.index("<table>")]
     assert "<b>●</b><b>◆</b>" in item or "<b>◆</b><b>●</b>" in item
     assert item.count("<svg") == 1

@@ -5,8 +5,6 @@ a model wrote (`text`), and the `label` that a person gave it. All texts were wr
 expected answers are those of MATH-500.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple

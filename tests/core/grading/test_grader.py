@@ -1,7 +1,5 @@
 """Pairs of answers with known verdicts, in any wrapping; the labelled set; a child that hangs, dies and comes back."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -179,12 +177,6 @@ LETTERS = {"B": ("b", "B) 12", "B. Paris", r"\text{(B)}", "Option B", "**B**", r
 NO_LETTERS = {"B": ("A triangle", "Bach", "12", "The letter", "B, C", "(B) and (C)")}
 
 
-@pytest.fixture(scope="module")
-def grader():
-    with Grader(PATIENCE) as grader:
-        yield grader
-
-
 @pytest.mark.parametrize(
     ("table", "outcome", "how"),
     [
@@ -330,9 +322,6 @@ def test_a_child_that_dies_over_an_answer_leaves_it_unscored_is_started_again_an
     assert not psutil.pid_exists(pid)
 
 
-# Answers side by side: which say the same, and which are right
-
-
 @pytest.mark.parametrize(
     ("answers", "expected", "same", "outcomes"),
     [
@@ -400,9 +389,7 @@ def test_a_text_is_wrong_only_if_what_it_states_cannot_be_the_expected_answer(gr
 KNOWN = {
     "development": [("3R^2", UNSCORED)],
     "holdout": [("42", UNSCORED), ("64.50", UNSCORED), (r"\text{hyperbola}", UNSCORED)],
-    "second_holdout": [
-        *((r"\langle 2, -3, 1 \rangle", WRONG), (r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED)),
-    ],
+    "second_holdout": [(r"\langle 2, -3, 1 \rangle", WRONG), (r"\{-3, 3\}", UNSCORED), (r"\{-3, 3\}", UNSCORED)],
     "third_holdout": [("60", UNSCORED)],
     "fourth_holdout": [("42", UNSCORED)],
 }

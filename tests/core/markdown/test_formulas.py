@@ -93,11 +93,8 @@ def test_a_formula_may_have_lines_of_any_kind_and_blank_ones():
 
 
 def test_a_bar_in_a_formula_parts_no_cells():
-    assert found("| $|x|$ | \\(|y|\\) |\n|---|---|\n| $\\|z\\|$ | |") == [
-        ("|x|", False),
-        ("|y|", False),
-        (r"\|z\|", False),
-    ]
+    cells = found("| $|x|$ | \\(|y|\\) |\n|---|---|\n| $\\|z\\|$ | |")
+    assert cells == [("|x|", False), ("|y|", False), (r"\|z\|", False)]
 
 
 def work_of(text):

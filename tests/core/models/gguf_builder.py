@@ -20,7 +20,7 @@ class TensorSpec(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        block, size = TYPE_SIZES[self.type]
+        block, size = TYPE_SIZES.get(self.type, (1, 4))
         return math.prod(self.shape) // block * size
 
 
@@ -64,10 +64,7 @@ def tensors_of_a_llama():
 
 
 def gguf_bytes(values=None, *, tensors=None, version=3):
-    """A whole file. Python types choose the GGUF types: str, bool, int (u32, or i32 if negative), float, list.
-
-    A tuple is a type and its bytes.
-    """
+    """A whole file. Python types choose GGUF's (int: u32, or i32 if negative); a tuple is a type and its bytes."""
     values = values_of_a_llama() if values is None else values
     tensors = tensors_of_a_llama() if tensors is None else tensors
     out = bytearray(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(values)))

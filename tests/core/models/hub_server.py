@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import NamedTuple
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -96,15 +97,10 @@ class HubServer:
         elif name not in self.files:
             _answer(handler, 401 if token is None else 404, {"X-Error-Code": "RepoNotFound"})
         else:
-            siblings = [
-                {
-                    "rfilename": path,
-                    "size": len(data),
-                    "blobId": "0",
-                    "lfs": {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130},
-                }
-                for path, data in self.files[name].items()
-            ]
+            siblings = []
+            for path, data in self.files[name].items():
+                lfs = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
+                siblings.append({"rfilename": path, "size": len(data), "blobId": "0", "lfs": lfs})
             found = {"sha": REVISION, "siblings": siblings, "gguf": {"total": 1_777_088_000}}
             _send_json(handler, self._about(name) | found)
 
@@ -138,7 +134,7 @@ def _answer(handler, status, headers=(), body=b""):
     for name, value in ({"Content-Length": "0"} | dict(headers)).items():
         handler.send_header(name, value)
     handler.end_headers()
-    handler.wfile.write(body)
+    handler.wfile.write(body if handler.command == "GET" else b"")
 
 
 class _Listener(ThreadingHTTPServer):
@@ -147,27 +143,64 @@ class _Listener(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_hub():
-    """A Hub with two hosts, at free ports; stopped at the end."""
-    hub = HubServer()
+def listening(respond, hosts=1):
+    """The addresses of so many hosts, at free ports; `respond` is given the handler of each request."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            hub.respond(self)
+            respond(self)
+
+        def do_HEAD(self):
+            respond(self)
 
         def log_message(self, format, *arguments):
             pass
 
-    servers = [_Listener(("127.0.0.1", 0), Handler) for _ in range(2)]
-    hub.endpoint, hub.storage = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    servers = [_Listener(("127.0.0.1", 0), Handler) for _ in range(hosts)]
     threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in servers]
     for thread in threads:
         thread.start()
     try:
-        yield hub
+        yield [f"http://127.0.0.1:{server.server_port}" for server in servers]
     finally:
-        hub.faults.is_over.set()
         for server, thread in zip(servers, threads, strict=True):
             server.shutdown()
             thread.join()
             server.server_close()
+
+
+@contextmanager
+def running_hub():
+    hub = HubServer()
+    with listening(hub.respond, hosts=2) as (hub.endpoint, hub.storage):
+        try:
+            yield hub
+        finally:
+            hub.faults.is_over.set()
+
+
+@contextmanager
+def running_data_set():
+    """A Hub with one data set, `maths/sums`: its texts by the names of their files.
+
+    `missing`: files that are listed, and cannot be had. `newer`: the commit of a branch or tag, if it has changed since
+    the files were listed.
+    """
+    hub = SimpleNamespace(files={}, missing=(), newer=REVISION)
+
+    def respond(handler):
+        path = handler.path.partition("?")[0]
+        revision, _, name = path.partition("/resolve/")[2].partition("/")
+        content = None if name in hub.missing else hub.files.get(name)
+        if path.startswith("/api/datasets/maths/sums"):
+            siblings = [{"rfilename": name, "size": len(text)} for name, text in hub.files.items()]
+            content = json.dumps({"id": "maths/sums", "sha": REVISION, "siblings": siblings})
+        if content is None:
+            _answer(handler, 404, {"X-Error-Code": "RepoNotFound"})
+            return
+        commit = REVISION if revision == REVISION else hub.newer
+        headers = {"Content-Length": str(len(content)), "ETag": f'"{hash(content)}"', "X-Repo-Commit": commit}
+        _answer(handler, 200, headers, content.encode())
+
+    with listening(respond) as (hub.endpoint,):
+        yield hub

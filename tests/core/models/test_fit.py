@@ -153,7 +153,7 @@ def registries_devices_and_words():
 
 def test_llama_cpp_and_baton_share_one_registry_which_a_broken_plug_in_leaves_as_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("GGML_BACKEND_PATH", str(tmp_path / "libggml-nothing.so"))
-    assert run_in_subprocess(registries_devices_and_words, seconds=60) == (1, 1, "")
+    assert run_in_subprocess(registries_devices_and_words, seconds=PATIENCE) == (1, 1, "")
 
 
 # What llama.cpp itself says it allocated, asked in a process of its own
@@ -232,9 +232,6 @@ def test_caches_and_states_of_every_kind_of_architecture_are_llama_cpps(tmp_path
         assert guess.kv_bytes == pytest.approx(taken["KV"], abs=rounding), architecture
         assert guess.state_bytes == pytest.approx(taken["RS"], abs=rounding), architecture
         assert header.supports_truncation is is_cut, architecture
-
-
-# By hand
 
 
 def test_an_estimate_is_the_sum_of_its_parts():

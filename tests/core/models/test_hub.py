@@ -143,9 +143,8 @@ def test_a_hub_that_refuses_is_asked_once_and_quoted(hub, asked):
 )
 def test_an_answer_that_is_no_listing_points_at_the_mirror(hub, asked, listing):
     hub.listing = listing
-    with pytest.raises(DownloadError, match="not a list of models") as raised:
+    with pytest.raises(DownloadError, match=r"not a list of models.* mirror"):
         asked.list_files(REPOSITORY)
-    assert "mirror" in raised.value.advice
 
 
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_ANSWER", 1000), ("SECONDS_IN_ALL", -1.0)])
@@ -247,6 +246,11 @@ def order(asked, tmp_path):
     return asked.manifest(HubFile(REPOSITORY), tmp_path / "models")
 
 
+def refused(downloader, order, reason):
+    with pytest.raises(DownloadError, match=reason):
+        list(downloader.download(order))
+
+
 def stop(downloader, order):
     """Stop after the first bytes."""
     with closing(downloader.download(order)) as running:
@@ -328,16 +332,14 @@ def test_of_two_programs_that_download_a_file_one_says_so_and_the_other_ends(ord
 
 def test_wrong_bytes_are_refused_and_thrown_away_also_those_damaged_on_the_disk(hub, order, downloader):
     hub.files[REPOSITORY][FILE] = CONTENT[:-1] + b"x"
-    with pytest.raises(DownloadError, match="SHA-256 is wrong"):
-        list(downloader.download(order))
-    assert not order.model.exists()
+    refused(downloader, order, "SHA-256 is wrong")
     part = order.part(order.files[0])
+    assert not order.model.exists()
     assert not part.exists()
     hub.files[REPOSITORY][FILE] = CONTENT
     stop(downloader, order)
     part.write_bytes(bytes(part.stat().st_size))
-    with pytest.raises(DownloadError, match="SHA-256 is wrong"):
-        list(downloader.download(order))
+    refused(downloader, order, "SHA-256 is wrong")
 
 
 def test_shards_appear_together_the_first_last_and_none_stays_alone(hub, asked, tmp_path, monkeypatch, downloader):
@@ -364,13 +366,9 @@ def test_shards_appear_together_the_first_last_and_none_stays_alone(hub, asked, 
 
 def test_a_gated_model_says_what_to_do_and_the_token_does_not_follow_a_redirect_to_another_host(hub, order, downloader):
     hub.gated.add(REPOSITORY)
-    with pytest.raises(DownloadError, match="give an access token"):
-        list(downloader.download(order))
-    with (
-        closing(Downloader(token="hf_of_somebody_else")) as stranger,
-        pytest.raises(DownloadError, match=rf"Agree on {hub.endpoint}/{REPOSITORY} with your account, then try again"),
-    ):
-        list(stranger.download(order))
+    refused(downloader, order, "give an access token")
+    with closing(Downloader(token="hf_of_somebody_else")) as stranger:
+        refused(stranger, order, rf"Agree on {hub.endpoint}/{REPOSITORY} with your account, then try again")
     hub.asked.clear()
     with closing(Downloader(token=hub.token)) as allowed:
         list(allowed.download(order))
@@ -385,13 +383,11 @@ def test_a_busy_server_is_given_a_short_time_that_it_asks_for_and_a_silent_one_s
     assert any(step.stage is Stage.WAITING and "HTTP 429" in step.note for step in steps)
     order.model.unlink()
     hub.faults.refusals = [(429, {"Retry-After": "86400"})]
-    with pytest.raises(DownloadError, match="HTTP 429: Too Many Requests"):
-        list(downloader.download(order))
+    refused(downloader, order, "HTTP 429: Too Many Requests")
     waits.clear()
     before = len(hub.file_requests())
     hub.faults.cuts = [0] * 20
-    with pytest.raises(DownloadError, match="cannot be reached"):
-        list(downloader.download(order))
+    refused(downloader, order, "cannot be reached")
     assert len(hub.file_requests()) == before + 6
     assert sum(waits) == 1 + 2 + 4 + 8 + 16
 
@@ -406,8 +402,7 @@ def test_a_server_without_ranges_or_hashes_is_enough_and_a_file_that_changed_the
     order.model.unlink()
     hub.faults.ignores_ranges = False
     hub.files[REPOSITORY][FILE] = CONTENT[:-1]
-    with pytest.raises(DownloadError, match="not the file that was listed"):
-        list(downloader.download(order))
+    refused(downloader, order, "not the file that was listed")
 
 
 def test_a_file_of_the_same_name_is_neither_continued_nor_overwritten(hub, asked, order, downloader, tmp_path):
@@ -418,8 +413,7 @@ def test_a_file_of_the_same_name_is_neither_continued_nor_overwritten(hub, asked
     assert newer.model.read_bytes() == CONTENT[::-1]
     assert everything_in(newer.folder) == {FILE}
     order.model.write_bytes(b"mine")
-    with pytest.raises(DownloadError, match="is there already"):
-        list(downloader.download(order))
+    refused(downloader, order, "is there already")
     assert order.model.read_bytes() == b"mine"
 
 
@@ -439,11 +433,10 @@ def test_a_disk_that_is_too_full_is_said_before_a_byte_is_asked_for_and_one_that
 ):
     with monkeypatch.context() as patched:
         patched.setattr("baton_reasoning.core.models.download.disk_free", lambda _: 66 * 2**20)
-        with pytest.raises(DownloadError, match=r"needs 3 MiB more; the disk of .* has 66 MiB free\. Free 882 KiB"):
-            list(downloader.download(order))
+        refused(downloader, order, r"needs 3 MiB more; the disk of .* has 66 MiB free\. Free 882 KiB")
     assert hub.file_requests() == []
-    with a_full_disk(1_500_000), pytest.raises(DownloadError, match=r"took no more: .* no byte is lost"):
-        list(downloader.download(order))
+    with a_full_disk(1_500_000):
+        refused(downloader, order, r"took no more: .* no byte is lost")
     assert not order.model.exists()
     list(downloader.download(order))
     assert order.model.read_bytes() == CONTENT

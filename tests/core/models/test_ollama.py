@@ -130,9 +130,6 @@ def test_stores_are_those_of_the_variable_the_user_and_the_service(tmp_path, mon
     assert stores(tmp_path) == (tmp_path, *usual)
 
 
-# Read-only
-
-
 @pytest.mark.parametrize("remove", [move_to_trash, delete_for_good])
 def test_a_model_of_ollama_is_never_deleted_wherever_it_is_found(store, tmp_path, remove, trash):
     blob = put_model(store, f"{LIBRARY}/qwen3/8b", WHOLE)
@@ -158,9 +155,6 @@ def test_a_link_to_a_model_of_ollama_hides_behind_its_name(store, tmp_path):
     assert [model.name for model in scan(known_folders(own, home=tmp_path)).models] == ["qwen3:8b"]
 
 
-# What llama.cpp does not load
-
-
 def test_an_architecture_of_ollama_is_refused_with_the_server_as_the_way_out(store, tmp_path):
     put_model(store, f"{LIBRARY}/gpt-oss/20b", of_architecture("gptoss"))
     put_model(store, f"{LIBRARY}/nomic-embed-text/latest", of_architecture("nomic-bert"))
@@ -176,9 +170,6 @@ def test_an_architecture_of_ollama_is_refused_with_the_server_as_the_way_out(sto
     copy.write_bytes(of_architecture("gptoss"))
     (broken,) = scan([Folder(copy, FolderOrigin.USER)]).broken
     assert broken.reason.endswith("which only Ollama loads. Choose another conversion of the model.")
-
-
-# As a source
 
 
 def test_a_name_is_a_source_before_an_address_without_http_and_after_all_else(store):

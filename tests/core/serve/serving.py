@@ -1,5 +1,6 @@
 """A running endpoint for tests, and requests to it."""
 
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from baton_reasoning.core.serve.api import Endpoint
 from baton_reasoning.core.serve.server import EndpointServer
 from baton_reasoning.core.thinking.interruptions import Limits
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 SMALL_TEXT = "It is two and two.\n\nSo it is 4.</think>\n\nThe answer is \\boxed{4}."
 LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
@@ -48,6 +50,17 @@ def client_of(server):
 @contextmanager
 def client_for(*served, **more):
     with serving(*served, **more) as server, client_of(server) as client:
+        yield client
+
+
+@contextmanager
+def connection(server, sent=b"", buffer=None):
+    with socket.socket() as client:
+        client.settimeout(PATIENCE)
+        if buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.connect((server.host, server.port))
+        client.sendall(sent)
         yield client
 
 

@@ -1,7 +1,6 @@
 """The endpoint as the `openai` package sees it: scripted models for the protocol, the demo pair for real."""
 
 import json
-import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -34,6 +33,7 @@ from tests.core.serve.serving import (
     ask,
     client_for,
     client_of,
+    connection,
     long_winded,
     serving,
     settings,
@@ -66,7 +66,6 @@ def streamed(chunks):
 
 
 def spans_in(text, response):
-    """Return the text of each span of the response."""
     spans = response.model_extra["baton"]["spans"]
     return [text[span["position"] : span["position"] + span["length"]] for span in spans]
 
@@ -84,10 +83,8 @@ def test_a_whole_answer_has_its_thinking_its_usage_and_its_authors_and_a_stream_
     """The closing tag and the blank line after it, which are not sent, belong to nobody."""
     whole = ask(client)
     message, usage = whole.choices[0].message, whole.usage
-    assert (message.reasoning_content, message.content) == (
-        "It is two and two.\n\nSo it is 4.",
-        "The answer is \\boxed{4}.",
-    )
+    assert message.reasoning_content == "It is two and two.\n\nSo it is 4."
+    assert message.content == "The answer is \\boxed{4}."
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
     assert 0 < usage.completion_tokens_details.reasoning_tokens < usage.completion_tokens
     steps = ["It is two and two.\n\n", "So it is 4.", "The answer is \\boxed{4}."]
@@ -373,12 +370,8 @@ def test_a_stop_string_ends_the_run(model, stream):
 def test_a_body_that_does_not_arrive_is_refused(monkeypatch):
     monkeypatch.setattr(api, "REQUEST_SECONDS", 0.1)
     half_a_body = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
-    with (
-        serving(Pair(ScriptedEngine(SMALL_TEXT))) as server,
-        socket.create_connection((server.host, server.port)) as connection,
-    ):
-        connection.sendall(half_a_body)
-        assert connection.recv(12) == b"HTTP/1.1 408"
+    with serving(Pair(ScriptedEngine(SMALL_TEXT))) as server, connection(server, half_a_body) as slow:
+        assert slow.recv(12) == b"HTTP/1.1 408"
 
 
 def test_a_client_that_leaves_before_the_answer_frees_its_place():
@@ -386,8 +379,7 @@ def test_a_client_that_leaves_before_the_answer_frees_its_place():
     body = json.dumps({"model": "small", "messages": [{"role": "user", "content": "long"}]})
     request = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     with serving(Pair(small, None), ENDLESS) as server, client_of(server) as client:
-        with socket.create_connection((server.host, server.port)) as connection:
-            connection.sendall(request.encode())
+        with connection(server, request.encode()):
             begun.wait()
         assert ask(client).choices[0].finish_reason == "stop"
     assert small.written < MANY
@@ -412,9 +404,6 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream):
                 each.result()
     assert small.written < MANY
     EndpointServer(server.host, port).close()  # it can be started again at once
-
-
-# The demo pair, really run
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from types import SimpleNamespace
 
 import httpx2
@@ -13,7 +13,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.serve.access import AccessRules
 from baton_reasoning.core.serve.server import EndpointServer
-from tests.core.serve.serving import ENDLESS, LOCAL_ONLY, SMALL_TEXT, ask, client_of, long_winded, serving
+from tests.core.serve.serving import ENDLESS, LOCAL_ONLY, SMALL_TEXT, ask, client_of, connection, long_winded, serving
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -84,17 +84,6 @@ HALF_A_BODY = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent
 WHEN_READ = b"Expect: 100-continue\r\n"
 FOR_EVER = b'{"model": "small", "stream": true, "messages": [{"role": "user", "content": "long"}]}'
 STREAM = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
-
-
-@contextmanager
-def connection(server, sent=b"", buffer=None):
-    with socket.socket() as client:
-        client.settimeout(PATIENCE)
-        if buffer:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        client.connect((server.host, server.port))
-        client.sendall(sent)
-        yield client
 
 
 def is_closed(client):

@@ -1,7 +1,4 @@
-"""Whatever is done to conversations and batches, in any order, the store gives back what a model in memory holds.
-
-Events come back as they were, chunks of any content are read or refused, and costs are computed.
-"""
+"""Whatever is done to conversations and batches, in any order, the store gives back what a model in memory holds."""
 
 import json
 import math
@@ -34,15 +31,7 @@ from baton_reasoning.core.errors import StoreError, WrittenElsewhere
 from baton_reasoning.core.grading.verdict import GradingMethod, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ArmTotals, Conditions, JobState, StoredArm
-from baton_reasoning.core.store.conversations import (
-    AFTER,
-    BEFORE,
-    MARK_END,
-    MARK_START,
-    Headline,
-    by_day,
-    excerpt_of,
-)
+from baton_reasoning.core.store.conversations import AFTER, BEFORE, MARK_END, MARK_START, Headline, by_day, excerpt_of
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.deleted import KEEP_DELETED
 from baton_reasoning.core.store.derived import LARGEST_INTEGER
@@ -106,8 +95,6 @@ def words_of(text):
 
 @dataclass
 class Kept:
-    """A conversation as it should be."""
-
     exchanges: list[Exchange] = field(default_factory=list)
     leaf: str | None = None
     title: str = ""
@@ -123,10 +110,8 @@ class KeptRun:
 
 def in_tree(exchanges):
     """What is stored of these exchanges, by id."""
-    return {
-        each.id: (each.parent.id if each.parent else None, each.problem, each.settings, each.created)
-        for each in exchanges
-    }
+    parents = ((each, each.parent.id if each.parent else None) for each in exchanges)
+    return {each.id: (parent, each.problem, each.settings, each.created) for each, parent in parents}
 
 
 class AnyUseOfConversations(AnyUse):
@@ -537,9 +522,6 @@ def test_what_is_not_there_is_said_and_a_run_names_its_batch_and_problem(store):
     assert store.batches.of_run("nothing") is None
 
 
-# Runs
-
-
 def test_events_come_back_as_they_were_whatever_models_write(store):
     """Half a surrogate pair is replaced in the answer; the progress of a prefill is not kept."""
     alternatives = (Alternative(1, "null", -math.inf), Alternative(None, "\ud83d", -1.0))
@@ -627,9 +609,6 @@ def test_a_ribbon_of_any_run_keeps_the_share_of_each_author_and_their_order_if_i
         assert len(ribbon) >= RIBBON_SEGMENTS // 2, "each part has both"
     else:
         assert [segment.author for segment in ribbon] == begun
-
-
-# Chunks
 
 
 def chunk(*lines):

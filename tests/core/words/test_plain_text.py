@@ -1,7 +1,5 @@
 """What is copied and exported reads without control tags, and says why Baton inserted what it did."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

@@ -1,7 +1,5 @@
 """What a person reads of steps, runs, models and servers, of numbers, sizes and times, of speed, and of values."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
@@ -16,7 +14,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.billing import Prices, UsageMeter
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
-from baton_reasoning.core.model_costs import ModelCost, ModelCosts
+from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
@@ -47,9 +45,8 @@ from tests.fakes.scripted import THINK, ScriptedEngine
 from tests.fakes.valued import RESCUED, STEP, values_of
 
 MIB = 2**20
-COST = RequestUsage(
-    2, sent=5310, reused=5120, read=190, written=84, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25
-)
+TOKENS = {"sent": 5310, "reused": 5120, "read": 190, "written": 84}
+COST = RequestUsage(2, **TOKENS, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25)
 BILL = "5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3 KiB, 1.2 s waited"
 
 
@@ -57,6 +54,10 @@ def written(*more):
     """A run of the small model, and what came after its one step."""
     started = RunStarted(0.0, (), "never", {"max_tokens": 500}, 7, None, None, 0, False)
     return Trace.of([started, TokenWritten(2.0, Author.SMALL, 5, "Four."), *more])
+
+
+ODD, AWAY = Noticed(2.0, "It is odd."), Noticed(2.0, f"It is away.{RETRYING}")
+CUT_OFF, FAILED = RunEnded(3.0, Finish.MAX_TOKENS), RunEnded(3.0, Finish.FAILED, "It is gone.")
 
 
 def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypatch):
@@ -107,20 +108,8 @@ def test_a_path_below_the_home_folder_has_the_separators_of_its_system(monkeypat
         (labels.run_in_brief(written()), "1 step · 2.0 s"),
         (labels.run_in_brief(Trace(), live=True), "Waiting for the first token"),
         (labels.ending(written(), live=True), ""),
-        (
-            labels.ending(written(RunEnded(3.0, Finish.MAX_TOKENS)), live=False),
-            "Stopped at the length limit (500 tokens).",
-        ),
-        (
-            labels.last_text(
-                written(
-                    *(Noticed(2.0, "It is odd."), Noticed(2.0, f"It is away.{RETRYING}"), Noticed(2.0, "It is odd.")),
-                    RunEnded(3.0, Finish.FAILED, "It is gone."),
-                ),
-                live=False,
-            ),
-            "It is odd.\nIt is gone.",
-        ),
+        (labels.ending(written(CUT_OFF), live=False), "Stopped at the length limit (500 tokens)."),
+        (labels.last_text(written(ODD, AWAY, ODD, FAILED), live=False), "It is odd.\nIt is gone."),
     ],
 )
 def test_figures_and_short_labels(text, expected):
@@ -153,16 +142,10 @@ def test_a_model_says_how_it_was_placed_and_what_a_person_set_for_it():
     assert facts == {"Own sampling": "top-p 0.95", "Own tags": "none"}
 
 
-# Texts that begin alike are distinguished by where they differ
-
-
 def test_a_long_opening_is_left_out_where_texts_differ_from_the_one_most_like_them():
     opening = "What is the sum of the first"
-    assert distinguished([f"{opening} 10 primes?", "Hello", f"{opening} 20 primes?"]) == [
-        "What is … 10 primes?",
-        "Hello",
-        "What is … 20 primes?",
-    ]
+    found = distinguished([f"{opening} 10 primes?", "Hello", f"{opening} 20 primes?"])
+    assert found == ["What is … 10 primes?", "Hello", "What is … 20 primes?"]
     texts = ["Name a city in northern Italy", "Name a city in northern Spain", "Name a city in the south"]
     assert distinguished(texts) == ["Name a … Italy", "Name a … Spain", texts[2]]
 
@@ -178,20 +161,10 @@ def test_equal_and_short_texts_stay_as_they_are_and_an_opening_ends_between_word
 # What to expect of two models: of some that were never loaded, by one that ran here; and where a pair hardly pays
 
 
-@pytest.fixture
-def costs(tmp_path):
-    return ModelCosts(tmp_path / "costs.json")
-
-
 def expectations(costs, decode, parameters=(0, 0), thinking=THINK):
-    """What is said of two files, and of a pair loaded from them, once a token was measured to take so long.
-
-    `thinking`: of the small model.
-    """
-    headers, engines = [], []
-    for path, seconds, number, tags in zip(
-        (SMALL_MODEL, LARGE_MODEL), decode, parameters, (thinking, THINK), strict=True
-    ):
+    """What is said of two files, and of a pair loaded from them, once a token was measured to take so long."""
+    headers, engines, all_tags = [], [], (thinking, THINK)
+    for path, seconds, number, tags in zip((SMALL_MODEL, LARGE_MODEL), decode, parameters, all_tags, strict=True):
         headers.append(replace(read_header(path), parameters=number, chat_template=tags.opening if tags else ""))
         placed = Placement((), 512, 1, "f16")
         engines.append(ScriptedEngine().with_card(path=path, parameters=number, thinking=tags, placement=placed))
@@ -236,8 +209,6 @@ def test_it_is_said_where_the_small_model_may_get_nothing_right(costs, small, la
         assert ("The small model may be too weak" in said) is is_said
 
 
-# Sentences about steps
-
 HOLD_ON = Cue("Hold on", Category.REFLECTION, 0, 7)
 
 
@@ -262,23 +233,20 @@ def by_large(texts, reason, cue=None, replaced="", measure=None):
         ([TextInserted(0.0, "</think>", reasons.BUDGET.id)], "Baton inserted this text: reasoning budget used up."),
         ([TokenWritten(0.0, Author.LARGE, 1, "So it is.")], "The large model wrote this step."),
         (by_large(["All of it."], reasons.LARGE_ONLY.id), "The large model wrote this step."),
+        (by_large(["Hold on.\n\n", "So it is."], "reflection", HOLD_ON), "Still handed over at “Hold on”: reflection"),
+        (by_large(["So it is."], "every step"), "Handed over: every step begins so"),
+        (by_large(["So it is."], reasons.PERSON.id), "Handed over: you asked for it"),
+        (by_large(["So it is."], reasons.ANSWER.id), "Handed over: the reasoning is over"),
         (
             by_large(["Hold on, 284 + 27 = 311."], "reflection", HOLD_ON, "Hold on, so"),
             "Handed over at “Hold on”: reflection. Corrected 211 to 311",
         ),
         (
-            by_large(["Hold on.\n\n", "Something else."], "reflection", HOLD_ON),
-            "Still handed over at “Hold on”: reflection",
-        ),
-        (by_large(["Something else."], "every step"), "Handed over: every step begins so"),
-        (by_large(["Something else."], reasons.PERSON.id), "Handed over: you asked for it"),
-        (by_large(["So it is 4."], reasons.ANSWER.id), "Handed over: the reasoning is over"),
-        (
-            by_large(["Something else."], "first-token entropy", measure=Measure("entropy", 2.134, 1.5)),
+            by_large(["So it is."], "first-token entropy", measure=Measure("entropy", 2.134, 1.5)),
             "Handed over: unsure how to begin. Entropy 2.13, limit 1.5",
         ),
         (
-            by_large(["Something else."], "of another version", measure=Measure("tokens", 1250, 1000)),
+            by_large(["So it is."], "of another version", measure=Measure("tokens", 1250, 1000)),
             "Handed over: of another version. Tokens 1,250, limit 1,000",
         ),
     ],

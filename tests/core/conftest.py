@@ -1,15 +1,16 @@
-"""A store and a grader of its own for each test."""
+"""A store and measured costs of its own for each test, and a grader that the tests of a module share."""
 
 import pytest
 
 from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.store.store import Store
 from tests.patience import PATIENCE
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "baton.sqlite"
+    return tmp_path / "data" / "baton.sqlite"
 
 
 @pytest.fixture
@@ -19,6 +20,11 @@ def store(path):
 
 
 @pytest.fixture
+def costs(tmp_path):
+    return ModelCosts(tmp_path / "data" / "costs.json")
+
+
+@pytest.fixture(scope="module")
 def grader():
     with Grader(PATIENCE) as grader:
         yield grader
