@@ -1,7 +1,5 @@
 """A file is opened, looked at, corrected, run, compared, exported, and gone on with."""
 
-from __future__ import annotations
-
 import json
 import threading
 from pathlib import Path

@@ -123,10 +123,10 @@ def rest_of(text, otherwise=""):
 
 def arms_loader(before_token=lambda _: None, small=ALONE, large=RIGHT, faults=()):
     """Models whose arms differ: the small one is wrong alone, and right when the large one has helped."""
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(continue_with=rest_of(small, GUIDED), before_token=before_token)
-    loader.large = ScriptedEngine(continue_with=rest_of(large), before_token=before_token, faults=faults, name="large")
-    return loader
+    return ScriptedLoader(
+        ScriptedEngine(continue_with=rest_of(small, GUIDED), before_token=before_token),
+        ScriptedEngine(continue_with=rest_of(large), before_token=before_token, faults=faults, name="large"),
+    )
 
 
 def view_of(window):
@@ -482,5 +482,3 @@ def test_without_a_problem_or_while_an_answer_is_written_nothing_is_compared(rea
     window.session.ask(PROBLEM)
     window.chat.compare()
     assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
-    gate.set()
-    qtbot.waitUntil(lambda: window.session.ready)

@@ -54,9 +54,7 @@ CHOICE = ModelChoice(small="small.gguf", large="large.gguf")
 
 
 def models_of(held, folder):
-    loader = ScriptedLoader()
-    loader.small, loader.large = held.small, held.large
-    return LoadedModels(loader, ModelCosts(folder / "costs.json"))
+    return LoadedModels(ScriptedLoader(held.small, held.large), ModelCosts(folder / "costs.json"))
 
 
 def close(models, *owners):
@@ -247,9 +245,8 @@ class ChatWalk(RuleBasedStateMachine):
         self.session.ask_again(first)
         again = self.leaf()
         assert (again.problem, again.parent) == (first.problem, first.parent)
-        assert again.settings.seed not in [
-            each.settings.seed for each in self.session.conversation.siblings(again)[:-1]
-        ]
+        earlier = self.session.conversation.siblings(again)[:-1]
+        assert again.settings.seed not in [each.settings.seed for each in earlier]
         self.takes(1)
 
     @has_answer
