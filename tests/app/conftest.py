@@ -108,14 +108,8 @@ def no_leaks(qapp):
     assert not left_running, f"threads left: {left_running}"
     new = [widget for widget in qapp.topLevelWidgets() if shiboken6.getCppPointer(widget) not in widgets]
     assert not new, f"widgets left: {new}"
-    timers = [
-        one
-        for one in gc.get_objects()
-        if type(one) is QTimer
-        and shiboken6.isValid(one)
-        and one.isActive()
-        and not isinstance(one.parent(), MainThreadCollector)
-    ]
+    active = [one for one in gc.get_objects() if type(one) is QTimer and shiboken6.isValid(one) and one.isActive()]
+    timers = [timer for timer in active if not isinstance(timer.parent(), MainThreadCollector)]
     assert not timers, f"timers left: {[(timer, timer.parent()) for timer in timers]}"
     # The renderer of chat templates serves the whole program, and ends with it.
     started = {child for child in set(multiprocessing.active_children()) - processes if child.pid != RENDERER.pid}
@@ -160,6 +154,12 @@ def press(within, text):
     QApplication.processEvents()  # which lays it out
     (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def pick(menu, title):
+    """Clicks the entry of an open menu that begins so."""
+    action = next(action for action in menu.actions() if action.text().startswith(title))
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
 
 
 def offered(within):

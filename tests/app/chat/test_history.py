@@ -26,7 +26,7 @@ from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from tests.another_program import another_program
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, pick, press
 from tests.core.store.made import a_run
 from tests.fakes.held import HeldAnswers
 from tests.patience import PATIENCE
@@ -119,9 +119,7 @@ def test_keys_title_and_menu_are_of_their_conversation_though_the_list_changes_m
     window.chat.new()
     ask("And cows?")
     wait_for_rows(window, qtbot, 5)
-    (delete,) = [action for action in menu.actions() if action.text().startswith("Delete")]
-    delete.trigger()
-    menu.close()
+    pick(menu, "Delete")
     qtbot.waitUntil(lambda: names(window) == ["And cows?", "And birds?", "And dogs?", "Pets"])
 
 

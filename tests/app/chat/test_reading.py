@@ -5,8 +5,7 @@ from unittest.mock import Mock
 import pytest
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QColor, QTextCursor
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QTextEdit
+from PySide6.QtWidgets import QApplication, QTextEdit
 
 from baton_reasoning.app.chat.answer_view import ChatActions
 from baton_reasoning.app.chat.conversation_view import ConversationView
@@ -23,7 +22,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import Appearance
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.alone import Never
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, pick, press
 from tests.core.thinking.running import run
 from tests.fakes.held import Gate
 from tests.fakes.scripted import ScriptedEngine
@@ -373,9 +372,7 @@ def test_escape_or_an_unchanged_step_makes_no_other_attempt_and_an_empty_one_is_
     assert last_answer(window).editor is None
     assert window.session.conversation.siblings(first) == [first]
     window.chat.open_menu(last_answer(window), first.trace.pieces[0], QPoint(0, 0))
-    menu = next(menu for menu in window.chat.findChildren(QMenu) if menu.isVisible())
-    action = next(action for action in menu.actions() if action.text().startswith("Edit this step"))
-    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+    pick(QApplication.activePopupWidget(), "Edit this step")
     editor = last_answer(window).editor
     replace_text(editor, qtbot, "")
     qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)

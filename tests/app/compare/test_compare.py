@@ -21,7 +21,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import run_in_brief
 from baton_reasoning.core.words.numbers import duration
-from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange, pick
 from tests.core.thinking.running import keywords, run
 from tests.fakes import mixed
 from tests.fakes.held import Gate
@@ -270,10 +270,7 @@ def test_the_steps_at_which_answers_part_are_marked_and_each_leads_to_the_inspec
     assert window.chat.inspector.exchange is first.exchange
     assert column.steps.selected is None
     column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
-    menu = QApplication.activePopupWidget()
-    assert menu
-    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
-    menu.close()
+    pick(QApplication.activePopupWidget(), "Fork here")
     qtbot.waitUntil(lambda: window.session.ready)
     assert not window.chat.is_comparing
     assert len(attempts(window)) == 4

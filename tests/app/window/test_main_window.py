@@ -31,7 +31,7 @@ from baton_reasoning.app.window.main_window import first_size
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.settings import SMALLEST_TEXT, ColourScheme
 from tests.app.chat.test_history import names
-from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, press
+from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, pick, press
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
 from tests.systems import user_in
@@ -395,6 +395,5 @@ def test_an_export_begins_in_documents_then_where_the_last_one_went_with_the_nam
     window.chat.new()
     view.customContextMenuRequested.emit(view.visualRect(model.index(1, 0)).center())
     (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    next(action for action in menu.actions() if action.text() == "Export…").trigger()
-    menu.close()
+    pick(menu, "Export…")
     assert [path.name for path in proposed] == ["What is 1-2.html"] * 2 + ["Pets.html"] * 2

@@ -41,6 +41,7 @@ from tests.app.conftest import (
     last_answer,
     last_exchange,
     offered,
+    pick,
     press,
 )
 from tests.core.models.ollama_store import put_model
@@ -93,10 +94,8 @@ def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
     window.models._loader.error = EngineLost("It does not answer.", "Check it.")
     window.page_actions.use_models(first.replaced(LARGE, parse_source("http://never:8080")))
     qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
-    assert window.preferences.value.window.recent_pairs == (
-        ("demo:small", "http://two:8080"),
-        ("demo:small", "http://one:8080"),
-    )
+    recent = window.preferences.value.window.recent_pairs
+    assert recent == (("demo:small", "http://two:8080"), ("demo:small", "http://one:8080"))
     window.topbar.pair.click()
     menu = window.topbar.pair.pairs
     _, one, demo, _, choose = menu.actions()
@@ -454,10 +453,6 @@ def entry(menu, title):
     return next(action for action in menu.actions() if action.text().startswith(title))
 
 
-def click(qtbot, menu, title):
-    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, title)).center())
-
-
 def test_five_policies_are_offered_the_others_after_more_each_with_a_line_that_explains_it(window, opened_menu, qtbot):
     menu, more = opened_menu(window)
     titles = [action.text().split("\t")[0] for action in menu.actions() if not action.isSeparator()]
@@ -473,7 +468,7 @@ def test_five_policies_are_offered_the_others_after_more_each_with_a_line_that_e
     assert not drafted.isEnabled()
     assert "cannot draft for large, since both must be on this machine" in drafted.text()
     assert "llama-server with a draft model" in drafted.toolTip()
-    click(qtbot, more, "Keywords (paper)")
+    pick(more, "Keywords (paper)")
     assert window.topbar.policy.text().strip() == "Keywords (paper)"
     assert matching_preset(window.preferences.value.run.policy) == "paper"
     window.topbar.policy.choose("never")
@@ -519,7 +514,7 @@ def test_large_only_drafted_is_written_by_the_large_model(make_window, opened_me
     """With the real demo pair, which is loaded for one text at a time."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
     _, more = opened_menu(window)
-    click(qtbot, more, "Large only, drafted")
+    pick(more, "Large only, drafted")
     trace = answer_to(window, qtbot, demo_problem()).trace
     assert (trace.finish, trace.large_share) == (Finish.END_OF_TEXT, 1)
     assert trace.totals[SMALL].decoded == 0
