@@ -1,7 +1,5 @@
 """Traces of texts whose parts were written by given authors, for tests of what is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from baton_reasoning.core.engines.body import Author

@@ -4,8 +4,6 @@ The attention and the feed-forward layer are zero, so that each token alone deci
 each of which may occur once.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -15,51 +13,34 @@ from typing import Any
 import llama_cpp
 import numpy as np
 
+from baton_reasoning.core.models.gguf_format import read_raw
 from tests.core.models.gguf_builder import TensorSpec, gguf_bytes
 
 WIDTH = 64
 USER_DEFINED = 4
-SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-STRING, ARRAY = 8, 9
-_LARGEST_HEADER = 64 * 2**20
+ARRAY = 9
 
 
 def tokenizer_of(path: Path) -> dict[str, Any]:
-    """Read the tokenizer's keys of a GGUF file, of which the head is enough, without its chat template."""
+    """Read the tokenizer's keys of a GGUF file as `gguf_bytes` takes them, without its chat template."""
+    places = {key: place for key, place in read_raw(path).places.items() if key.startswith("tokenizer.")}
+    places.pop("tokenizer.chat_template", None)
     with path.open("rb") as file:
-        data = file.read(_LARGEST_HEADER)
-    keys = {key: value for key, value in _values(data) if key.startswith("tokenizer.")}
-    keys.pop("tokenizer.chat_template", None)
-    return keys
+        data = file.read(max(place.stop for place in places.values()))
+    keys: dict[str, Any] = {
+        key: (struct.unpack_from("<I", data, place.start)[0], data[place.start + 4 : place.stop])
+        for key, place in places.items()
+    }
+    return {**keys, "tokenizer.ggml.tokens": list(_texts(keys["tokenizer.ggml.tokens"][1]))}
 
 
-def _values(data: bytes) -> Iterator[tuple[str, Any]]:
-    count = struct.unpack_from("<Q", data, 16)[0]
-    place = 24
+def _texts(array: bytes) -> Iterator[str]:
+    (count,) = struct.unpack_from("<Q", array, 4)
+    place = 12
     for _ in range(count):
-        key, place = _read(data, place, STRING)
-        kind = struct.unpack_from("<I", data, place)[0]
-        value, place = _read(data, place + 4, kind)
-        yield key, value
-
-
-def _read(data: bytes, place: int, kind: int) -> tuple[Any, int]:
-    """Read a value; numbers stay bytes with their type, as `gguf_bytes` takes them."""
-    if kind == STRING:
-        length = struct.unpack_from("<Q", data, place)[0]
-        return data[place + 8 : place + 8 + length].decode(), place + 8 + length
-    if kind != ARRAY:
-        return (kind, data[place : place + SIZES[kind]]), place + SIZES[kind]
-    of, count = struct.unpack_from("<IQ", data, place)
-    start, place = place, place + 12
-    if of != STRING:
-        end = place + count * SIZES[of]
-        return (ARRAY, data[start:end]), end
-    texts = []
-    for _ in range(count):
-        text, place = _read(data, place, STRING)
-        texts.append(text)
-    return texts, place
+        (length,) = struct.unpack_from("<Q", array, place)
+        place += 8 + length
+        yield array[place - length : place].decode()
 
 
 def with_tokens(tokenizer: Mapping[str, Any], tokens: Sequence[str], kind: int = USER_DEFINED) -> dict[str, Any]:

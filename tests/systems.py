@@ -1,7 +1,5 @@
 """What a test needs of the system it runs on, and where a user's folders are set there."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import sys

@@ -7,8 +7,6 @@ A newcomer's changes of docs/extending.md work as they are written, and so do it
 the label take the files that the page names and no others.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -73,15 +71,6 @@ def test_every_link_leads_somewhere_and_every_file_that_is_named_exists(page):
     named = {name for name in SOURCE.findall(text) if "NAME" not in name}
     missing = {name for name in named if not (ROOT / name).exists() and not (page.parent / name).exists()}
     assert missing <= set(re.findall(r"Create `([\w./]+)`", text))
-
-
-def test_pictures_are_few_and_small_and_each_is_shown_by_a_page():
-    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    pictures = list((ROOT / "docs" / "images").iterdir())
-    assert len(pictures) <= 12
-    for picture in pictures:
-        assert f"images/{picture.name})" in pages
-        assert picture.stat().st_size <= 150_000, picture.name
 
 
 def test_every_event_request_and_shared_reason_is_documented_with_its_fields():

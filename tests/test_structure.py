@@ -3,8 +3,6 @@
 SECURITY.md speaks of those that can, and of those that can open a port.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 from collections import defaultdict

@@ -3,8 +3,6 @@
 Such a test has the marker `scaled`, so that the long tier runs it again.
 """
 
-from __future__ import annotations
-
 import os
 
 IS_LONG = os.environ.get("BATON_TESTS") == "long"

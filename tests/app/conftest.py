@@ -1,7 +1,5 @@
 """The window with scripted models, in a folder of its own; and a fixture that finds what a test left behind."""
 
-from __future__ import annotations
-
 import gc
 import multiprocessing
 import os
@@ -20,21 +18,21 @@ import shiboken6
 from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.document.clipboard import release_clipboard
-from baton_reasoning.app.session.loaded_models import Loading
 from baton_reasoning.app.toolkit.background import MainThreadCollector
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
-from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.engines.templates import RENDERER
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ColourScheme, ModelChoice
+from baton_reasoning.core.store.store import Store
+from tests.fakes.held import Gate
 from tests.fakes.keyrings import NO_KEYRING
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
@@ -68,15 +66,15 @@ def qtbot(qapp, request):
 class ScriptedLoader:
     """Gives its pair; or its error, or waits until it is let go."""
 
-    def __init__(self, *, error=None):
-        self.small = ScriptedEngine(*SMALL)
-        self.large = ScriptedEngine(*LARGE, name="large")
+    def __init__(self, small=None, large=None, *, error=None):
+        self.small = small or ScriptedEngine(*SMALL)
+        self.large = large or ScriptedEngine(*LARGE, name="large")
         self.error = error
         self.gate = None
         self.choices: list[ModelChoice] = []
         self.servers = KnownServers(Path("no-such-folder", "servers.json"))
 
-    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
+    def __call__(self, choice, watcher):
         self.choices.append(choice)
         yield "Opening the small model…"
         if self.gate:
@@ -110,14 +108,8 @@ def no_leaks(qapp):
     assert not left_running, f"threads left: {left_running}"
     new = [widget for widget in qapp.topLevelWidgets() if shiboken6.getCppPointer(widget) not in widgets]
     assert not new, f"widgets left: {new}"
-    timers = [
-        one
-        for one in gc.get_objects()
-        if type(one) is QTimer
-        and shiboken6.isValid(one)
-        and one.isActive()
-        and not isinstance(one.parent(), MainThreadCollector)
-    ]
+    active = [one for one in gc.get_objects() if type(one) is QTimer and shiboken6.isValid(one) and one.isActive()]
+    timers = [timer for timer in active if not isinstance(timer.parent(), MainThreadCollector)]
     assert not timers, f"timers left: {[(timer, timer.parent()) for timer in timers]}"
     # The renderer of chat templates serves the whole program, and ends with it.
     started = {child for child in set(multiprocessing.active_children()) - processes if child.pid != RENDERER.pid}
@@ -162,6 +154,17 @@ def press(within, text):
     QApplication.processEvents()  # which lays it out
     (button,) = [each for each in within.findChildren(QAbstractButton) if each.text() == text and each.isVisible()]
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def pick(menu, title):
+    """Clicks the entry of an open menu that begins so."""
+    action = next(action for action in menu.actions() if action.text().startswith(title))
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+
+
+def offered(within):
+    """The texts of the buttons that are shown."""
+    return [each.text() for each in within.findChildren(QPushButton) if each.isVisible()]
 
 
 def dragged(*paths):
@@ -218,6 +221,20 @@ def window(make_window):
 
 
 @pytest.fixture
+def history_gate(monkeypatch):
+    """Cleared, it keeps the history from being opened."""
+    gate, opened = Gate(), Store.open
+    gate.set()
+
+    def open_at_the_gate(*arguments):
+        gate.wait_at("")
+        return opened(*arguments)
+
+    monkeypatch.setattr(Store, "open", open_at_the_gate)
+    return gate
+
+
+@pytest.fixture
 def ask(qtbot, window):
     """Asks, and waits for the end of the answer."""
 
@@ -226,3 +243,16 @@ def ask(qtbot, window):
         return window
 
     return ask
+
+
+@pytest.fixture
+def answered_by(make_window, qtbot):
+    """Makes a window in which these models have answered a problem under these settings of a run."""
+
+    def answered_by(loader, problem="2 + 2?", **settings):
+        window = make_window(loader)
+        window.preferences.change_run(**settings)
+        answer_to(window, qtbot, problem)
+        return window
+
+    return answered_by

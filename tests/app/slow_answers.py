@@ -1,7 +1,5 @@
 """Slows down the answers of a window, so that something can happen while they are written."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any

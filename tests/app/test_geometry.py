@@ -5,8 +5,6 @@ in device-independent pixels, not by pictures. The double scale runs in a proces
 when it starts.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -52,6 +50,7 @@ from baton_reasoning.core.analysis.opinion import SecondOpinion
 from baton_reasoning.core.analysis.value_estimator import ValueEstimator, ValueOptions
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.engines.base import PrefillProgress
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
@@ -60,8 +59,10 @@ from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to, last_answer, last_exchange
-from tests.fakes.held import HeldPair, Hold
+from tests.fakes.held import Gate, ServedEngine
 from tests.fakes.keyrings import NO_KEYRING
+from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 from tests.tiers import IS_LONG
 
 SIZES = ((760, 720), (900, 800), (1366, 768), (1920, 1080))
@@ -217,10 +218,8 @@ PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to 
 @pytest.fixture
 def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
     """The window after an answer, a comparison and a batch, and how each of its pages and dialogs is shown."""
-    pair = HeldPair(SMALL, LARGE)
-    loader = ScriptedLoader()
-    loader.small, loader.large = pair.small, pair.large
-    window = make_window(loader)
+    gate, small, large = Gate(after=1), ScriptedEngine(*SMALL), ServedEngine(*LARGE, name="large")
+    window = make_window(ScriptedLoader(small, large))
     models = LazyModelsPage(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
     answer_to(window, qtbot, PROBLEM)
     answered = window.session.conversation
@@ -243,8 +242,10 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
 
     def chat(act=bool):
         def show():
-            pair.let_go()
-            pair.large.status = ServerStatus(ServerState.CONNECTED)
+            gate.set()
+            small.prefill = tuple
+            small.before_token = large.before_token = lambda _: None
+            large.status = ServerStatus(ServerState.CONNECTED)
             window.models.servers_changed.emit()
             qtbot.waitUntil(lambda: window.session.ready)
             window.show_page("chat")
@@ -304,19 +305,24 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         chat()()
         window.chat.compare()
 
-    def ask(where):
-        """The same problem in a new conversation, until it is held there."""
+    def read_at_the_gate():
+        yield PrefillProgress(430, 1000)
+        gate.wait(PATIENCE)
+
+    def fail_after_a_token(body):
+        if body:
+            raise EngineLost("The process of the small model was killed: there is not enough memory.", "Choose less.")
+
+    def ask(engine, doing, held, is_reached):
+        """The same problem in a new conversation, until the engine is held in what it is doing."""
         window.session.new()
-        pair.hold(where)
+        gate.clear()
+        setattr(engine, doing, held)
         window.session.ask(PROBLEM)
-        trace = window.session.current.trace
-        reached = {
-            Hold.READING: lambda: trace.prefill is not None,
-            Hold.SMALL_WRITES: lambda: trace.tokens > 0,
-            Hold.LARGE_WRITES: lambda: trace.handoffs > 0,
-            Hold.FAILURE: lambda: trace.ended is not None and window.session.ready,
-        }
-        qtbot.waitUntil(reached[where])
+        qtbot.waitUntil(lambda: bool(is_reached(window.session.current.trace)))
+
+    def failed(trace):
+        return trace.ended is not None and window.session.ready
 
     def scoreboard():
         """As it is while the small model runs alone once more, and the large one could not."""
@@ -341,7 +347,7 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
 
     def lose_server():
         reason = "Nothing answers at a-server-with-a-long-name.example.org:8080."
-        pair.large.status = ServerStatus(ServerState.LOST, reason=reason)
+        large.status = ServerStatus(ServerState.LOST, reason=reason)
         window.models.servers_changed.emit()
 
     found = {
@@ -352,10 +358,10 @@ def places(make_window, qtbot, tmp_path):  # noqa: C901, PLR0915
         "find": chat(find),
         "compared attempts": chat(compare_attempts),
         "editing": chat(lambda: window.chat.composer.begin_edit(exchange)),
-        "a prompt is read": chat(lambda: ask(Hold.READING)),
-        "the small model writes": chat(lambda: ask(Hold.SMALL_WRITES)),
-        "the large model writes": chat(lambda: ask(Hold.LARGE_WRITES)),
-        "failed answer": chat(lambda: ask(Hold.FAILURE)),
+        "a prompt is read": chat(lambda: ask(small, "prefill", read_at_the_gate, lambda trace: trace.prefill)),
+        "the small model writes": chat(lambda: ask(small, "before_token", gate.wait_at, lambda trace: trace.tokens)),
+        "the large model writes": chat(lambda: ask(large, "before_token", gate.wait_at, lambda trace: trace.handoffs)),
+        "failed answer": chat(lambda: ask(small, "before_token", fail_after_a_token, failed)),
         "server is gone": chat(lose_server),
         **{f"inspector {tab}": inspector(tab) for tab in range(window.inspector.tabs.count())},
         "batch welcome": page("batch", batch._show_welcome),

@@ -4,8 +4,6 @@ What `baton` writes it writes as a process of its own, on the demo pair, so that
 store on the disk.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import subprocess
@@ -16,7 +14,6 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton, QWidget
 
 from baton_reasoning.app.batch.result_table import FIRST_ARM
-from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.compare.controller import arms
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
@@ -25,6 +22,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from tests.app.batch.conftest import run, wait_until_done
+from tests.app.chat.test_history import names
 from tests.app.conftest import OWN_MODELS, answer_to, last_exchange
 from tests.patience import PATIENCE
 from tests.systems import user_in
@@ -58,7 +56,6 @@ def in_terminal(*arguments):
 
 def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(open_window, qtbot):
     window = open_window()
-    qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitExposed(other := QWidget()):
         other.show()
         other.activateWindow()
@@ -68,7 +65,7 @@ def test_a_window_shows_opens_and_continues_what_the_terminal_wrote_meanwhile(op
     arms = ("--arm", "large", "--limit", "2", "--parallel", "2", "-c", "1024")
     baton("batch", "run", str(BATCH_PROBLEMS), *arms, "-o", str(window.paths.data / "batch"))
     view = window.chat.sidebar.list
-    assert not [row for row in range(view.model().rowCount()) if view.model().index(row, 0).data(ROW).conversation]
+    assert names(window) == []
     with qtbot.waitActive(window):
         window.activateWindow()
     qtbot.waitUntil(lambda: view.model().rowCount() == 2)

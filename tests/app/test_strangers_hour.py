@@ -8,12 +8,12 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.chat.sidebar import ROW
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
+from tests.app.chat.test_history import rows
 from tests.app.conftest import last_exchange
 from tests.app.slow_answers import SlowAnswers
 from tests.app.test_geometry import nameless, visible_in
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.long, pytest.mark.real_models]
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 SLOW = 25
 """Tokens a second, slow enough to act while an answer is written."""
-KILLED = "Killed while it is written."
+STOPPED, KILLED = (DemoProblem(start).question for start in (60_836, 84_894))
 PROGRAM = "import sys; from tests.soak.window import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -35,30 +35,16 @@ def answers():
 
 
 @pytest.fixture
-def start(qtbot, tmp_path, answers, no_leaks):
-    """Opens the window of one home, and closes the one before."""
-    windows: list[MainWindow] = []
-
-    def close():
-        for window in windows:
-            window.close()
-            window.deleteLater()
-        windows.clear()
-        QApplication.processEvents()
+def start(make_window, qtbot, tmp_path, answers):
+    """Opens a window of one home."""
 
     def start():
-        close()
-        window = MainWindow(Paths.under(tmp_path), PairLoader(Paths.under(tmp_path)))
-        windows.append(window)
-        window.resize(1366, 768)
-        window.show()
-        window.begin_work()
+        window = make_window(PairLoader(Paths.under(tmp_path)), width=1366)
         qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
         qtbot.waitUntil(window.isActiveWindow)
         return window
 
-    yield start
-    close()
+    return start
 
 
 def look_around(window):
@@ -95,7 +81,7 @@ def test_what_was_written_with_keys_outlives_a_kill_and_goes_on_and_no_message_s
     answers.tokens_per_second = SLOW
     press(Qt.Key.Key_N, CONTROL)
     press(Qt.Key.Key_L, CONTROL)
-    qtbot.keyClicks(QApplication.focusWidget(), "Add 5, 8 and 9 modulo 10.")
+    qtbot.keyClicks(QApplication.focusWidget(), STOPPED)
     press(Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.conversation.leaf is not None)
     qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 5)
@@ -105,13 +91,14 @@ def test_what_was_written_with_keys_outlives_a_kill_and_goes_on_and_no_message_s
     continue_it()
 
     kill_while_it_writes(tmp_path, qtbot)
+    window.close()
     window = start()
     press(Qt.Key.Key_1, CONTROL)
     view = window.chat.sidebar.list
     view.setFocus(Qt.FocusReason.TabFocusReason)
-    qtbot.waitUntil(lambda: sum(bool(view.item(row).data(ROW).conversation) for row in range(view.count())) == 3)
-    rows = [view.model().index(row, 0) for row in range(view.model().rowCount())]
-    view.setCurrentIndex(next(row for row in rows if str(row.data()).startswith(KILLED)))
+    qtbot.waitUntil(lambda: len(rows(window)) == 3)
+    _, newest = rows(window)[0]
+    view.setCurrentIndex(newest)
     press(Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: last_exchange(window).problem == KILLED and last_exchange(window).is_read)
     assert last_exchange(window).trace.finish is None
@@ -129,8 +116,8 @@ def kill_while_it_writes(folder, qtbot):
     ):
 
         def is_written():
-            newest = store.conversations.open(store.conversations.recent()[0].id)
-            return newest.name == KILLED and store.runs.trace(newest.roots[0].id).tokens > 3
+            newest = store.conversations.open(store.conversations.recent()[0].id).roots[0]
+            return newest.problem == KILLED and store.runs.trace(newest.id).tokens > 3
 
         try:
             qtbot.waitUntil(is_written)

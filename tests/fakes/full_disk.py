@@ -1,7 +1,5 @@
 """A disk without room, for this process alone."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,27 +1,12 @@
-"""Pairs of scripted models that can be held while one of them reads or writes, or made to fail."""
-
-from __future__ import annotations
+"""What holds scripted models back while they write."""
 
 import threading
-from collections.abc import Iterator
-from enum import Enum, auto
 
-from baton_reasoning.core.engines.base import Messages, Placement, PrefillProgress
+from baton_reasoning.core.engines.base import Messages, Placement
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
-from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
-
-
-class Hold(Enum):
-    NOWHERE = auto()
-    READING = auto()
-    """At 43% of the prompt."""
-    SMALL_WRITES = auto()
-    LARGE_WRITES = auto()
-    FAILURE = auto()
-    """Not held: the process of the small model is lost after some words."""
 
 
 class Gate(threading.Event):
@@ -43,39 +28,6 @@ class ServedEngine(ScriptedEngine):
 
     def ping(self) -> None:
         """Answer."""
-
-
-class HeldPair:
-    """Each writes its texts, one at a write."""
-
-    def __init__(self, small: tuple[str, ...], large: tuple[str, ...]) -> None:
-        self.small = ScriptedEngine(*small, before_token=self._before_small, prefill=self._prefill)
-        self.large = ServedEngine(*large, name="large", before_token=lambda _: self._wait(Hold.LARGE_WRITES))
-        self._hold = Hold.NOWHERE
-        self._go = threading.Event()
-
-    def hold(self, where: Hold) -> None:
-        self._hold = where
-        self._go.clear()
-
-    def let_go(self) -> None:
-        self._hold = Hold.NOWHERE
-        self._go.set()
-
-    def _wait(self, where: Hold) -> None:
-        if self._hold is where:
-            assert self._go.wait(PATIENCE), "nothing let it go"
-
-    def _prefill(self) -> Iterator[PrefillProgress]:
-        if self._hold is Hold.READING:
-            yield PrefillProgress(430, 1000)
-            self._wait(Hold.READING)
-
-    def _before_small(self, body: str) -> None:
-        if self._hold is Hold.FAILURE and body:
-            raise EngineLost("The process of the small model was killed: there is not enough memory.", "Choose less.")
-        if body:
-            self._wait(Hold.SMALL_WRITES)
 
 
 class HeldAnswers:

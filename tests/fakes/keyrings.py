@@ -1,7 +1,5 @@
 """Keyrings: one that works, and none."""
 
-from __future__ import annotations
-
 import keyring.backends.fail
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError

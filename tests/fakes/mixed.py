@@ -1,7 +1,5 @@
 """An answer that two small models wrote one after the other, and a person; and the cards of these models."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

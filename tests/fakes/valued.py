@@ -1,7 +1,5 @@
 """A run whose values are known: four steps of 17 characters, of which the large model wrote the second and fourth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from baton_reasoning.core.analysis.values import TextPlace

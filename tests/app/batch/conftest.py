@@ -1,7 +1,5 @@
 """A batch page over scripted models and a store in a temporary folder, and how a batch is begun on one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

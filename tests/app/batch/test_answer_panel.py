@@ -1,7 +1,5 @@
 """An answer beside the table: read in the background, walked through with keys, and reviewed by the models."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 from unittest.mock import Mock

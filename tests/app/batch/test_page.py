@@ -1,7 +1,5 @@
 """A file is opened, looked at, corrected, run, compared, exported, and gone on with."""
 
-from __future__ import annotations
-
 import json
 import threading
 from pathlib import Path
@@ -261,11 +259,8 @@ def test_results_are_shown_filtered_and_folded_as_the_report_says(page, qtbot, p
         folded.heads[Fold.TESTS].click()
         assert folded.tests.isVisibleTo(view) is (verb == "Hide")
         assert folded.heads[Fold.TESTS].accessibleName() == f"{verb}: Paired tests and intervals"
-    assert [each.text() for each in view.filters.buttons.values()] == [
-        "all",
-        "what small got wrong (3)",
-        "where policies differ (3)",
-    ]
+    filters = [each.text() for each in view.filters.buttons.values()]
+    assert filters == ["all", "what small got wrong (3)", "where policies differ (3)"]
     view.filters.buttons[RowFilter.DIFFERENT].click()
     assert [view.model.problem_at(place).id for place in range(view.model.rowCount())] == ["p1", "p3", "p5"]
     view.filters.buttons[RowFilter.ALL].click()

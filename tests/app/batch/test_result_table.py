@@ -1,7 +1,5 @@
 """The table of a batch stays right while it changes."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

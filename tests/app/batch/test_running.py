@@ -1,7 +1,5 @@
 """A batch runs beside the chat, beside other batches that are read, and on the demo pair; it stops and resumes."""
 
-from __future__ import annotations
-
 import json
 import threading
 

@@ -1,11 +1,8 @@
 """The composer keeps what is typed in each conversation, and recalls earlier problems."""
 
-import threading
-
-import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
-from baton_reasoning.core.store.store import Store
 from tests.app.conftest import answer_to, last_exchange
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -15,21 +12,16 @@ def text_of(window):
     return window.chat.composer.edit.toPlainText()
 
 
-@pytest.fixture
-def typed(qtbot):
+def typed(window, text):
     """Types into the composer, key by key."""
-
-    def typed(window, text):
-        window.chat.composer.edit.setFocus()
-        qtbot.keyClicks(window.chat.composer.edit, text)
-
-    return typed
+    window.chat.composer.edit.setFocus()
+    QTest.keyClicks(window.chat.composer.edit, text)
 
 
 # What is typed
 
 
-def test_each_conversation_keeps_what_is_typed_in_it_also_a_new_one_and_over_a_kill(make_window, qtbot, typed):
+def test_each_conversation_keeps_what_is_typed_in_it_also_a_new_one_and_over_a_kill(make_window, qtbot):
     window = make_window()
     fish = answer_to(window, qtbot, "How many fish?")
     conversation = window.session.conversation
@@ -38,7 +30,6 @@ def test_each_conversation_keeps_what_is_typed_in_it_also_a_new_one_and_over_a_k
     assert text_of(window) == ""
     typed(window, "How many cats")
     window.session.open(conversation.id)
-    qtbot.waitUntil(lambda: window.session.ready)
     assert text_of(window) == "And birds"
     typed(window, "?")
     window.chat.composer.begin_edit(last_exchange(window))
@@ -62,9 +53,8 @@ def test_each_conversation_keeps_what_is_typed_in_it_also_a_new_one_and_over_a_k
     assert text_of(last) == "How many cats"
 
 
-def test_what_is_typed_goes_and_comes_back_with_its_conversation(make_window, qtbot, typed):
-    window = make_window()
-    answer_to(window, qtbot, "How many fish?")
+def test_what_is_typed_goes_and_comes_back_with_its_conversation(ask):
+    window = ask("How many fish?")
     deleted = window.session.conversation.id
     typed(window, "And birds?")
     restore = window.session.forget(deleted)
@@ -73,21 +63,13 @@ def test_what_is_typed_goes_and_comes_back_with_its_conversation(make_window, qt
     assert (window.session.conversation.id, text_of(window)) == (deleted, "And birds?")
 
 
-def test_what_is_typed_before_the_history_is_open_stays_in_view_and_is_saved(make_window, qtbot, typed, monkeypatch):
-    window = make_window()
-    answer_to(window, qtbot, "How many fish?")
-    window.close()
-    gate, opened = threading.Event(), Store.open
-
-    def slowly(*arguments):
-        gate.wait()
-        return opened(*arguments)
-
-    monkeypatch.setattr(Store, "open", slowly)
+def test_what_is_typed_before_the_history_is_open_stays_in_view_and_is_saved(ask, make_window, qtbot, history_gate):
+    ask("How many fish?").close()
+    history_gate.clear()
     window = make_window(begin=False)
     window.begin_work()
     typed(window, "How many cats?")
-    gate.set()
+    history_gate.set()
     qtbot.waitUntil(lambda: not window.session.is_opening)
     assert (window.session.conversation.leaf, text_of(window)) == (None, "How many cats?")
     window.close()
@@ -97,8 +79,7 @@ def test_what_is_typed_before_the_history_is_open_stays_in_view_and_is_saved(mak
 # Earlier problems
 
 
-def test_up_recalls_the_last_problems_and_down_or_escape_come_back_to_an_empty_field(make_window, qtbot, typed):
-    window = make_window()
+def test_up_recalls_the_last_problems_and_down_or_escape_come_back_to_an_empty_field(window, qtbot):
     edit, conversation = window.chat.composer.edit, window.session.conversation
 
     def press(*keys):

@@ -6,7 +6,6 @@ import threading
 import weakref
 from contextlib import closing
 from datetime import date
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +26,7 @@ from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from tests.another_program import another_program
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, press
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, pick, press
 from tests.core.store.made import a_run
 from tests.fakes.held import HeldAnswers
 from tests.patience import PATIENCE
@@ -51,8 +50,8 @@ def choose(window, text):
     window.chat.sidebar.list.setCurrentIndex(dict(rows(window))[text])
 
 
-def has_rows(window, number):
-    return len(rows(window)) == number
+def wait_for_rows(window, qtbot, number):
+    qtbot.waitUntil(lambda: len(rows(window)) == number)
 
 
 # The list
@@ -91,7 +90,7 @@ def test_keys_title_and_menu_are_of_their_conversation_though_the_list_changes_m
 ):
     def type_slowly(*_, **__):
         ask("And birds?")
-        qtbot.waitUntil(partial(has_rows, window, 4))
+        wait_for_rows(window, qtbot, 4)
         return "Pets", True
 
     view = window.chat.sidebar.list
@@ -103,7 +102,8 @@ def test_keys_title_and_menu_are_of_their_conversation_though_the_list_changes_m
     choose(window, CATS)
     window.session.ask("And dogs?")
     choose(window, CATS)
-    qtbot.waitUntil(lambda: window.session.ready and has_rows(window, 3))
+    qtbot.waitUntil(lambda: window.session.ready)
+    wait_for_rows(window, qtbot, 3)
     qtbot.keyClick(view, Qt.Key.Key_P)
     qtbot.waitUntil(lambda: view.model().index(0, 0).data() == "Pinned")
     assert names(window) == [CATS, "And dogs?", FISH]
@@ -118,10 +118,8 @@ def test_keys_title_and_menu_are_of_their_conversation_though_the_list_changes_m
     (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
     window.chat.new()
     ask("And cows?")
-    qtbot.waitUntil(partial(has_rows, window, 5))
-    (delete,) = [action for action in menu.actions() if action.text().startswith("Delete")]
-    delete.trigger()
-    menu.close()
+    wait_for_rows(window, qtbot, 5)
+    pick(menu, "Delete")
     qtbot.waitUntil(lambda: names(window) == ["And cows?", "And birds?", "And dogs?", "Pets"])
 
 
@@ -155,20 +153,14 @@ def test_conversations_that_begin_alike_show_where_they_differ(ask, qtbot):
     assert width < view.viewport().width(), "the difference is cut off"
 
 
-def test_the_window_shows_at_once_and_keeps_what_is_asked_while_the_history_is_opened(make_window, qtbot, monkeypatch):
-    may_open, opened = threading.Event(), Store.open
-
-    def open_late(*arguments):
-        assert may_open.wait(PATIENCE)
-        return opened(*arguments)
-
-    monkeypatch.setattr(Store, "open", open_late)
+def test_the_window_shows_at_once_and_keeps_what_is_asked_while_the_history_is_opened(make_window, qtbot, history_gate):
+    history_gate.clear()
     window = make_window(begin=False)
     window.begin_work()
     assert window.chat.sidebar.list.item(0).text() == "Reading the conversations…"
     window.session.ask(FISH)
     assert last_exchange(window).trace.events == []
-    may_open.set()
+    history_gate.set()
     qtbot.waitUntil(lambda: window.session.ready and names(window) == [FISH])
     exchange = last_exchange(window)
     qtbot.waitUntil(lambda: window._store.runs.trace(exchange.id).events == exchange.trace.events)
@@ -191,7 +183,7 @@ def with_many(make_window, tmp_path, qtbot):
             kept = store.conversations.put(f"c{number}", Exchange(f"How many {number}?", id=f"e{number}"))
         kept.result()
     window = make_window()
-    qtbot.waitUntil(partial(has_rows, window, PAGE))
+    wait_for_rows(window, qtbot, PAGE)
     return window
 
 
@@ -200,7 +192,7 @@ def test_older_conversations_are_listed_as_the_list_is_scrolled_and_the_chosen_o
     choose(with_many, "How many 30?")
     place = view.verticalScrollBar().value()
     view.scrollToBottom()
-    qtbot.waitUntil(partial(has_rows, with_many, PAGE + 20))
+    wait_for_rows(with_many, qtbot, PAGE + 20)
     assert names(with_many)[-1] == "How many 0?"
     assert view.currentItem().text() == "How many 30?"
     assert view.verticalScrollBar().value() > place, "it stands where it was scrolled to"
@@ -246,7 +238,6 @@ def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(ask, make
 
 def test_an_answer_is_kept_though_another_program_holds_the_history(window, qtbot):
     """The window waits for nothing: were it to wait, this test would hold the lock until SQLite gives up."""
-    qtbot.waitUntil(lambda: window.session.ready)
     with closing(sqlite3.connect(window.paths.store, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         answer_to(window, qtbot, FISH)
@@ -260,13 +251,11 @@ def test_an_export_is_read_in_again_and_a_file_that_is_none_is_refused(ask, qtbo
     window = ask(FISH)
     file = tmp_path_factory.mktemp("export") / "fish.json"
     actions = window.page_actions
-    assert actions.store
     actions.write_file(actions.store, window.session.conversation.id, file)
     qtbot.waitUntil(lambda: window.notice.text.startswith("Saved to"))
     with qtbot.waitSignal(actions.imported):
         actions.read_file(actions.store, file)
     qtbot.waitUntil(lambda: [name.startswith(FISH) for name in names(window)] == [True, True])
-    qtbot.waitUntil(lambda: window.session.ready)
     file.write_text("nonsense")
     actions.read_file(actions.store, file)
     qtbot.waitUntil(lambda: "cannot be read as a conversation" in window.notice.text)
@@ -299,15 +288,13 @@ def held():
 @pytest.fixture
 def busy(make_window, held, qtbot):
     """A window in which “Earlier” is answered, and “Long” is being written."""
-    loader = ScriptedLoader()
-    loader.small, loader.large = held.small, held.large
-    window = make_window(loader)
+    window = make_window(ScriptedLoader(held.small, held.large))
     held.let_go("Earlier")
     answer_to(window, qtbot, "Earlier")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, CONTROL)
     window.session.ask("Long")
     qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
-    qtbot.waitUntil(partial(has_rows, window, 2))
+    wait_for_rows(window, qtbot, 2)
     return window
 
 
@@ -365,10 +352,9 @@ def test_what_waits_for_its_turn_says_so_and_is_stopped_alone(busy, held, qtbot)
     assert last_exchange(busy) is earlier, "the other attempt is read meanwhile"
 
 
-def test_a_mac_deletes_with_backspace_for_its_keyboard_has_no_other_key(make_window, monkeypatch, qtbot):
+def test_a_mac_deletes_with_backspace_for_its_keyboard_has_no_other_key(answered_by, monkeypatch, qtbot):
     monkeypatch.setattr(controls, "sys", SimpleNamespace(platform="darwin"))
-    window = make_window()
-    answer_to(window, qtbot, "2 + 2?")
+    window = answered_by(ScriptedLoader())
     qtbot.waitUntil(lambda: "2 + 2?" in names(window))
     choose(window, "2 + 2?")
     qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Backspace)
@@ -447,11 +433,8 @@ def take_over(path):
 
 @pytest.mark.slow
 def test_an_answer_that_another_baton_has_taken_over_ends_here_in_one_message(make_window, held, qtbot):
-    loader = ScriptedLoader()
-    loader.small, loader.large = held.small, held.large
-    window, errors = make_window(loader), list[BatonError]()
+    window, errors = make_window(ScriptedLoader(held.small, held.large)), list[BatonError]()
     window.session.failed.connect(errors.append)
-    qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("Long")
     exchange = last_exchange(window)
     qtbot.waitUntil(lambda: exchange.trace.tokens > 2)

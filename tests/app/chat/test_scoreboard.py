@@ -37,11 +37,9 @@ SMALL, BOTH, LARGE = ScoredArm
 
 
 class DemoCards(ScriptedLoader):
-    """A pair with the cards of the demo pair: the small model is wrong alone. The large one waits for `gate` where it
-    answers alone."""
+    """A pair with the cards of the demo pair: small alone is wrong, and large alone waits for `gate_of_large`."""
 
-    def __init__(self, fault=None):
-        super().__init__()
+    def __init__(self, *faults):
         self.gate_of_large = Gate()
         alone = "One.\n\nWait, five.\n\nDone.</think>\n\n\\boxed{00005}"
         led = f"\n\nDone.</think>\n\n\\boxed{{{RIGHT}}}"
@@ -57,9 +55,9 @@ class DemoCards(ScriptedLoader):
             if not body:
                 self.gate_of_large.wait_at(body)
 
-        self.small = ScriptedEngine(continue_with=small).with_card(source=DemoModel.SMALL)
-        faulty = ScriptedEngine(continue_with=large, before_token=wait, name="large", faults=[fault] if fault else [])
-        self.large = faulty.with_card(source=DemoModel.LARGE)
+        small_model = ScriptedEngine(continue_with=small, source=DemoModel.SMALL)
+        large_model = ScriptedEngine(continue_with=large, before_token=wait, name="large", faults=faults)
+        super().__init__(small_model, large_model.with_card(source=DemoModel.LARGE))
 
 
 def shown_board(window):
@@ -166,14 +164,10 @@ def test_a_conversation_goes_on_with_the_answer_that_was_shown_not_with_what_one
 def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
     view = ScoreboardView(lambda _: None)
     qtbot.addWidget(view)
-    scores = [
-        ScoreRow(SMALL, "00005", Outcome.WRONG, 0.92, 0, 0),
-        ScoreRow(BOTH, RIGHT, Outcome.CORRECT, 3.4, 0.26, 0.7),
-    ]
-    rows = [
-        *(BoardRow(score.arm, score, seconds=score.seconds) for score in scores),
-        BoardRow(LARGE, status="Waiting…"),
-    ]
+    small = ScoreRow(SMALL, "00005", Outcome.WRONG, 0.92, 0, 0)
+    both = ScoreRow(BOTH, RIGHT, Outcome.CORRECT, 3.4, 0.26, 0.7)
+    rows = [BoardRow(score.arm, score, seconds=score.seconds) for score in (small, both)]
+    rows.append(BoardRow(LARGE, status="Waiting…"))
     view.show_board(Board(rows, [LARGE], expected_seconds=8.7, is_running=False))
     assert [row.time.text() for row in view.rows.values()][:2] == ["0.9 s", "3.4 s"]
     assert [row.bar.length for row in view.rows.values()] == pytest.approx([0.92 / 3.4, 1, 0])
@@ -236,7 +230,6 @@ def test_comparing_proposes_each_model_alone_and_fills_the_rows(solved, loader, 
     compare.click()
     solved.findChild(Chooser).go.click()
     qtbot.waitUntil(lambda: solved.chat.is_comparing and solved.session.ready)
-    assert solved.chat.comparison.view
     columns = solved.chat.comparison.view.columns
     qtbot.waitUntil(lambda: all(column.verdict.text() for column in columns))
     assert [column.title for column in columns] == ["Small only", "Keywords", "Large only"]
@@ -267,7 +260,6 @@ def test_another_seed_is_another_measurement_and_what_one_model_wrote_is_not_cal
 
 def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_window, loader, qtbot):
     window, batch = make_window(loader), object()
-    qtbot.waitUntil(lambda: window.session.ready)
     window.models.begin_writing(batch)
     window.chat.welcome.solve.click()
     qtbot.waitUntil(lambda: window.session.ready and shown_board(window).isVisible())
@@ -357,9 +349,8 @@ def test_the_demo_argues_for_the_pair(make_window, qtbot, tmp_path):
 # The start page
 
 
-def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(make_window, qtbot):
-    window = make_window()
-    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(window, make_window, qtbot):
+    qtbot.waitUntil(window.isActiveWindow)
     assert window.session.conversation.leaf is None
     assert QApplication.focusWidget() is window.chat.welcome.solve
     qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return)
@@ -373,7 +364,6 @@ def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(mak
 
 
 def test_the_start_page_compares_on_its_problem_or_solves_another_one_and_asks_other_models_else(window, qtbot):
-    qtbot.waitUntil(lambda: window.session.ready)
     welcome = window.chat.welcome
     window.chat.compare()
     dialog = window.findChild(Chooser)

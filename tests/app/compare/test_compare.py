@@ -21,7 +21,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.words.labels import run_in_brief
 from baton_reasoning.core.words.numbers import duration
-from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange, pick
 from tests.core.thinking.running import keywords, run
 from tests.fakes import mixed
 from tests.fakes.held import Gate
@@ -123,10 +123,10 @@ def rest_of(text, otherwise=""):
 
 def arms_loader(before_token=lambda _: None, small=ALONE, large=RIGHT, faults=()):
     """Models whose arms differ: the small one is wrong alone, and right when the large one has helped."""
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(continue_with=rest_of(small, GUIDED), before_token=before_token)
-    loader.large = ScriptedEngine(continue_with=rest_of(large), before_token=before_token, faults=faults, name="large")
-    return loader
+    return ScriptedLoader(
+        ScriptedEngine(continue_with=rest_of(small, GUIDED), before_token=before_token),
+        ScriptedEngine(continue_with=rest_of(large), before_token=before_token, faults=faults, name="large"),
+    )
 
 
 def view_of(window):
@@ -270,10 +270,7 @@ def test_the_steps_at_which_answers_part_are_marked_and_each_leads_to_the_inspec
     assert window.chat.inspector.exchange is first.exchange
     assert column.steps.selected is None
     column.steps.menu_wanted.emit(column.exchange.trace.pieces[1], QPoint(10, 10))
-    menu = QApplication.activePopupWidget()
-    assert menu
-    next(action for action in menu.actions() if action.text() == "Fork here").trigger()
-    menu.close()
+    pick(QApplication.activePopupWidget(), "Fork here")
     qtbot.waitUntil(lambda: window.session.ready)
     assert not window.chat.is_comparing
     assert len(attempts(window)) == 4
@@ -482,5 +479,3 @@ def test_without_a_problem_or_while_an_answer_is_written_nothing_is_compared(rea
     window.session.ask(PROBLEM)
     window.chat.compare()
     assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
-    gate.set()
-    qtbot.waitUntil(lambda: window.session.ready)

@@ -19,7 +19,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, RunEnded, TokenWritten
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.trace import Trace
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange, offered
 from tests.core.thinking.running import HERE
 from tests.fakes import mixed
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine
@@ -84,16 +84,13 @@ def test_a_takeover_begins_with_a_sentence_and_the_other_model_goes_on_from_ther
     qtbot.addWidget(inspector)
     inspector.show()
     inspector.show_piece(exchange, piece)
-    pressed = [each.text() for each in inspector.step.findChildren(QPushButton) if each.isVisible()]
-    assert pressed == ["Copy", "▸ Details"], "where answers are only read"
+    assert offered(inspector.step) == ["Copy", "▸ Details"], "where answers are only read"
 
 
-def test_the_first_line_of_a_step_says_the_value_that_handed_it_over_and_its_limit(make_window, qtbot):
+def test_the_first_line_of_a_step_says_the_value_that_handed_it_over_and_its_limit(answered_by):
     loader = ScriptedLoader()
     loader.small.chances = lambda body: TORN if body.endswith("\n\n") else CERTAIN
-    window = make_window(loader)
-    window.preferences.change_run(policy=FirstTokenEntropy.Settings(tau=1.25))
-    answer_to(window, qtbot, "2 + 2?")
+    window = answered_by(loader, policy=FirstTokenEntropy.Settings(tau=1.25))
     exchange, piece = takeover(window)
     last_answer(window).ribbon.chosen.emit(exchange.trace.pieces.index(piece))
     assert window.inspector.step.sentence.text() == "Handed over: unsure how to begin. Entropy 1.39, limit 1.25"
@@ -124,13 +121,8 @@ def test_in_the_timeline_a_piece_is_as_wide_as_its_time_and_leads_to_its_step(as
 
 
 def test_drafted_tokens_are_counted_and_each_model_has_a_speed():
-    trace = Trace.of(
-        [
-            TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
-            TokenWritten(0.0, Author.LARGE, 2, " it", drafted=True),
-            TokenWritten(0.0, Author.LARGE, 3, " is", rejected_drafts=2),
-        ]
-    )
+    drafted = [TokenWritten(0.0, Author.LARGE, number, " so", drafted=True) for number in (1, 2)]
+    trace = Trace.of([*drafted, TokenWritten(0.0, Author.LARGE, 3, " is", rejected_drafts=2)])
     assert dict(facts_of(trace.pieces[0]))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
@@ -170,11 +162,10 @@ def test_how_else_a_step_might_have_begun_is_shown_without_what_was_hardly_possi
 FILES = ModelChoice(small="small.gguf", large="http://host:8080")
 
 
-def test_a_run_is_repeated_with_the_models_and_the_context_that_it_used_whatever_is_chosen_since(make_window, qtbot):
+def test_a_run_is_repeated_with_the_models_and_the_context_that_it_used_whatever_is_chosen_since(answered_by, qtbot):
     loader = ScriptedLoader()
-    loader.large = loader.large.with_card(source=LocalFile(Path("used.gguf")), context=3000, placement=HERE)
-    window = make_window(loader)
-    answer_to(window, qtbot, "How many fish?")
+    loader.large.with_card(source=LocalFile(Path("used.gguf")), context=3000, placement=HERE)
+    window = answered_by(loader, "How many fish?")
     window.preferences.change(models=FILES)
     window.show_inspector(True)
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
@@ -190,10 +181,8 @@ def test_a_run_is_repeated_with_the_models_and_the_context_that_it_used_whatever
 
 def test_where_two_small_models_wrote_both_are_shown_with_their_tokens_and_the_policy_of_each_run():
     trace = Trace.of(mixed.by_two_pairs())
-    assert [value for name, value in model_facts(trace, Author.SMALL) if name in ("Name", "Wrote")] == [
-        *("SmolLM2-135M", "4 tokens"),
-        *("gemma-3-270m", "3 tokens"),
-    ]
+    wrote = [value for name, value in model_facts(trace, Author.SMALL) if name in ("Name", "Wrote")]
+    assert wrote == ["SmolLM2-135M", "4 tokens", "gemma-3-270m", "3 tokens"]
     assert model_facts(trace, Author.LARGE) == card_facts(mixed.QWEN), "as ever, where there is one"
     facts = settings_facts(trace.runs)
     assert facts[0] == ("Policy", "Keywords, then Every step")

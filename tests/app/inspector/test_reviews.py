@@ -69,25 +69,21 @@ SLIP = "So 2 + 2 is 5.\n\nAnd 2 + 3 is 5, of course 🎉, is 5.</think>\n\nIt is
 
 def opinion_loader(gate=None):
     """A small model that slips, and a large one that does not."""
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(SLIP)
-    loader.large = ScriptedEngine(
+    large = ScriptedEngine(
         "4.</think>\n\nIt is 4.",
         name="large",
         expects=lambda before, token: " 4" if token == " 5" and not before.endswith("2 + 3 is") else token,
         before_token=gate.wait_at if gate else lambda _: None,
     )
-    return loader
+    return ScriptedLoader(ScriptedEngine(SLIP), large)
 
 
 @pytest.fixture
-def asked(make_window, qtbot):
+def asked(answered_by):
     """A window, and the second opinion that was asked for on an answer that the small model wrote alone."""
 
     def asked(loader=None):
-        window = make_window(loader or opinion_loader())
-        window.preferences.change_run(policy=Never.Settings())
-        answer_to(window, qtbot, "2 + 2?")
+        window = answered_by(loader or opinion_loader(), policy=Never.Settings())
         last_answer(window).keep_open()
         window.activateWindow()
         QTest.keyClick(window, Qt.Key.Key_S, CONTROL_SHIFT)
@@ -161,7 +157,6 @@ def test_the_large_model_goes_on_from_the_place_that_is_chosen(given, qtbot):
     qtbot.waitUntil(lambda: bool(section.places))
     section.head.click()
     press(section, "Fork here with ◆")
-    qtbot.waitUntil(lambda: window.session.ready)
     assert len(window.session.conversation.siblings(fork)) == 3
 
 
@@ -242,10 +237,8 @@ def test_the_pair_that_wrote_is_loaded_for_it_and_then_the_chats_again(make_wind
     assert smalls == ["small.gguf", "other.gguf", "small.gguf", "other.gguf"]
 
 
-def test_the_menu_says_what_it_takes_and_offers_nothing_that_can_say_nothing(make_window, qtbot):
-    window = make_window(opinion_loader())
-    window.preferences.change_run(policy=Never.Settings())
-    answer_to(window, qtbot, "2 + 2?")
+def test_the_menu_says_what_it_takes_and_offers_nothing_that_can_say_nothing(answered_by, qtbot):
+    window = answered_by(opinion_loader(), policy=Never.Settings())
     review = last_answer(window).review
 
     def offered():
@@ -268,18 +261,12 @@ LOST = "Lost at step 2: Or rather 5."
 
 
 @pytest.fixture
-def opened(make_window, qtbot):
-    """A window, and the form below the ribbon of an answer; its small model goes on with the right result as long as
-    the text before it is right."""
+def opened(answered_by, qtbot):
+    """A window, and the form below the ribbon of an answer; its small model goes on rightly from a right text."""
 
     def opened(is_right=lambda body: "5" not in body, small=LATE, **options):
-        loader = ScriptedLoader()
-        if small:
-            loader.small = ScriptedEngine(small, **options)
-        window = make_window(loader)
-        if small:
-            window.preferences.change_run(policy=Never.Settings())
-        answer_to(window, qtbot, "2 + 2?")
+        loader = ScriptedLoader(ScriptedEngine(small, **options) if small else None)
+        window = answered_by(loader, **({"policy": Never.Settings()} if small else {}))
 
         def goes_on(_, body):
             close = "" if "</think>" in body else "\n\nSo.</think>\n\n"

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from baton_reasoning.app.inspector.token_card import names_of
 from baton_reasoning.core.analysis.token_choices import placed_tokens
 from baton_reasoning.core.engines.body import Author
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.held import Gate
 from tests.fakes.scripted import ScriptedEngine
 
@@ -23,21 +23,20 @@ def expecting(instead):
 
 @pytest.fixture
 def loader():
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine(ANSWER, thinking=None, chances=lambda _: [0.5, 0.3, 0.2])
-    loader.small.expects = expecting(" its")
-    loader.large = ScriptedEngine(name="large", thinking=None, expects=expecting(" both"))
-    return loader
+    small = ScriptedEngine(ANSWER, thinking=None, chances=lambda _: [0.5, 0.3, 0.2], expects=expecting(" its"))
+    return ScriptedLoader(small, ScriptedEngine(name="large", thinking=None, expects=expecting(" both")))
 
 
-@pytest.fixture
-def shown(make_window, loader, qtbot):
-    """An answer whose tokens are shown, and its text."""
-    window = make_window(loader)
-    answer_to(window, qtbot, "7 + 7?")
+def with_tokens(window):
+    """Shows the tokens of the last answer; returns the window, the answer and its text."""
     window.chat.toggle_tokens()
     answer = last_answer(window)
     return window, answer, answer.steps if answer.steps.isVisible() else answer.answer
+
+
+@pytest.fixture
+def shown(answered_by, loader):
+    return with_tokens(answered_by(loader))
 
 
 def token_of(view, text):
@@ -108,10 +107,7 @@ def test_an_answer_goes_on_from_another_token_as_a_new_attempt(shown, qtbot):
     presses(card_of(answer, qtbot))["both ↵"].click()
     qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not before)
     now = last_exchange(window).trace
-    assert [(piece.author, piece.text) for piece in now.pieces[:2]] == [
-        (Author.SMALL, "Add"),
-        (Author.PERSON, " both"),
-    ]
+    assert [(piece.author, piece.text) for piece in now.pieces[:2]] == [(Author.SMALL, "Add"), (Author.PERSON, " both")]
     assert now.text == "Add both" + ANSWER
     assert before.trace.text == ANSWER
 
@@ -174,12 +170,9 @@ def test_the_marks_of_markdown_have_no_place_and_code_has(shown):
     assert view.tokens.rect_of(code).width() > 1
 
 
-def test_the_tokens_of_a_formula_stand_where_it_does(make_window, loader, qtbot):
-    loader.small = ScriptedEngine("So $x = a + b$ holds.", thinking=None, chances=lambda _: [0.5, 0.3, 0.2])
-    window = make_window(loader)
-    answer_to(window, qtbot, "x?")
-    window.chat.toggle_tokens()
-    view = last_answer(window).steps if last_answer(window).steps.isVisible() else last_answer(window).answer
+def test_the_tokens_of_a_formula_stand_where_it_does(answered_by, loader, qtbot):
+    loader.small.texts = ("So $x = a + b$ holds.",)
+    _, _, view = with_tokens(answered_by(loader))
     qtbot.waitUntil(lambda: not view.writer.waits)
     inside = [view.tokens.rect_of(token_of(view, text)) for text in (" =", " +")]
     assert inside[0] == inside[1]

@@ -108,7 +108,6 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     window = make_window()
     page = LazyModelsPage(window, lambda: secrets, tmp_path / "home").part
     window.show_page("models")
-    qtbot.waitUntil(lambda: window.session.ready)
     small = own_copy(tmp_path / "own")
     large = own_copy(tmp_path / "own", "large.gguf", LARGE_MODEL)
     drop(page, large, small)
@@ -117,7 +116,6 @@ def test_a_pair_dropped_on_the_page_is_used_with_one_press(make_window, secrets,
     qtbot.mouseClick(page.files.use_pair, Qt.MouseButton.LeftButton)
     assert str(window.preferences.value.models.large) == str(large), "it has more parameters"
     assert window.preferences.value.window.page == "chat"
-    qtbot.waitUntil(lambda: window.session.ready)
 
 
 def test_a_mac_moves_a_model_to_the_trash_with_backspace(make_page, tmp_path, trash, monkeypatch, qtbot):

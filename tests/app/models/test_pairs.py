@@ -11,7 +11,6 @@ from PySide6.QtTest import QTest
 from baton_reasoning.app.models.pairs_tab import UNCHECKED, figures_of
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
-from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, WHAT_IT_SOLVES
 from baton_reasoning.core.demo_pair.costly import DemoFiles
@@ -204,19 +203,16 @@ def tiny_catalog(hub, monkeypatch):
 
 
 @pytest.fixture
-def opened(qtbot, tmp_path, secrets):
+def opened(make_window, qtbot, tmp_path, secrets):
     """The window of an empty home, and its Models page, with the machine looked at."""
     paths = Paths.under(tmp_path / "baton")
-    window = MainWindow(paths, PairLoader(paths))
-    qtbot.addWidget(window)
+    window = make_window(PairLoader(paths), begin=False, paths=paths)
     page = LazyModelsPage(window, lambda: secrets, home=tmp_path).part
     with qtbot.waitSignals([page.controller.inventory_changed, page.controller.devices_found]):
-        window.show()
         window.show_page("models")
     window.open_store()
     qtbot.waitUntil(lambda: not window.session.is_opening)
-    yield window, page
-    window.close()
+    return window, page
 
 
 def answered(window, qtbot):

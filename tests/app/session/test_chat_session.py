@@ -54,9 +54,7 @@ CHOICE = ModelChoice(small="small.gguf", large="large.gguf")
 
 
 def models_of(held, folder):
-    loader = ScriptedLoader()
-    loader.small, loader.large = held.small, held.large
-    return LoadedModels(loader, ModelCosts(folder / "costs.json"))
+    return LoadedModels(ScriptedLoader(held.small, held.large), ModelCosts(folder / "costs.json"))
 
 
 def close(models, *owners):
@@ -93,10 +91,8 @@ def test_walking_to_a_sibling_shows_the_newest_branch_below_it():
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says():
     one_step = TakeOver(STEP_CAP, PERSON, until=Until.STEP, author=Author.LARGE)
-    assert [intervention_of(author, PLAIN) for author in (Author.LARGE, Author.SMALL)] == [
-        Intervention(one_step),
-        Intervention(Write()),
-    ]
+    assert intervention_of(Author.LARGE, PLAIN) == Intervention(one_step)
+    assert intervention_of(Author.SMALL, PLAIN) == Intervention(Write())
 
 
 @pytest.mark.slow
@@ -247,9 +243,8 @@ class ChatWalk(RuleBasedStateMachine):
         self.session.ask_again(first)
         again = self.leaf()
         assert (again.problem, again.parent) == (first.problem, first.parent)
-        assert again.settings.seed not in [
-            each.settings.seed for each in self.session.conversation.siblings(again)[:-1]
-        ]
+        earlier = self.session.conversation.siblings(again)[:-1]
+        assert again.settings.seed not in [each.settings.seed for each in earlier]
         self.takes(1)
 
     @has_answer

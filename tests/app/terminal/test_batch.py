@@ -1,7 +1,5 @@
 """`baton batch` and `baton evidence` as a person or a program calls them, on the demo pair."""
 
-from __future__ import annotations
-
 import io
 import json
 import os
@@ -33,9 +31,7 @@ TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
 LARGE_ALONE = ("--arm", "large", "-n", "4", *TWO, *EXCHANGED)
 
 
-def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(
-    tmp_path, baton, say, refused
-):
+def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_running_anything(tmp_path, baton, say):
     out = tmp_path / "out"
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -50,7 +46,6 @@ def test_a_file_is_solved_and_graded_and_then_reported_and_graded_again_without_
     added = ("batch", "resume", str(out), "--arm", "baton", "--seeds", "2", "--json")
     report = json.loads(say(*added)[-1])["report"]
     assert {arm["name"]: arm["done"] for arm in report["arms"]} == {"small": 4, "large": 4, "baton": 4}
-    assert "There is no arm called 'luck'" in refused("batch", "resume", str(out), "--arm", "luck")
     graded = baton("batch", "grade", str(out), "--grade", "regex:no such words", "--json")
     assert "12 answers were graded again" in graded.stderr
     assert [arm["wrong"] for arm in json.loads(graded.stdout)["report"]["arms"]] == [4, 4, 4]
@@ -71,7 +66,6 @@ def test_a_batch_is_listed_and_its_answers_to_a_problem_are_shown_with_steps_by_
     assert (problem, heading) == (large["problem"], f"large · seed 1 · correct · {large['answer']}")
     assert steps[0] == f"◆ {large['text'].splitlines()[0]}"
     assert f"◆ large {large['large_tokens']} tokens kept" in "\n".join(steps)
-    assert "The batch has no problem 99. Its problems are " in refused("batch", "show", str(out), "99")
     assert "The batch has no seed 2. " in refused("batch", "show", str(out), results[0]["id"], "--seed", "2")
 
 
@@ -171,24 +165,14 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed_or_a_column(tmp_pat
     assert result["expected"] is None
 
 
-def test_a_batch_says_which_arms_a_parameter_of_several_policies_reaches(tmp_path, baton):
-    run = (
-        "batch",
-        "run",
-        str(BATCH_PROBLEMS),
-        "--policy",
-        "token-entropy",
-        "--set",
-        "tau=0.3",
-        "--set",
-        "max_tokens=9",
-    )
+def test_a_batch_says_which_arms_a_parameter_of_several_policies_reaches(baton):
+    options = "--policy token-entropy --set tau=0.3 --set max_tokens=9 --dry-run --arm small"
     for arms, said in (
-        (("small", "token-entropy", "first-token-entropy"), "reaches the arms token-entropy, first-token-entropy."),
-        (("small", "baton"), "reaches no arm."),
+        ("--arm token-entropy --arm first-token-entropy", "the arms token-entropy, first-token-entropy."),
+        ("--arm baton", "no arm."),
     ):
-        done = baton(*run, *(word for arm in arms for word in ("--arm", arm)), "--dry-run")
-        assert [line for line in done.stderr.splitlines() if "--set" in line] == [f"baton: --set tau {said}"]
+        done = baton("batch", "run", str(BATCH_PROBLEMS), *options.split(), *arms.split())
+        assert [line for line in done.stderr.splitlines() if "--set" in line] == [f"baton: --set tau reaches {said}"]
 
 
 def test_a_dry_run_says_answers_and_time_and_runs_nothing(tmp_path, baton, say, monkeypatch):
@@ -335,18 +319,16 @@ def test_evidence_has_an_arm_of_every_policy():
     assert {arm.settings.policy.policy for arm in arms} == own - {"automatic"}
 
 
+OTHER = '{"problem": "1 + 0?", "answer": "1"}'
+
+
 def test_a_batch_of_the_demo_pair_leaves_other_problems_out(tmp_path, say, refused):
-    file = tmp_path / "some.jsonl"
-    own, other = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[0], '{"problem": "1 + 0?", "answer": "1"}'
-    file.write_text(f"{own}\n{other}\n", encoding="utf-8")
-    assert "\n".join(say("batch", "run", str(file), "--dry-run")).startswith("1 problem")
-    file.write_text(f"{other}\n", encoding="utf-8")
-    assert WHAT_IT_SOLVES in refused("batch", "run", str(file))
+    own, file = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[0], tmp_path / "some.jsonl"
+    assert say("batch", "run", written(file, f"{own}\n{OTHER}\n"), "--dry-run")[0].startswith("1 problem")
+    assert WHAT_IT_SOLVES in refused("batch", "run", written(file, OTHER))
 
 
-@pytest.mark.parametrize(
-    "content", [b'{"problem": "1 + 0?", "answer": "1"}', "Frage;Antwort\n1 + 0?;1\n".encode("utf-16")]
-)
+@pytest.mark.parametrize("content", [OTHER.encode(), "Frage;Antwort\n1 + 0?;1\n".encode("utf-16")])
 def test_problems_come_from_standard_input(content, tmp_path, baton, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "utf-8"))
     line = ("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")

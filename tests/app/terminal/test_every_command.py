@@ -3,8 +3,6 @@
 `baton doctor` reports whatever is broken, and is stopped by none of it; so does the window's own command line.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import io
@@ -65,20 +63,15 @@ ROWS = {
     "solve": Row(
         f"'{PROBLEM.question}' -n 500",
         {
-            "x --policy luck": "'luck' is not one of",
-            "x --seed 12345678901234": "is not in the range",
             "x --small nowhere.gguf --large demo": "nowhere.gguf cannot be read",
             "x --small demo --large offise": "no file, model or server called offise",
             "x --small bartowski/Qwen-GGUF": "write hf:bartowski/Qwen-GGUF",
             "x --large https://huggingface.co/a/b/resolve/main/c.gguf": "Write hf:a/b:QUANT",
             "x -q --small demo": "--small is given, and --large is not",
             "x -q --large demo": "--large is given, and --small is not",
-            "x --cues results/report.md": "cue list cannot be read",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
-            "x -n abc": "'abc' is not a valid integer. ",
             "x --set nonsense=1": "names no setting",
-            "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",
             "'  '": "There is no problem",
         }
         | (OF_POSIX if os.name == "posix" else {}),
@@ -90,7 +83,6 @@ ROWS = {
             "nowhere.jsonl": "nowhere.jsonl cannot be read",
             "-": "Nothing came on standard input. Pipe problems into it",
             "problems.jsonl --arm luck": "There is no arm called 'luck'",
-            "problems.jsonl --arm large=other.gguf": "only drafted takes a model",
             "problems.jsonl --grade regex": "--grade cannot be 'regex'. Choose one of auto, exact,",
             "problems.jsonl --column gold": "Write problem=NAME, answer=NAME or id=NAME.",
         },
@@ -272,9 +264,9 @@ def test_wrong_use_is_one_sentence_and_code_2(name, line, baton):
         assert sentence.endswith((".", "?")), sentence
 
 
-def test_what_was_meant_is_suggested(refused):
-    for wrong, meant in {"history shwo": "'show'", "solve x --max-token 5": "--max-tokens"}.items():
-        assert re.search(rf"Did you mean .*{meant}.*\?", refused(*wrong.split()))
+@pytest.mark.parametrize(("wrong", "meant"), [("history shwo", "'show'"), ("solve x --max-token 5", "--max-tokens")])
+def test_what_was_meant_is_suggested(wrong, meant, refused):
+    assert re.search(rf"Did you mean .*{meant}.*\?", refused(*wrong.split()))
 
 
 @pytest.mark.slow

@@ -3,8 +3,6 @@
 The slips and turns of the demo pair's answers are known, as are the chances of the batch that is reviewed.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re
@@ -162,7 +160,7 @@ def test_an_entry_older_than_five_hundred_others_is_named_shown_exported_and_del
     assert "c000" not in {each["id"] for each in listed()}
 
 
-def test_what_was_deleted_is_listed_and_restored(paths, baton, say, listed, refused):
+def test_what_was_deleted_is_listed_and_restored(paths, baton, say, listed):
     with Store.open(paths.store) as store:
         for id in ("aa11", "bb22"):
             store.conversations.put(id, Exchange(f"How many {id}?", id=f"e{id}")).result()
@@ -175,7 +173,6 @@ def test_what_was_deleted_is_listed_and_restored(paths, baton, say, listed, refu
         ("aa11", "answer", "How many aa11?", 30),
     ]
     assert say("history", "deleted")[1].split() == [batch[:8], "batch", "30", "Sums"]
-    assert "no deleted entries whose id begins with bb22" in refused("history", "restore", "bb22")
     restored = baton("history", "restore", "aa1", batch[:8]).stderr
     assert "Restored: the answer aa11 “How many aa11?”." in restored
     assert f"Restored: the batch {batch[:8]} “Sums”." in restored
@@ -348,7 +345,6 @@ def test_what_cannot_be_reviewed_is_said_in_a_sentence(refused, tmp_path, batch)
     file.write_text("\n".join(json.dumps(event_to_json(each)) for each in a_run(answer="I do not know")), "utf-8")
     assert "Give the expected answer" in refused("value", str(file))
     assert "no answers whose id begins with nothing" in refused("value", "nothing")
-    assert "no batches whose id begins with nothing" in refused("batch", "value", "nothing")
     assert "contains a takeover" in refused("batch", "value", batch, "--arm", "small")
     assert "no arm large" in refused("batch", "value", batch, "--arm", "large")
     with open_history() as store:

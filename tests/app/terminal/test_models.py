@@ -1,13 +1,12 @@
 """Models and servers by name: the catalogue, the Hub, deletion, which pair runs, what `profile` and `serve` load."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal
 import subprocess
 import sys
 import tomllib
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -97,7 +96,8 @@ def test_a_model_of_ollama_is_listed_by_its_name_runs_by_it_and_stays(paths, say
     solved = baton("solve", PROBLEM, "--small", "qwen3:8b", "--large", "demo", "--policy", "never", "-n", "5")
     assert solved.returncode == 3, solved.stderr
     SettingsFile(paths.settings).save(Settings(models=ModelChoice(small=LocalFile(blob), large=LocalFile(SMALL_MODEL))))
-    assert f"As chosen in the window: qwen3:8b and {SMALL_MODEL}" in baton("solve", "1+1?", "-n", "5").stderr
+    solved = baton("solve", "1+1?", "-n", "5")
+    assert (solved.returncode, f"As chosen in the window: qwen3:8b and {SMALL_MODEL}" in solved.stderr) == (3, True)
     for way in ((), ("--yes",), ("--yes", "--for-good")):
         assert "qwen3:8b belongs to Ollama" in refused("models", "rm", "qwen3:8b", *way)
     assert (blob.read_bytes(), list(trash.iterdir())) == (SMALL_MODEL.read_bytes(), [])
@@ -144,15 +144,6 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them_with_their_time(sa
     first, second, *_ = say("models", "pairs")[1:]
     assert "60%" in first, "0.8 × 0.1 s and 0.2 × 0.2 s, of 0.2 s"
     assert ("~" in first, "~" in second) == (False, True), "measured where both were loaded before"
-
-
-def test_without_names_the_pair_of_the_window_runs(paths, baton):
-    chosen = ModelChoice(small=LocalFile(SMALL_MODEL), large=LocalFile(SMALL_MODEL))
-    SettingsFile(paths.settings).save(Settings(models=chosen))
-    done = baton("solve", "1+1?", "-n", "5")
-    assert done.returncode == 3
-    assert f"As chosen in the window: {SMALL_MODEL} and {SMALL_MODEL}" in done.stderr
-    assert "demo pair" not in done.stderr
 
 
 def test_a_model_that_got_less_than_was_asked_for_says_so(capsys):
@@ -298,54 +289,48 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(add, baton, say, monkeypa
 # The endpoint ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.real_models
-def test_the_endpoint_answers_until_it_is_interrupted():
-    """As a real process, asked by the `openai` package."""
-    problem = next(held_out_problems(seed=11))
-    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", "--set", "temperature=0", "-v"]
+@contextmanager
+def serving(*options):
+    """`baton serve` as a real process: the process, what it has said, and the `openai` package as its client."""
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", *options]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
         assert process.stderr
         try:
-            found = next(filter(None, (re.search(r"http://\S+/v1", line) for line in process.stderr)))
+            said: list[str] = []
+            while not (said and (found := re.search(r"http://\S+/v1", said[-1]))):
+                said.append(next(process.stderr))
             with openai.OpenAI(base_url=found.group(), api_key="none", max_retries=0) as client:
-                assert "chosen" in [model.id for model in client.models.list()]
-                response = client.chat.completions.create(
-                    model="baton", messages=[{"role": "user", "content": problem.question}], seed=1
-                )
-            assert extract_answer(response.choices[0].message.content or "") == problem.answer
-            if sys.platform != "win32":  # where a program cannot interrupt another one alone
-                process.send_signal(signal.SIGINT)
-                asked, answered, stopped = process.stderr.read().splitlines()
-                assert asked.startswith("baton: GET /v1/models: 200, ")
-                assert re.fullmatch(r"baton: POST \S+: 200, \S+ s, baton, \d+ \+ \d+ tokens, end of text", answered)
-                assert stopped == "baton: Stopped."
-                assert process.wait() == 130
+                yield process, said, client
         finally:
             process.kill()
+
+
+@pytest.mark.real_models
+def test_the_endpoint_answers_until_it_is_interrupted():
+    problem = next(held_out_problems(seed=11))
+    with serving("--set", "temperature=0", "-v") as (process, _, client):
+        assert "chosen" in [model.id for model in client.models.list()]
+        messages = [{"role": "user", "content": problem.question}]
+        response = client.chat.completions.create(model="baton", messages=messages, seed=1)
+        assert extract_answer(response.choices[0].message.content or "") == problem.answer
+        client.close()
+        if sys.platform != "win32":  # where a program cannot interrupt another one alone
+            process.send_signal(signal.SIGINT)
+            asked, answered, stopped = process.stderr.read().splitlines()
+            assert asked.startswith("baton: GET /v1/models: 200, ")
+            assert re.fullmatch(r"baton: POST \S+: 200, \S+ s, baton, \d+ \+ \d+ tokens, end of text", answered)
+            assert stopped == "baton: Stopped."
+            assert process.wait() == 130
 
 
 @pytest.mark.real_models
 def test_the_endpoint_says_which_policy_the_pair_decided_on_and_answers_by_it(smollm2, gemma):
     models = ("--small", str(smollm2), "--large", str(gemma), "--context", "256", "-n", "3")
-    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", *models]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, encoding="utf-8") as process:
-        assert process.stderr
-        try:
-            said = []
-            for line in process.stderr:
-                said.append(line)
-                if found := re.search(r"http://\S+/v1", line):
-                    break
-            assert found
-            assert sum("was not trained to reason: Baton hands over where it is unsure." in line for line in said) == 1
-            with openai.OpenAI(base_url=found.group(), api_key="none", max_retries=0) as client:
-                response = client.chat.completions.create(
-                    model="chosen", messages=[{"role": "user", "content": "What is 2 + 2?"}]
-                )
-            assert response.model_extra
-            assert response.model_extra["baton"]["policy"] == "token-entropy"
-        finally:
-            process.kill()
+    with serving(*models) as (_, said, client):
+        assert "".join(said).count("was not trained to reason: Baton hands over where it is unsure.") == 1
+        messages = [{"role": "user", "content": "What is 2 + 2?"}]
+        response = client.chat.completions.create(model="chosen", messages=messages)
+        assert response.model_extra["baton"]["policy"] == "token-entropy"
 
 
 def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(monkeypatch, refused):

@@ -1,7 +1,5 @@
 """What commands print in a terminal, a pipe or a file; none of it can steer the terminal."""
 
-from __future__ import annotations
-
 import io
 import json
 import re
@@ -78,14 +76,9 @@ def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own():
 
 def test_the_closing_tag_of_a_model_is_left_out_though_another_goes_on():
     tags = ThinkingTags("<thought>", "</thought>")
-    first = mixed.begun(replace(mixed.SMOL, thinking=tags))
-    events = [
-        first,
-        *mixed.by(Author.SMALL, "One.", "</thought>", "Two"),
-        mixed.begun(),
-        *mixed.by(Author.SMALL, " or so"),
-    ]
-    assert printed(*events, live=False) == "● One.Two\n● or so\n"
+    first = mixed.begun(replace(mixed.SMOL, thinking=tags)), *mixed.by(Author.SMALL, "One.", "</thought>", "Two")
+    then = mixed.begun(), *mixed.by(Author.SMALL, " or so")
+    assert printed(*first, *then, live=False) == "● One.Two\n● or so\n"
 
 
 def test_a_summary_counts_drafts_and_says_how_a_run_ended_that_did_not_end_by_itself():
@@ -129,9 +122,7 @@ def test_a_terminal_wraps_paragraphs_and_cells_and_a_pipe_gets_lines(capsys, mon
 def test_a_file_or_pipe_gets_a_line_of_progress_a_minute(capsys, monkeypatch):
     with progress("Batch") as line:
         for seconds in (0, 59, 61, 100, 122):
-            monkeypatch.setattr(
-                time, "monotonic", partial(add, time.monotonic(), seconds) if seconds else time.monotonic
-            )
+            monkeypatch.setattr(time, "monotonic", partial(add, time.monotonic(), seconds))
             line.show(0.25, f"{seconds} s")
             monkeypatch.undo()
     assert capsys.readouterr().err.splitlines() == ["baton: Batch: 25% · 61 s", "baton: Batch: 25% · 122 s"]

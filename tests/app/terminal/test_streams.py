@@ -1,7 +1,5 @@
 """Whatever the streams are connected to and whenever a signal comes: one line and an exit code, never a traceback."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Background tasks run beside the window, deliver in order, and end in one way; cycles die in the main thread."""
 
-from __future__ import annotations
-
 import gc
 import threading
 import weakref

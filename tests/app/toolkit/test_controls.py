@@ -1,7 +1,5 @@
 """Labels show what models and files wrote as it is; fields, tables and ribbons serve mouse, keys and screen readers."""
 
-from __future__ import annotations
-
 from itertools import accumulate
 
 import pytest

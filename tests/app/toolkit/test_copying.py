@@ -13,7 +13,8 @@ from baton_reasoning.app.toolkit.copying import COPIED, CopiedSign
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.core import charts
 from baton_reasoning.core.table import Column, Table
-from tests.app.conftest import ScriptedLoader, answer_to, last_answer, press
+from tests.app.conftest import ScriptedLoader, last_answer, press
+from tests.fakes.scripted import ScriptedEngine
 
 CODE = "x = 1"
 
@@ -27,12 +28,8 @@ def heard(monkeypatch):
 
 
 @pytest.fixture
-def answered(make_window, qtbot):
-    loader = ScriptedLoader()
-    loader.small.texts = (f"One step.\n\nDone.</think>\n\n```python\n{CODE}\n```",)
-    window = make_window(loader)
-    answer_to(window, qtbot, "2 + 2?")
-    return window
+def answered(answered_by):
+    return answered_by(ScriptedLoader(ScriptedEngine(f"One step.\n\nDone.</think>\n\n```python\n{CODE}\n```")))
 
 
 def sign_in(window):

@@ -1,7 +1,5 @@
 """The form is made from the models: each field has an editor, holds to its bounds, and can be reset."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

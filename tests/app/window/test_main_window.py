@@ -1,7 +1,5 @@
 """The window as a whole: keys, look, layout, closing, and the dialogs that save."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
@@ -32,7 +30,8 @@ from baton_reasoning.app.window.commands import ShortcutList
 from baton_reasoning.app.window.main_window import first_size
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.settings import SMALLEST_TEXT, ColourScheme
-from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, press
+from tests.app.chat.test_history import names
+from tests.app.conftest import LARGE, ScriptedLoader, answer_to, last_answer, last_exchange, pick, press
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import ScriptedEngine
 from tests.systems import user_in
@@ -143,12 +142,11 @@ class KeysOfAMac(QTranslator):
         return False
 
 
-def test_every_key_is_written_as_this_system_writes_it(make_window, qtbot):
+def test_every_key_is_written_as_this_system_writes_it(answered_by, qtbot):
     translator = KeysOfAMac()
     QApplication.installTranslator(translator)
     try:
-        window = make_window()
-        answer_to(window, qtbot, "2 + 2?")
+        window = answered_by(ScriptedLoader())
         window.chat.composer.menu.fill(lambda: None, lambda: None)
         qtbot.keyClick(window, Qt.Key.Key_F1)
         texts = [text for each in [window, *window.findChildren(QWidget)] for text in texts_of(each)]
@@ -250,24 +248,20 @@ def test_ctrl_z_brings_a_deleted_conversation_back_unless_a_field_has_something_
     window = ask("First?")
     window.chat.new()
     view, edit = window.chat.sidebar.list, window.chat.composer.edit
-
-    def is_listed():
-        return any(str(view.model().index(row, 0).data()) == "First?" for row in range(view.model().rowCount()))
-
-    qtbot.waitUntil(is_listed)
+    qtbot.waitUntil(lambda: names(window) == ["First?"])
     view.setCurrentIndex(view.model().index(1, 0))
     qtbot.keyClick(view, Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: not is_listed() and window.notice.text == "“First?” was deleted.")
+    qtbot.waitUntil(lambda: names(window) == [] and window.notice.text == "“First?” was deleted.")
     edit.setFocus()
     qtbot.keyClicks(edit, "x")
     qtbot.keyClick(edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert (edit.toPlainText(), window.notice.text[-12:]) == ("", "was deleted.")
     edit.document().clearUndoRedoStacks()
     qtbot.keyClick(edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(is_listed)
+    qtbot.waitUntil(lambda: names(window) == ["First?"])
     assert not window.notice.text
     qtbot.keyClick(view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    qtbot.waitUntil(lambda: window.session.ready and is_listed())
+    qtbot.waitUntil(lambda: window.session.ready and names(window) == ["First?"])
 
 
 class RemarkingLoader(ScriptedLoader):
@@ -277,9 +271,8 @@ class RemarkingLoader(ScriptedLoader):
 
 
 def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window, qtbot):
-    loader, less = RemarkingLoader(), Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
-    loader.large = ScriptedEngine(*LARGE, name="large", placement=less)
-    window = make_window(loader)
+    less = Placement((), 128, 2, "f16", "with 12 of 29 layers on the GPU")
+    window = make_window(RemarkingLoader(large=ScriptedEngine(*LARGE, name="large", placement=less)))
     told = "large was loaded with 12 of 29 layers on the GPU: out of memory."
     qtbot.waitUntil(lambda: window.notice.text == f"There is no room for the demo pair. {told}")
     assert told in window.topbar.pair.toolTip()
@@ -336,10 +329,7 @@ def test_what_a_full_disk_refused_is_in_the_list_can_be_opened_and_is_not_lost_b
     qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
     view = window.chat.sidebar.list
 
-    def names() -> list[str]:
-        return [view.item(row).text() for row in range(view.count())]
-
-    def close(answer: str) -> None:
+    def close(answer):
         assert not window.close()
         assert window.isVisible()
         (box,) = window.findChildren(QMessageBox)
@@ -352,7 +342,7 @@ def test_what_a_full_disk_refused_is_in_the_list_can_be_opened_and_is_not_lost_b
         qtbot.waitUntil(lambda: window.session.ready)
         conversation = window.session.conversation
         window.chat.new()
-        qtbot.waitUntil(lambda: names() == ["Today", "2 + 2?"])
+        qtbot.waitUntil(lambda: names(window) == ["2 + 2?"])
         view.setCurrentRow(1)
         qtbot.keyClick(view, Qt.Key.Key_Delete)
         assert "could not be saved yet" in window.notice.text
@@ -362,10 +352,10 @@ def test_what_a_full_disk_refused_is_in_the_list_can_be_opened_and_is_not_lost_b
     repository = window.session._repository
     qtbot.waitUntil(lambda: window.notice.text == "Everything is saved again.")
     qtbot.waitUntil(lambda: repository is not None and not repository._unsaved)
-    assert names() == ["Today", "2 + 2?"]
+    assert names(window) == ["2 + 2?"]
     view.setCurrentRow(1)
     qtbot.keyClick(view, Qt.Key.Key_Delete)
-    qtbot.waitUntil(lambda: names() == [])
+    qtbot.waitUntil(lambda: names(window) == [])
     with a_full_disk():
         window.session.ask("3 + 3?")
         close("Keep open")
@@ -405,6 +395,5 @@ def test_an_export_begins_in_documents_then_where_the_last_one_went_with_the_nam
     window.chat.new()
     view.customContextMenuRequested.emit(view.visualRect(model.index(1, 0)).center())
     (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
-    next(action for action in menu.actions() if action.text() == "Export…").trigger()
-    menu.close()
+    pick(menu, "Export…")
     assert [path.name for path in proposed] == ["What is 1-2.html"] * 2 + ["Pets.html"] * 2

@@ -1,18 +1,15 @@
 """Servers: the form of one, and the window with its large model on one: states, the bill, a server that dies."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.session.loaded_models import Loading, LoadState
+from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.pair_loader import PairLoader
 from baton_reasoning.app.window.models_page import LazyModelsPage
 from baton_reasoning.app.window.pair_dialog import PairDialog
@@ -25,32 +22,18 @@ from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAd
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.source import DemoModel, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.secrets import Secrets
-from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.keywords import EveryStep
 from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader
-from tests.fakes.faulty_server import (
-    Answer,
-    FaultyRouter,
-    FaultyServer,
-    Wire,
-    about,
-    end,
-    error,
-    hold,
-    progress,
-    stream,
-    token,
-)
+from tests.fakes.faulty_server import FaultyRouter, FaultyServer, about, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 from tests.patience import PATIENCE
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
@@ -73,7 +56,7 @@ def open_dialog(servers, qtbot):
     parent = QWidget()
     qtbot.addWidget(parent)
 
-    def open(address: str = "", to_use: bool = True, servers: KnownServers = servers) -> ServerDialog:
+    def open(address="", to_use=True, servers=servers):
         dialog = ServerDialog(servers, address, parent, to_use=to_use)
         dialog.show()
         return dialog
@@ -81,7 +64,7 @@ def open_dialog(servers, qtbot):
     return open
 
 
-def report_of(dialog: ServerDialog) -> str:
+def report_of(dialog):
     """What is said of the test, as a screen reader has it."""
     return "\n".join(each.accessibleName() for each in dialog.report.findChildren(QLabel) if each.isVisible())
 
@@ -90,7 +73,7 @@ def report_of(dialog: ServerDialog) -> str:
 def tested(qtbot):
     """Presses the button, and waits for what it says."""
 
-    def tested(dialog: ServerDialog) -> str:
+    def tested(dialog):
         dialog.test.click()
         qtbot.waitUntil(lambda: dialog.test.isEnabled() and bool(report_of(dialog)))
         return report_of(dialog)
@@ -98,9 +81,8 @@ def tested(qtbot):
     return tested
 
 
-def write_setting(dialog: ServerDialog, text: str, *path: str) -> None:
+def write_setting(dialog, text, *path):
     edit = dialog.form.editor(*path)
-    assert isinstance(edit, QLineEdit)
     edit.setText(text)
     edit.editingFinished.emit()
 
@@ -154,7 +136,7 @@ def test_the_models_of_a_router_are_offered(open_dialog, tested):
 
 
 def test_closing_it_ends_the_wait_for_a_model_and_does_not_wait_for_a_silent_server(open_dialog, qtbot):
-    def asking() -> list[threading.Thread]:
+    def asking():
         return [thread for thread in threading.enumerate() if thread.name == "ask the server"]
 
     with FaultyRouter(stream(), models={"one": ["loading"]}) as router:
@@ -183,9 +165,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
     dialog.key.edit.setText("secret")
     dialog.fold.click()
     assert dialog.form.isVisible()
-    tokens = dialog.form.editor("cap", "tokens")
-    assert isinstance(tokens, QSpinBox)
-    tokens.setValue(500)
+    dialog.form.editor("cap", "tokens").setValue(500)
     with qtbot.waitSignal(dialog.kept) as used:
         dialog.use_buttons[-1].click()
     assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
@@ -237,7 +217,7 @@ def test_what_is_known_is_shown_again_but_never_the_key(open_dialog, servers, ri
 # The window
 
 
-def opened_by_the_large(tokens: int, **more: Any) -> RunSettings:
+def opened_by_the_large(tokens, **more):
     return RunSettings(policy=EveryStep.Settings(opening=tokens, n1=6, until=Until.TOKENS), **more)
 
 
@@ -256,7 +236,7 @@ def connect(make_window, tmp_path):
     return connect
 
 
-def words_of(widget: QWidget) -> str:
+def words_of(widget):
     return "\n".join(label.text() for label in widget.findChildren(QLabel) if not label.isHidden())
 
 
@@ -297,14 +277,14 @@ def test_a_server_is_connected_from_the_models_page_and_set_up_where_the_two_mod
 class Steps:
     """A stream whose parts are sent when the test says so."""
 
-    def __init__(self, *parts: Answer) -> None:
+    def __init__(self, *parts):
         self._parts = parts
         self._next = threading.Semaphore(0)
 
-    def go_on(self) -> None:
+    def go_on(self):
         self._next.release()
 
-    def __call__(self, wire: Wire) -> None:
+    def __call__(self, wire):
         wire.head(200, Content_Type="text/event-stream")
         for part in self._parts:
             self._next.acquire()
@@ -317,7 +297,7 @@ def test_each_state_of_the_server_is_seen_in_the_top_bar_and_its_bill_in_the_ins
         window = connect(faulty.url, KnownServer(prices=Prices(read=1, written=2, currency="EUR")))
         pair = window.topbar.pair
 
-        def says(words: str) -> None:
+        def says(words):
             qtbot.waitUntil(lambda: words in pair.accessibleName())
             assert words in words_of(pair)
 
@@ -355,11 +335,8 @@ def test_the_window_closes_at_once_while_a_server_is_silent(connect, qtbot):
 
 
 def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(connect, qtbot):
-    routes: dict[str, Any] = {
-        "/props": error(404, "not found"),
-        "/v1/models": {"data": [{"id": "texts-only", "owned_by": "somebody"}]},
-    }
-    with FaultyServer(stream(), routes=routes) as server:
+    listed = {"data": [{"id": "texts-only", "owned_by": "somebody"}]}
+    with FaultyServer(stream(), routes={"/props": error(404, "not found"), "/v1/models": listed}) as server:
         window = connect(server.url, KnownServer(template=Path(__file__).with_name("chat.jinja")))
         qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
         actions = window.topbar.policy.findChildren(QAction)
@@ -377,11 +354,11 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
 class ServedLoader(ScriptedLoader):
     """The demo's small model, and a large one on the server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url):
         super().__init__()
         self._address = ServerAddress(url, KEY)
 
-    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
+    def __call__(self, choice, watcher):
         self.choices.append(choice)
         small = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
         options = RemoteOptions(RetryPolicy(first_pause=0.05, longest_pause=0.2, tries=4))
@@ -398,7 +375,7 @@ def test_a_server_that_is_killed_is_shown_in_the_header_and_the_conversation_goe
         qtbot.waitUntil(lambda: window.models.pair.large is not None and window.session.ready)
         pair = window.topbar.pair
 
-        def written_by_large() -> int:
+        def written_by_large():
             current = window.session.current
             return current.trace.totals[Author.LARGE].kept if current else 0
 

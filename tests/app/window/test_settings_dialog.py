@@ -1,7 +1,5 @@
 """The settings dialog: the usual settings or all, on one page, and a search over everything."""
 
-from __future__ import annotations
-
 import pytest
 from PySide6.QtWidgets import QLabel, QWidget
 
