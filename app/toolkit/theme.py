@@ -10,7 +10,7 @@ gets its look with `set_role(widget, Role.CARD)`; nothing else in the program wr
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -52,86 +52,43 @@ _ASKED_OF_QT = {
 }
 
 
+def _shade(light: str, dark: str) -> str:
+    """Declare a colour, as `#rrggbb` in light and in dark; the light one is the default."""
+    shade: str = field(default=light, metadata={"dark": dark})
+    return shade
+
+
 @dataclass(frozen=True)
 class Colours:
-    """One complete set, as `#rrggbb`. Grounds come first, then what is written and drawn on them."""
+    """One complete set of colours. Grounds come first, then what is written and drawn on them."""
 
-    background: str  # behind the conversation
-    surface: str  # bars, lists, cards, menus
-    panel: str  # a bubble, a chosen row, a pressed button
-    border: str  # hairlines; decoration only
-    outline: str  # edges of things one can press or type into, 3 to 1
-    text: str
-    muted: str
-    accent: str  # primary buttons, focus, the chosen tab: ink, so that it is never taken for an author
-    on_accent: str
-    selection: str  # behind selected text, which keeps its colour
-    match: str  # behind words that were found, written in the colour of text
-    current_match: str  # behind the one that a person has gone to
-    small: str
-    small_tint: str
-    large: str
-    large_tint: str
-    inserted: str
-    inserted_tint: str
-    person: str
-    person_tint: str
-    success: str
-    danger: str
-    on_danger: str
+    background: str = _shade("#f7f7f5", "#17181a")  # behind the conversation
+    surface: str = _shade("#ffffff", "#1f2023")  # bars, lists, cards, menus
+    panel: str = _shade("#f0efec", "#2a2b2f")  # a bubble, a chosen row, a pressed button
+    border: str = _shade("#e4e3df", "#33353a")  # hairlines; decoration only
+    outline: str = _shade("#8b8c91", "#777a82")  # edges of things one can press or type into, 3 to 1
+    text: str = _shade("#1b1c1f", "#ececee")
+    muted: str = _shade("#62656d", "#a2a5ad")
+    accent: str = _shade("#2a2c32", "#e6e6e9")  # primary buttons, focus, the chosen tab: ink, the colour of no author
+    on_accent: str = _shade("#ffffff", "#17181a")
+    selection: str = _shade("#cbdcf7", "#2f4a78")  # behind selected text, which keeps its colour
+    match: str = _shade("#ffedb3", "#4a4020")  # behind words that were found, written in the colour of text
+    current_match: str = _shade("#ffb938", "#8a5f00")  # behind the one that a person has gone to
+    small: str = _shade("#2462c9", "#7fb0ff")
+    small_tint: str = _shade("#f1f5fd", "#1c2532")
+    large: str = _shade("#a84f06", "#f5a95a")
+    large_tint: str = _shade("#fdf2e6", "#34281b")
+    inserted: str = _shade("#62656d", "#a2a5ad")
+    inserted_tint: str = _shade("#f1f1ef", "#242528")
+    person: str = _shade("#61188a", "#e9c6f7")
+    person_tint: str = _shade("#f7f1fb", "#2b2433")
+    success: str = _shade("#1a6f42", "#63c792")
+    danger: str = _shade("#bb2525", "#ff8e86")
+    on_danger: str = _shade("#ffffff", "#17181a")
 
 
-LIGHT = Colours(
-    background="#f7f7f5",
-    surface="#ffffff",
-    panel="#f0efec",
-    border="#e4e3df",
-    outline="#8b8c91",
-    text="#1b1c1f",
-    muted="#62656d",
-    accent="#2a2c32",
-    on_accent="#ffffff",
-    selection="#cbdcf7",
-    match="#ffedb3",
-    current_match="#ffb938",
-    small="#2462c9",
-    small_tint="#f1f5fd",
-    large="#a84f06",
-    large_tint="#fdf2e6",
-    inserted="#62656d",
-    inserted_tint="#f1f1ef",
-    person="#61188a",
-    person_tint="#f7f1fb",
-    success="#1a6f42",
-    danger="#bb2525",
-    on_danger="#ffffff",
-)
-
-DARK = Colours(
-    background="#17181a",
-    surface="#1f2023",
-    panel="#2a2b2f",
-    border="#33353a",
-    outline="#777a82",
-    text="#ececee",
-    muted="#a2a5ad",
-    accent="#e6e6e9",
-    on_accent="#17181a",
-    selection="#2f4a78",
-    match="#4a4020",
-    current_match="#8a5f00",
-    small="#7fb0ff",
-    small_tint="#1c2532",
-    large="#f5a95a",
-    large_tint="#34281b",
-    inserted="#a2a5ad",
-    inserted_tint="#242528",
-    person="#e9c6f7",
-    person_tint="#2b2433",
-    success="#63c792",
-    danger="#ff8e86",
-    on_danger="#17181a",
-)
+LIGHT = Colours()
+DARK = Colours(**{each.name: each.metadata["dark"] for each in fields(Colours)})
 
 
 def blend(ground: str, ink: str, share: float) -> str:
