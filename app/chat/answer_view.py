@@ -17,7 +17,6 @@ from baton_reasoning.app.document.row_writer import utf16_length
 from baton_reasoning.app.document.steps_view import StepsView, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
-from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.inspector.token_card import TokenView
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.reviews import answer_of
@@ -140,8 +139,7 @@ class AnswerView(AnswerPane):
         """How long it took, and the large model alone would have taken; if nothing was gained, what to change."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
-        examination = Examination(session.reviews, answer_of)
-        self.review = AnswerReview(self, examination, partial(session.fork, author=Author.LARGE))
+        self.review = AnswerReview(self, session.reviews, answer_of, partial(session.fork, author=Author.LARGE))
         self.token_view = TokenView(self, session.tokens, actions.take_token)
         self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
         self._icons = [
