@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,6 @@ from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonLayout, paint_ribbon
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import LIGHT
-from baton_reasoning.core.batch.running.workload import MeasuredPair
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.table import Column, Table
@@ -108,7 +108,7 @@ def test_the_wheel_scrolls_the_page_over_a_field_without_focus_and_changes_one_w
 
 
 def preview():
-    return Preview(lambda *_: (), MeasuredPair, lambda: False)
+    return Preview(SimpleNamespace())
 
 
 @pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), preview])
