@@ -62,9 +62,9 @@ class MainWindow(QMainWindow):
         self.session = ChatSession(self.models, self.preferences, self)
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
-        self.topbar = TopBar(self.models, self.preferences)
         self.notice = MessageBar()
-        self.page_actions = PageActions(self, self.notice, self.session, self.models, self.preferences, paths)
+        self.page_actions = PageActions(self, self.notice, self.session, paths)
+        self.topbar = TopBar(self.models, self.preferences, self.page_actions)
         self.chat = ChatPage(self.session, self.page_actions)
         self.inspector = self.chat.inspector
         self.inspector.hide()
@@ -286,9 +286,6 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
-        self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
-        self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
-        self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
         self.chat.composer.policy_wanted.connect(self.topbar.policy.showMenu)
         measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
