@@ -445,7 +445,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
             ("System prompt, seed, thinking, or compare", "Ctrl+Shift+H", chat.composer.show_menu),
             ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
-            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
+            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.edit_problem)),
         ),
         "Answer": (
             ("Answer again, with a new seed", "Ctrl+R", on_last(session.ask_again)),
@@ -464,11 +464,7 @@ def commands_of(window: MainWindow) -> list[Command]:
         ),
         "Side by side": (  # the comparison is created on first use
             ("Compare…", "Ctrl+D", chat.compare),
-            (
-                "Attempts side by side",
-                "Ctrl+Shift+D",
-                on_last(lambda last: chat.comparison.show_attempts(last), writes=False),
-            ),
+            ("Attempts side by side", "Ctrl+Shift+D", on_last(chat.show_attempts, writes=False)),
             ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
         ),
         "While it writes": (

@@ -164,7 +164,7 @@ def test_a_conversation_goes_on_with_the_answer_that_was_shown_not_with_what_one
 
 
 def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
-    view = ScoreboardView(lambda _: None)
+    view = ScoreboardView(lambda _: None, lambda: None)
     qtbot.addWidget(view)
     scores = [
         ScoreRow(SMALL, "00005", Outcome.WRONG, 0.92, 0, 0),
