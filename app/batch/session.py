@@ -19,7 +19,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
-from baton_reasoning.app.session.lending import choice_of
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
@@ -416,7 +415,7 @@ class BatchSession(QObject):
     @contextmanager
     def _open_pair(self, execution: Execution, chosen: ModelChoice, wanted: WantedPair) -> Iterator[Pair]:
         """Load the pair of some arms, with room for one answer in the chat; called in the thread of the batch."""
-        choice = choice_of(wanted._replace(parallel=wanted.parallel + 1), chosen, self.models)
+        choice = self.models.choice_for(wanted._replace(parallel=wanted.parallel + 1), chosen)
         execution.models = self._demo if choice.is_demo else self.models
         with execution.models.lent(choice, execution.control.stopping) as pair:  # without what only the chat needs
             yield Pair(pair.small if wanted.small else None, pair.large if wanted.large else None)
