@@ -110,7 +110,7 @@ class Sidebar(QWidget):
 
             def read() -> list[HistoryRow]:
                 if text:
-                    return rows_found(repository.search(text))
+                    return rows_found(repository.store.conversations.search(text))
                 return rows_by_day(repository.headlines(most), datetime.now().astimezone().date())
 
             self._reading.run(read, self._show_read)
