@@ -59,7 +59,7 @@ class ChatPage(QSplitter):
         self.find_bar = FindBar(self.conversation, self.close_find)
         self.composer = Composer(session, self.send, self.compare)
         self.welcome = Welcome(self._solve)
-        self.inspector = Inspector(lambda: session.preferences.value.models, session, self._mark)
+        self.inspector = Inspector(session, self._mark)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
