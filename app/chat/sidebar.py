@@ -55,7 +55,6 @@ class Sidebar(QWidget):
         super().__init__()
         self._session, self._actions = session, actions
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
         self.search = line_edit("Search conversations", "Search conversations")
         self.search.setClearButtonEnabled(True)

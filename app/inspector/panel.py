@@ -41,7 +41,6 @@ class Inspector(QWidget):
         super().__init__()
         self._session, self._choose = session, choose
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.exchange: Exchange | None = None
         self.piece: Piece | None = None
         """The piece that a person chose."""

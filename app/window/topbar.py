@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -35,7 +35,6 @@ class TopBar(QWidget):
     def __init__(self, models: LoadedModels, preferences: Preferences, actions: PageActions) -> None:
         super().__init__()
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.pair = ModelButton(models, preferences, actions)
         self._tabs: dict[str, SwitchButton] = {}
         self._tab_row = hbox(margins=0, spacing=18)
