@@ -16,7 +16,6 @@ from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
-from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.reviews import Reviewer
 from baton_reasoning.app.toolkit.background import LatestTask
@@ -76,7 +75,7 @@ class AnswerPanel(QWidget):
         self.to_chat = button("Continue in chat", self._continue_in_chat, tip=with_key(CONTINUE_TIP, TO_CHAT))
         self.place = button(FailureKind.DIVERGED.value, lambda: self._show_piece(self._first))
         self.pane.follow()  # which gives every part its place, before there is an answer
-        self.review = AnswerReview(self.pane, Examination(reviewer, self._answer_of))
+        self.review = AnswerReview(self.pane, reviewer, self._answer_of)
         self._lay_out()
         self.inspect.toggled.connect(self._show_inspector)
         self.pane.revealed.connect(self._reveal)

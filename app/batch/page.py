@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFileDialog, QStackedWidget
+from PySide6.QtWidgets import QStackedWidget
 
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
@@ -19,19 +18,11 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet, read_problems
-from baton_reasoning.core.batch.running.arms import Arm, arms_of, known_arms
-from baton_reasoning.core.batch.running.workload import MeasuredPair
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import UnknownEncoding
-from baton_reasoning.core.models.source import local_path
-from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
     from baton_reasoning.app.batch.results_view import ResultsView
-
-
-BOTH = (Author.SMALL, Author.LARGE)
 
 
 class BatchPage(QStackedWidget):
@@ -45,11 +36,8 @@ class BatchPage(QStackedWidget):
         super().__init__()
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
-        self.session = BatchSession(models, demo, lambda: preferences.value.models, actions, store, self)
-        self.welcome, self.preview = (
-            BatchWelcome(self.session),
-            Preview(self._arms, self._costs, lambda: preferences.value.models.is_demo),
-        )
+        self.session = BatchSession(models, demo, preferences, actions, store, self)
+        self.welcome, self.preview = BatchWelcome(self.session), Preview(self.session)
         self._reading = LatestTask(self, "read problems", actions.show_error)
         self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
@@ -65,7 +53,6 @@ class BatchPage(QStackedWidget):
 
         view = ResultsView(self.session, self._actions)
         view.left.connect(self._show_welcome)
-        view.arm_wanted.connect(self._add_arm)
         self.addWidget(view)
         return view
 
@@ -124,40 +111,6 @@ class BatchPage(QStackedWidget):
         self.view.show_batch()
         self.setCurrentWidget(self.view)
 
-    def _start(self) -> None:
-        preview = self.preview
-        arms = self._arms(preview.chosen_arms, preview.larges, preview.system.text())
-        self.session.create(preview.chosen_problems(), arms, preview.seeds.value(), preview.parallel.value())
-
-    def _add_arm(self, recipe: str) -> None:
-        batch = self.session.batch
-        assert batch
-        system = next((arm.settings.system for arm in known_arms(batch.arms)), "")
-        self.session.add_arms(self._arms([recipe], [], system))
-
-    def _arms(self, recipes: Sequence[str], larges: Sequence[str], system: str) -> Sequence[Arm]:
-        """Make arms from the chosen settings with the system prompt of this batch. Raises SettingsError."""
-        return arms_of(recipes, self._settings(system), larges)
-
-    def _costs(self) -> MeasuredPair:
-        """Return what the chosen models cost, once they are loaded; nothing of the demo pair."""
-        models = self.session.models
-        if self._preferences.value.models.is_demo or models.choice is None:
-            return MeasuredPair()
-        return MeasuredPair(*(models.costs.of(models.pair.cards.get(author)) for author in BOTH))
-
-    def _settings(self, system: str) -> RunSettings:
-        """Return the chosen settings without alternatives for every token; the demo pair has some of its own."""
-        chosen = self._preferences.value
-        run = chosen.run.model_copy(update={"system": system.strip(), "alternatives": 0})
-        return chosen.model_copy(update={"run": run}).effective_run(self.session.models.cards_of(chosen.models))
-
-    def _choose_larges(self) -> list[str]:
-        """Ask for the files of other large models."""
-        large = local_path(self._preferences.value.models.large)
-        folder = str(large.parent) if large else ""
-        return QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0]
-
     def _connect(self) -> None:
         session = self.session
         session.opened.connect(self._show_view)
@@ -165,6 +118,4 @@ class BatchPage(QStackedWidget):
         self._preferences.changed.connect(self.preview.count_answers)
         self.welcome.problems_wanted.connect(self.open_problems)
         self.preview.corrected.connect(lambda named: self._read(self._previewed, named))
-        self.preview.start_wanted.connect(self._start)
-        self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
         self.preview.cancelled.connect(self._show_welcome)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHeaderView, QWidget
+from PySide6.QtWidgets import QFileDialog, QHeaderView, QWidget
 
+from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.toolkit.controls import (
     ElidedCheckBox,
     ElidedLabel,
@@ -28,8 +29,9 @@ from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reading.source import ENCODINGS
 from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm, arm_title
 from baton_reasoning.core.batch.running.batch import without_duplicates
-from baton_reasoning.core.batch.running.workload import MeasuredPair, Workload
+from baton_reasoning.core.batch.running.workload import Workload
 from baton_reasoning.core.errors import BatonError, UnknownEncoding
+from baton_reasoning.core.models.source import local_path
 from baton_reasoning.core.table import Column
 from baton_reasoning.core.text import one_line
 
@@ -43,21 +45,11 @@ USUAL = ("small", "large", "baton")
 class Preview(QWidget):
     corrected = Signal(object)
     """`Corrections` of what was guessed."""
-    start_wanted = Signal()
-    larges_wanted = Signal()
-    """Other large models, still to be chosen."""
     cancelled = Signal()
 
-    def __init__(
-        self,
-        arms: Callable[[Sequence[str], Sequence[str], str], Sequence[Arm]],
-        costs: Callable[[], MeasuredPair],
-        is_demo: Callable[[], bool],
-    ) -> None:
-        """`arms`: makes the arms of a batch from recipes, other large models and a system prompt. `costs`: returns what
-        the chosen models cost, `is_demo` whether they are the demo pair."""
+    def __init__(self, session: BatchSession) -> None:
         super().__init__()
-        self._make_arms, self._costs, self._is_demo = arms, costs, is_demo
+        self._session = session
         self.found: ProblemSet | None = None
         self._waits_for = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
@@ -98,7 +90,7 @@ class Preview(QWidget):
             box.toggled.connect(self.count_answers)
         for spin in (self.seeds, self.limit):
             spin.valueChanged.connect(self.count_answers)
-        self.start = button("Start", self.start_wanted.emit, Role.PRIMARY)
+        self.start = button("Start", self._start, Role.PRIMARY)
         self._lay_out()
 
     @property
@@ -108,8 +100,13 @@ class Preview(QWidget):
     def chosen_problems(self) -> ProblemSet:
         """Return the problems of the batch. Raises BeyondDemo if the chosen models solve none."""
         assert self.found
-        found, limit = self.found.for_demo() if self._is_demo() else self.found, self.limit.value()
+        is_demo, limit = self._session.chosen_models.is_demo, self.limit.value()
+        found = self.found.for_demo() if is_demo else self.found
         return replace(found, problems=found.problems[:limit]) if limit else found
+
+    def make_arms(self) -> Sequence[Arm]:
+        """Return the arms of the batch. Raises SettingsError."""
+        return self._session.make_arms(self.chosen_arms, self.system.text(), self.larges)
 
     def show_larges(self, files: list[str]) -> None:
         """Add an arm for each of these large models."""
@@ -179,10 +176,10 @@ class Preview(QWidget):
             count, notes = len(chosen.problems), chosen.notes[len(self.found.notes) :]
             self.left_out.setText("".join(f"⚠ {note}" for note in notes))
             self.left_out.setVisible(bool(notes))
-            arms = without_duplicates(self._make_arms(self.chosen_arms, self.larges, self.system.text())).arms
+            arms = without_duplicates(self.make_arms()).arms
         except BatonError as error:
             reason = str(error)
-        self.amount.setText(Workload.of(count, arms, self.seeds.value(), self._costs()).in_words)
+        self.amount.setText(Workload.of(count, arms, self.seeds.value(), self._session.chosen_costs).in_words)
         if not (arms or reason):
             reason = "Choose an arm to run."
         elif not (reason or self.found.with_answer or self.ungraded.isChecked()):
@@ -190,6 +187,15 @@ class Preview(QWidget):
         self.reason.setText(reason or self._waits_for)
         self.start.setEnabled(not reason)
         self.start.setToolTip(reason)
+
+    def _start(self) -> None:
+        self._session.create(self.chosen_problems(), self.make_arms(), self.seeds.value(), self.parallel.value())
+
+    def _choose_larges(self) -> None:
+        """Ask for the files of other large models."""
+        large = local_path(self._session.chosen_models.large)
+        folder = str(large.parent) if large else ""
+        self.show_larges(QFileDialog.getOpenFileNames(self, "Other large models", folder, "Models (*.gguf)")[0])
 
     def _columns_chosen(self) -> None:
         chosen = (each.currentText() for each in (self.problem, self.answer, self.identity, self.encoding))
@@ -208,7 +214,7 @@ class Preview(QWidget):
             self.table.horizontalHeader().setSectionResizeMode(column, mode)
         combos = {"Problem": self.problem, "Answer": self.answer, "Id": self.identity}
         self._encoding_field = _named("&Encoding", self.encoding)
-        larges = button("Add large models…", self.larges_wanted.emit, Role.FLAT, "The batch runs with each, too")
+        larges = button("Add large models…", self._choose_larges, Role.FLAT, "The batch runs with each, too")
         self._others = flowing(*(self.arms[name] for name in ARMS if name not in COMMON_ARMS), gap=20)
         self._others.hide()
         numbers = {"Problems at once": self.parallel, "Seeds": self.seeds, "Only the first": self.limit}

@@ -77,13 +77,11 @@ _EXPORTS = {
 
 class ResultsView(QWidget):
     left = Signal()
-    arm_wanted = Signal(str)
-    """The name of a recipe."""
 
     def __init__(self, session: BatchSession, actions: WindowActions) -> None:
         super().__init__()
         self.session, self._actions = session, actions
-        self.reviewer = Reviewer(session.models, session.chosen_models, lambda: not session.is_busy, self)
+        self.reviewer = Reviewer(session.models, lambda: session.chosen_models, lambda: not session.is_busy, self)
         self.model = ResultTable(self)
         self.table = ResultGrid(self.model)
         self.answer = AnswerPanel(session, self.reviewer, actions)
@@ -318,7 +316,7 @@ class ResultsView(QWidget):
         arms = menu.addMenu("Compare with…")
         for name, recipe in ARMS.items():
             text = "\t".join(filter(None, (arm_title(name), recipe.summary)))
-            arms.addAction(literal(text)).triggered.connect(partial(self.arm_wanted.emit, name))
+            arms.addAction(literal(text)).triggered.connect(partial(self.session.add_arm, name))
         menu.addMenu(self.table.columns_menu)
         menu.addSeparator()
         self.regrade = menu.addMenu("Grade again")

@@ -19,14 +19,14 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
 from baton_reasoning.app.session.actions import WindowActions
-from baton_reasoning.app.session.lending import choice_of
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTask, LatestTask, StreamTask
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.arms import Arm, OtherModels
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, arms_of, known_arms
 from baton_reasoning.core.batch.running.batch import (
     Provenance,
     add_arms,
@@ -38,6 +38,7 @@ from baton_reasoning.core.batch.running.control import BatchControl
 from baton_reasoning.core.batch.running.execution import WantedPair, execute
 from baton_reasoning.core.batch.running.progress import BatchEvent, BatchProgress, JobEnded, JobRetried, PolicyChosen
 from baton_reasoning.core.batch.running.regrading import Regraded, regrade, regraded_in_words
+from baton_reasoning.core.batch.running.workload import MeasuredPair
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
@@ -98,16 +99,15 @@ class BatchSession(QObject):
         self,
         models: LoadedModels,
         demo: LoadedModels,
-        choice: Callable[[], ModelChoice],
+        preferences: Preferences,
         actions: WindowActions,
         store: Store,
         parent: QObject | None = None,
     ) -> None:
-        """`models`: the chat's. `demo`: load the demo pair of a batch. `choice`: returns the models that are chosen for
-        the chat."""
+        """`models`: the chat's. `demo`: load the demo pair of a batch."""
         super().__init__(parent)
         self.models, self.store = models, store
-        self._demo, self.chosen_models, self._actions = demo, choice, actions
+        self._demo, self._preferences, self._actions = demo, preferences, actions
         self.viewed: OpenedBatch | None = None
         """The batch in view."""
         self.queue: list[Execution] = []
@@ -133,6 +133,19 @@ class BatchSession(QObject):
     def progress(self) -> BatchProgress:
         """How far the batch in view is."""
         return self.viewed.progress if self.viewed else BatchProgress((), 1)
+
+    @property
+    def chosen_models(self) -> ModelChoice:
+        """Those of the chat."""
+        return self._preferences.value.models
+
+    @property
+    def chosen_costs(self) -> MeasuredPair:
+        """What the chosen models cost, once they are loaded; nothing of the demo pair."""
+        if self.chosen_models.is_demo or self.models.choice is None:
+            return MeasuredPair()
+        cards = self.models.pair.cards
+        return MeasuredPair(*(self.models.costs.of(cards.get(author)) for author in (Author.SMALL, Author.LARGE)))
 
     @property
     def executed(self) -> OpenedBatch | None:
@@ -175,7 +188,7 @@ class BatchSession(QObject):
         """Whether the models of the batch in view must be loaded in the place of the chat's."""
         if self.viewed is None or self.viewed.settings.is_demo:  # which is loaded beside it
             return False
-        chosen = self.models.choice or self.chosen_models()
+        chosen = self.models.choice or self.chosen_models
         named = zip(Author, self.viewed.settings.named(OtherModels()), strict=False)
         return any(name and name != without_password(str(chosen.get(author))) for author, name in named)
 
@@ -191,9 +204,19 @@ class BatchSession(QObject):
 
     # Batches of the store. None is changed or deleted while it runs or waits: an error says so.
 
+    def make_arms(self, recipes: Sequence[str], system: str, larges: Sequence[str] = ()) -> Sequence[Arm]:
+        """Make arms from the chosen settings, without alternatives for every token. Raises SettingsError.
+
+        `system`: the system prompt of the batch. `larges`: other large models that run as well.
+        """
+        chosen = self._preferences.value
+        run = chosen.run.model_copy(update={"system": system.strip(), "alternatives": 0})
+        settings = chosen.model_copy(update={"run": run}).effective_run(self.models.cards_of(chosen.models))
+        return arms_of(recipes, settings, larges)
+
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
         """Create a batch, view and start it."""
-        store, models, notes = self.store, self.chosen_models(), without_duplicates(arms).notes
+        store, models, notes = self.store, self.chosen_models, without_duplicates(arms).notes
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
 
         def create() -> Prepared:
@@ -223,12 +246,14 @@ class BatchSession(QObject):
         if not self._is_refused(batch.id):
             self._do("delete batch", lambda: self.store.batches.delete(batch.id), deleted)
 
-    def add_arms(self, arms: Sequence[Arm]) -> None:
-        """Run the same problems under other settings, too."""
+    def add_arm(self, recipe: str) -> None:
+        """Run the problems of the batch in view with this arm, too."""
         assert self.viewed
         store, batch_id = self.store, self.viewed.batch.id
         if self._is_refused(batch_id):
             return
+        system = next((arm.settings.system for arm in known_arms(self.viewed.batch.arms)), "")
+        arms = self.make_arms([recipe], system)
 
         def add() -> Prepared:
             notes = add_arms(store, batch_id, arms)
@@ -370,7 +395,7 @@ class BatchSession(QObject):
     def _begin(self) -> None:
         execution = self.queue[0]
         opened, control = execution.opened, execution.control
-        open_pair = partial(self._open_pair, execution, self.chosen_models())
+        open_pair = partial(self._open_pair, execution, self.chosen_models)
 
         def run() -> Iterator[BatchEvent]:
             return execute(self.store, opened.batch.id, open_pair, control, parallel=opened.progress.parallel)
@@ -390,7 +415,7 @@ class BatchSession(QObject):
     @contextmanager
     def _open_pair(self, execution: Execution, chosen: ModelChoice, wanted: WantedPair) -> Iterator[Pair]:
         """Load the pair of some arms, with room for one answer in the chat; called in the thread of the batch."""
-        choice = choice_of(wanted._replace(parallel=wanted.parallel + 1), chosen, self.models)
+        choice = self.models.choice_for(wanted._replace(parallel=wanted.parallel + 1), chosen)
         execution.models = self._demo if choice.is_demo else self.models
         with execution.models.lent(choice, execution.control.stopping) as pair:  # without what only the chat needs
             yield Pair(pair.small if wanted.small else None, pair.large if wanted.large else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -10,15 +9,15 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
-from baton_reasoning.app.chat.remedies import AnswerAction, Remedy, remedies
-from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView
+from baton_reasoning.app.chat.remedies import Remedy, remedies
+from baton_reasoning.app.chat.scoreboards import Board, ScoreboardView, run_alone
 from baton_reasoning.app.document.answer_pane import AnswerActions, AnswerPane
 from baton_reasoning.app.document.row_writer import utf16_length
 from baton_reasoning.app.document.steps_view import StepsView, left_margin
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import AnswerReview
-from baton_reasoning.app.inspector.review_section import Examination
 from baton_reasoning.app.inspector.token_card import TokenView
+from baton_reasoning.app.session.actions import WindowActions
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.session.reviews import answer_of
 from baton_reasoning.app.toolkit.controls import ElidedLabel, IconButton, button, key_text, label, with_key
@@ -99,19 +98,19 @@ class StepEditor(QFrame):
         self.accepted.emit(raw.replace("\u2029", "\n"))
 
 
-ICONS = (
-    (AnswerAction.COPY, "copy", "Copy the answer", "Ctrl+Shift+C"),
-    (AnswerAction.AGAIN, "again", "Answer again, with a new seed", "Ctrl+R"),
-    (AnswerAction.COMPARE, "compare", "Compare…", "Ctrl+D"),
-    (AnswerAction.EXPORT, "download", "Save the conversation", "Ctrl+S"),
-)
-
-
 class ChatActions(AnswerActions, Protocol):
-    """What a person does with the exchanges of a conversation."""
+    """What a person does with the exchanges of a conversation, beyond what its session does."""
 
-    def carry_out(self, exchange: Exchange, request: object) -> None:
-        """An AnswerAction, OtherPolicy or ScoredArm is wanted."""
+    window_actions: WindowActions
+
+    def compare_answer(self, exchange: Exchange) -> None:
+        """Other policies are to be compared with this answer."""
+
+    def show_attempts(self, exchange: Exchange) -> None:
+        """The attempts at this place are to stand side by side."""
+
+    def edit_problem(self, exchange: Exchange) -> None:
+        """The problem is to be edited and asked again."""
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """This text is to stand in the place of a piece, and the models go on from it."""
@@ -128,24 +127,27 @@ class AnswerView(AnswerPane):
         folds = preferences.value.window.folds_reasoning
         super().__init__(exchange, typesetter, actions, folds=folds)
         self.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
-        self._costs, self._chat = session.models.costs, actions
+        self._session, self._chat = session, actions
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
         self.folded_by_hand.connect(lambda folded: preferences.change_window(folds_reasoning=folded))
         self.steps.grown.connect(self._place_editor)
         self.editor: StepEditor | None = None
         """Over the step that a person edits."""
-        self.scoreboard = ScoreboardView(lambda request: actions.carry_out(self.exchange, request))
+        self.scoreboard = ScoreboardView(partial(run_alone, exchange, session), session.stop)
         self.time = label("", Role.MUTED, wrap=True)
         """How long it took, and the large model alone would have taken; if nothing was gained, what to change."""
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
-        examination = Examination(session.reviews, answer_of)
-        self.review = AnswerReview(self, examination, partial(session.fork, author=Author.LARGE))
+        self.review = AnswerReview(self, session.reviews, answer_of, partial(session.fork, author=Author.LARGE))
         self.token_view = TokenView(self, session.tokens, actions.take_token)
-        self._continue = button("Continue", self._asker(AnswerAction.CONTINUE), tip="Continue this answer")
+        self._continue = button("Continue", partial(session.go_on, exchange), tip="Continue this answer")
+        again = partial(session.ask_again, exchange)
         self._icons = [
-            IconButton(picture, with_key(name, key), self._asker(action)) for action, picture, name, key in ICONS
+            IconButton("copy", with_key("Copy the answer", "Ctrl+Shift+C"), self.copy),
+            IconButton("again", with_key("Answer again, with a new seed", "Ctrl+R"), again),
+            IconButton("compare", with_key("Compare…", "Ctrl+D"), partial(actions.compare_answer, exchange)),
+            IconButton("download", with_key("Save the conversation", "Ctrl+S"), actions.window_actions.export),
         ]
         set_role(self._icons[0], Role.EDGE)
         self._remedies: list[Remedy] = []
@@ -159,11 +161,11 @@ class AnswerView(AnswerPane):
         super().follow(live, waiting)
         self.review.follow()
         trace = self.exchange.trace
-        self._offer(remedies(trace) if self.is_over else [])
+        self._offer(remedies(self.exchange, self._session, self._chat.window_actions) if self.is_over else [])
         ended_well = trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
         self._continue.setVisible(self.is_dropped or (self.is_over and not ended_well))
         by_both = trace.finish is Finish.END_OF_TEXT and trace.totals[Author.LARGE].kept
-        cost = self._costs.of(trace.started.large) if by_both and trace.started else None
+        cost = self._session.models.costs.of(trace.started.large) if by_both and trace.started else None
         gained = (did_not_pay(trace, cost) or time_saved(trace, cost)) if by_both else ""
         self.time.setText(gained)
         self.time.setVisible(bool(gained) and self.scoreboard.isHidden())
@@ -242,16 +244,13 @@ class AnswerView(AnswerPane):
 
     def _offer(self, offered: list[Remedy]) -> None:
         """Add buttons that remedy how the run ended, beside the one that continues it."""
-        if offered == self._remedies:
+        if [each.label for each in offered] == [each.label for each in self._remedies]:
             return
         self._remedies = offered
         for press in self._remedy_buttons:
             self._foot.removeWidget(press)
             press.hide()
             press.deleteLater()
-        self._remedy_buttons = [button(each.label, self._asker(each.action), tip=each.tip) for each in offered]
+        self._remedy_buttons = [button(each.label, each.act, tip=each.tip) for each in offered]
         for press in self._remedy_buttons:
             self._foot.addWidget(press)
-
-    def _asker(self, request: object) -> Callable[[], None]:
-        return lambda: self._chat.carry_out(self.exchange, request)

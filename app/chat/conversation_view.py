@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QPoint, QRectF, Qt, QTimer
@@ -11,7 +10,6 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWi
 from shiboken6 import isValid
 
 from baton_reasoning.app.chat.answer_view import AnswerView, ChatActions
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.rich_text import RichText
 from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
@@ -250,15 +248,12 @@ class Bubble(QWidget):
         frame.setLayout(vbox(self.text, margins=(PAD, 10, PAD, 5)))
         self.text.fit_width(WIDEST_BUBBLE)
 
-        def act(request: AnswerAction) -> Callable[[], None]:
-            return partial(actions.carry_out, exchange, request)
-
         self._earlier = IconButton("chevron-left", "Previous attempt", partial(session.show_sibling, exchange, -1))
         self._later = IconButton("chevron-right", "Next attempt", partial(session.show_sibling, exchange, 1))
         self._place = label("", Role.MUTED)
         side_by_side = with_key("Attempts side by side", "Ctrl+Shift+D")
-        self._attempts = IconButton("attempts", side_by_side, act(AnswerAction.ATTEMPTS))
-        edit = IconButton("edit", "Edit and ask again", act(AnswerAction.EDIT))
+        self._attempts = IconButton("attempts", side_by_side, partial(actions.show_attempts, exchange))
+        edit = IconButton("edit", "Edit and ask again", partial(actions.edit_problem, exchange))
         self._buttons = self._earlier, self._place, self._later, self._attempts, edit
         beside = holder(hbox(*self._buttons, margins=0, spacing=GAP))
         at_bottom = beside, 0, Qt.AlignmentFlag.AlignBottom

@@ -56,7 +56,6 @@ class FindBar(QWidget):
         self._matches: list[FoundWords] = []
         self._current = 0
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.edit = line_edit("Find in this conversation", "Find in this conversation")
         self.edit.setMaximumWidth(360)
         self.edit.textChanged.connect(lambda: self._search(jumps=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ from baton_reasoning.app.chat.answer_view import AnswerView
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
 from baton_reasoning.app.chat.conversation_view import ConversationView
 from baton_reasoning.app.chat.find import FindBar
-from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
-from baton_reasoning.app.chat.scoreboards import board_of, measure_small, run_alone
+from baton_reasoning.app.chat.scoreboards import board_of, measure_small
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.document.answer_pane import AnswerPane
@@ -29,7 +27,6 @@ from baton_reasoning.app.toolkit.copying import copy_text
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.app.toolkit.theme import current_theme
 from baton_reasoning.core.conversation import Conversation, Exchange
-from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, NotApplicable
 from baton_reasoning.core.thinking.events import Finish
@@ -52,7 +49,7 @@ class ChatPage(QSplitter):
         super().__init__(Qt.Orientation.Horizontal)
         self._session = session
         self._preferences = session.preferences
-        self._actions = actions
+        self.window_actions = actions
         self._typesetter = Typesetter(self)
         self._shown: Conversation | CompareView | None = None
         self._written: Exchange | None = None
@@ -62,7 +59,7 @@ class ChatPage(QSplitter):
         self.find_bar = FindBar(self.conversation, self.close_find)
         self.composer = Composer(session, self.send, self.compare)
         self.welcome = Welcome(self._solve)
-        self.inspector = Inspector(lambda: session.preferences.value.models, session, self._mark)
+        self.inspector = Inspector(session, self._mark)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)
@@ -176,7 +173,7 @@ class ChatPage(QSplitter):
         if problem := self.composer.edit.toPlainText().strip():
             self.comparison.choose(problem)
         elif answer:
-            self.comparison.choose(answer.problem, answer)
+            self.compare_answer(answer)
         elif self.welcome.problem:
             self.comparison.choose(self.welcome.problem)
         else:
@@ -329,36 +326,14 @@ class ChatPage(QSplitter):
         self.inspector.show()
         self.inspector.show_piece(exchange, piece)
 
-    def carry_out(self, exchange: Exchange, request: object) -> None:
-        match request:
-            case OtherPolicy(name):
-                self._session.ask_again(exchange, policy=name)
-            case ScoredArm():
-                run_alone(exchange, request, self._session)
-            case AnswerAction():
-                self._acts[request](exchange)
+    def compare_answer(self, exchange: Exchange) -> None:
+        self.comparison.choose(exchange.problem, exchange)
 
-    @cached_property
-    def _acts(self) -> dict[AnswerAction, Callable[[Exchange], object]]:
-        session = self._session
-        return {
-            AnswerAction.CONTINUE: session.go_on,
-            AnswerAction.AGAIN: session.ask_again,
-            AnswerAction.COMPARE: lambda exchange: self.comparison.choose(exchange.problem, exchange),
-            AnswerAction.COPY: self.copy_answer,
-            AnswerAction.EXPORT: lambda _: self._actions.export(),
-            AnswerAction.ATTEMPTS: self.comparison.show_attempts,
-            AnswerAction.EDIT: self.composer.begin_edit,
-            AnswerAction.MORE_TOKENS: lambda exchange: session.go_on(exchange, more_tokens=True),
-            AnswerAction.MORE_CONTEXT: self._go_on_with_more_context,
-            AnswerAction.LOAD_AGAIN: lambda _: self._actions.reload_models(),
-            AnswerAction.LARGE_CONTINUES: lambda exchange: session.go_on(exchange, Author.LARGE),
-            AnswerAction.STOP_ALONE: lambda _: session.stop(),
-        }
+    def show_attempts(self, exchange: Exchange) -> None:
+        self.comparison.show_attempts(exchange)
 
-    def _go_on_with_more_context(self, exchange: Exchange) -> None:
-        context = larger_context(exchange.trace)
-        self._session.go_on(exchange, prepare=lambda: self._actions.use_context(context))
+    def edit_problem(self, exchange: Exchange) -> None:
+        self.composer.begin_edit(exchange)
 
     def open_menu(self, pane: AnswerPane, piece: Piece, where: QPoint) -> None:
         session, exchange = self._session, pane.exchange

@@ -10,7 +10,6 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.answer_pane import VERDICTS
 from baton_reasoning.app.session.chat_session import ChatSession
 from baton_reasoning.app.toolkit.controls import ElidedButton, ElidedLabel, Hairline, button, label
@@ -90,7 +89,7 @@ def measure_small(exchange: Exchange, session: ChatSession) -> None:
         session.measure(exchange, POLICY_ALONE[ScoredArm.SMALL])
 
 
-def run_alone(exchange: Exchange, arm: ScoredArm, session: ChatSession) -> None:
+def run_alone(exchange: Exchange, session: ChatSession, arm: ScoredArm) -> None:
     """Let one model alone answer, unless something is being written."""
     if session.models.is_writing:
         session.failed.emit(Busy("Something else is being written.", "Stop it, or wait for its end."))
@@ -149,8 +148,8 @@ ALONE = {ScoredArm.SMALL: "small model alone", ScoredArm.LARGE: "large model alo
 class ScoreboardView(QWidget):
     """Hidden until there is a scoreboard."""
 
-    def __init__(self, ask: Callable[[AnswerAction | ScoredArm], object]) -> None:
-        """`ask`: called with what a person wants, or with the arm that is to be run."""
+    def __init__(self, run: Callable[[ScoredArm], object], stop: Callable[[], object]) -> None:
+        """`run`: lets a model write alone; `stop`: stops it."""
         super().__init__()
         self.setAccessibleName("Scoreboard")
         grid = QGridLayout()
@@ -160,9 +159,9 @@ class ScoreboardView(QWidget):
         self.rows = {arm: ScoreRowView(arm, grid, 2 * place) for place, arm in enumerate(ScoredArm)}
         self.run = {arm: ElidedButton() for arm in ALONE}
         for arm, press in self.run.items():
-            press.clicked.connect(partial(ask, arm))
+            press.clicked.connect(partial(run, arm))
         tip = "Stop the model that runs alone (Esc)"
-        self.halt = button("Stop", partial(ask, AnswerAction.STOP_ALONE), tip=tip)
+        self.halt = button("Stop", stop, tip=tip)
         self.setLayout(vbox(grid, flowing(*self.run.values(), self.halt), margins=(0, 6, 0, 2), spacing=6))
         self.hide()
 

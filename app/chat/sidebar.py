@@ -55,7 +55,6 @@ class Sidebar(QWidget):
         super().__init__()
         self._session, self._actions = session, actions
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._repository: ConversationRepository | None = None
         self.search = line_edit("Search conversations", "Search conversations")
         self.search.setClearButtonEnabled(True)
@@ -110,7 +109,7 @@ class Sidebar(QWidget):
 
             def read() -> list[HistoryRow]:
                 if text:
-                    return rows_found(repository.search(text))
+                    return rows_found(repository.store.conversations.search(text))
                 return rows_by_day(repository.headlines(most), datetime.now().astimezone().date())
 
             self._reading.run(read, self._show_read)

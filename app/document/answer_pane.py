@@ -84,9 +84,9 @@ class AnswerPane(QWidget):
         self.end_parts = vbox(self.ending, margins=0, spacing=6)
         """How it ended, and what a page adds to that: below the answer or, while there is none, below the steps."""
         self._end = holder(self.end_parts)
-        self.ribbon.chosen.connect(self._segment_clicked)
+        self.ribbon.chosen.connect(lambda index: self.pick(self.exchange.trace.pieces[index]))
         for text in (self.answer, self.steps):
-            text.piece_clicked.connect(self._chosen)
+            text.piece_clicked.connect(lambda piece: self.pick(piece, reveal=False))
             text.menu_wanted.connect(lambda piece, where: actions.open_menu(self, piece, where))
         self._lay_out()
 
@@ -188,9 +188,9 @@ class AnswerPane(QWidget):
         if (place := text.place_of(piece)) is not None:
             self.revealed.emit(place.translated(text.pos()))
 
-    def pick(self, piece: Piece) -> None:
-        """Choose a piece for the person, as a click on the ribbon does."""
-        self.choose(piece, reveal=True)
+    def pick(self, piece: Piece, reveal: bool = True) -> None:
+        """Choose a piece for the person, as a click on the ribbon does; in the text it need not be revealed."""
+        self.choose(piece, reveal)
         self._actions.choose(self.exchange, piece)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -242,13 +242,6 @@ class AnswerPane(QWidget):
     def _text_of(self, index: int) -> str:
         trace = self.exchange.trace
         return piece_text(trace.pieces[index], name=own_names(trace)(trace.pieces[index]))
-
-    def _chosen(self, piece: Piece) -> None:
-        self.choose(piece)
-        self._actions.choose(self.exchange, piece)
-
-    def _segment_clicked(self, index: int) -> None:
-        self.pick(self.exchange.trace.pieces[index])
 
 
 def _width(piece: Piece) -> int:

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QListWidget, QListWidgetItem, QMenu, QPushButton
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.steps_view import TextMark
-from baton_reasoning.app.inspector.review_section import Examination, ReviewSection, ReviewState
+from baton_reasoning.app.inspector.review_section import AnswerOf, ReviewSection, ReviewState
 from baton_reasoning.app.inspector.step_page import chance, quoted
-from baton_reasoning.app.session.reviews import ReviewKind
+from baton_reasoning.app.session.reviews import Reviewer, ReviewKind
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import button, key_text, plain_tip
 from baton_reasoning.app.toolkit.layout import in_row
@@ -50,8 +50,8 @@ LIST_ROWS = 5
 class OpinionSection(ReviewSection):
     kind = ReviewKind.OPINION
 
-    def __init__(self, pane: AnswerPane, examination: Examination | None, fork: Fork | None) -> None:
-        super().__init__(pane, examination)
+    def __init__(self, pane: AnswerPane, reviewer: Reviewer, answer_of: AnswerOf, fork: Fork | None) -> None:
+        super().__init__(pane, reviewer, answer_of)
         self._given: OpinionGiven | None = None
         self._evaluation = LatestTask(self, "evaluate the second opinion")
         self._fork_at = fork
@@ -88,7 +88,7 @@ class OpinionSection(ReviewSection):
             else:
                 self._evaluation.cancel()
         is_whole = trace.opinion is not None and trace.opinion.length >= trace.length
-        self.start.setVisible(self.reviewer is not None and not (is_whole or self.is_running))
+        self.start.setVisible(not (is_whole or self.is_running))
         self.start.setEnabled(not self.unavailable_reason())
         self.list.setVisible(bool(self.places))
         self.fork.setVisible(bool(self.places) and self._fork_at is not None)
@@ -97,20 +97,16 @@ class OpinionSection(ReviewSection):
 
     def describe(self) -> ReviewState:
         if self.is_running:
-            found = self.reviewer.progress.latest if self.reviewer and self.reviewer.progress else None
+            found = self.reviewer.progress.latest if self.reviewer.progress else None
             if not isinstance(found, OpinionProgress):
                 return ReviewState("The large model reads the answer")
             done = f"{found.tokens:,} of {counted(found.total, 'token')}"
             return ReviewState(f"The large model has read {done}", done=found.tokens, total=found.total)
         if self.opinion:
             return ReviewState(opinion_counts(self.opinion), "" if self.opinion.is_whole else PARTLY_READ)
-        if not (self.is_open and self.reviewer):
-            return ReviewState()
-        return ReviewState(remark=self.unavailable_reason() or self.price)
+        return ReviewState(remark=self.unavailable_reason() or self.price) if self.is_open else ReviewState()
 
     def unavailable_reason(self) -> str:
-        if not self.reviewer:
-            return ""
         trace, large = self.pane.exchange.trace, self.reviewer.pair.large
         if reason := super().unavailable_reason() or str(text_error(trace) or ""):
             return reason
@@ -176,10 +172,10 @@ def in_words(place: Disagreement) -> str:
 class AnswerReview(QObject):
     """Puts what is found below the ribbon of a pane, whose page calls `follow` when the pane does."""
 
-    def __init__(self, pane: AnswerPane, examination: Examination | None, fork: Fork | None = None) -> None:
-        """`examination`: without it, only what was found before is shown. `fork`: None where answers are only read."""
+    def __init__(self, pane: AnswerPane, reviewer: Reviewer, answer_of: AnswerOf, fork: Fork | None = None) -> None:
+        """`fork`: None where answers are only read."""
         super().__init__(pane)
-        self._pane, self._examination, self._fork = pane, examination, fork
+        self._pane, self._reviewer, self._answer_of, self._fork = pane, reviewer, answer_of, fork
         self.examine = QPushButton("Examine", pane)
         """Offers what can be found out about the answer, with what it takes."""
         set_role(self.examine, Role.FLAT)
@@ -188,14 +184,13 @@ class AnswerReview(QObject):
         keys = {ReviewKind.OPINION: "Ctrl+Shift+S", ReviewKind.VALUES: "Ctrl+Shift+V"}
         self.offers = {kind: menu.addAction("", partial(self.open, kind)) for kind in keys}
         menu.aboutToShow.connect(lambda: self._offer(keys))
-        if examination:
-            examination.reviewer.changed.connect(self.follow)
+        reviewer.changed.connect(self.follow)
         self.follow()
 
     @cached_property
     def opinion(self) -> OpinionSection:
         """The large model's disagreements; made when they are asked for, or there."""
-        section = OpinionSection(self._pane, self._examination, self._fork)
+        section = OpinionSection(self._pane, self._reviewer, self._answer_of, self._fork)
         self._pane.below_ribbon.insertWidget(0, section)
         return section
 
@@ -204,7 +199,7 @@ class AnswerReview(QObject):
         """What each step was worth; made when that is asked for, or known."""
         from baton_reasoning.app.inspector.values_section import ValuesSection  # would delay the start of a window
 
-        section = ValuesSection(self._pane, self._examination)
+        section = ValuesSection(self._pane, self._reviewer, self._answer_of)
         self._pane.below_ribbon.addWidget(section)
         return section
 
@@ -219,8 +214,8 @@ class AnswerReview(QObject):
             self.opinion.follow()
         if trace.values or "values" in self.__dict__:
             self.values.follow()
-        is_one = bool(trace.pieces) and trace.ended is not None and several_models_error(trace) is None
-        self.examine.setVisible(self._examination is not None and is_one)
+        is_over = bool(trace.pieces) and trace.ended is not None
+        self.examine.setVisible(is_over and several_models_error(trace) is None)
 
     def _offer(self, keys: Mapping[ReviewKind, str]) -> None:
         """Name what it takes; leave out what can say nothing of this answer."""

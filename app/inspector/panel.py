@@ -33,16 +33,14 @@ class Inspector(QWidget):
 
     def __init__(
         self,
-        models: Callable[[], ModelChoice] = ModelChoice,
         session: ChatSession | None = None,
         choose: Callable[[Exchange, Piece], object] = lambda *_: None,
     ) -> None:
-        """`models`: returns the chosen models, for the command line that repeats a run. `session`: where answers are
-        forked; without it, they are only read. `choose`: shows a piece in the text that was chosen here."""
+        """`session`: where answers are forked; without it, they are only read. `choose`: shows a piece in the text that
+        was chosen here."""
         super().__init__()
-        self._models, self._session, self._choose = models, session, choose
+        self._session, self._choose = session, choose
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.exchange: Exchange | None = None
         self.piece: Piece | None = None
         """The piece that a person chose."""
@@ -93,7 +91,8 @@ class Inspector(QWidget):
         has_content = bool(piece if tab is Tab.STEP else exchange)
         self._stack.setCurrentIndex(tab if has_content else self._stack.indexOf(self.empty))
         if exchange and tab is Tab.RUN:
-            self.run.follow(exchange, self._models(), bool(self._session and self._session.runs.writes(exchange)))
+            models = self._session.preferences.value.models if self._session else ModelChoice()
+            self.run.follow(exchange, models, bool(self._session and self._session.runs.writes(exchange)))
         elif exchange and piece:
             self.step.show_piece(exchange.trace, piece)
 

@@ -21,12 +21,8 @@ if TYPE_CHECKING:
     from baton_reasoning.core.grading.grader import Grader
     from baton_reasoning.core.reviews import Answer, Review
 
-
-class Examination(NamedTuple):
-    """What reviews the answer that is shown, and what it is to the store."""
-
-    reviewer: Reviewer
-    answer_of: Callable[[Exchange], Answer]
+AnswerOf = Callable[[Exchange], "Answer"]
+"""Returns the answer of an exchange as what is to be reviewed."""
 
 
 class ReviewState(NamedTuple):
@@ -44,16 +40,15 @@ class ReviewSection(QWidget):
 
     kind: ReviewKind
 
-    def __init__(self, pane: AnswerPane, examination: Examination | None) -> None:
-        """`examination`: without it, only what was found before is shown."""
+    def __init__(self, pane: AnswerPane, reviewer: Reviewer, answer_of: AnswerOf) -> None:
         super().__init__()
-        self.pane, self.examination = pane, examination
+        self.pane, self.reviewer, self.answer_of = pane, reviewer, answer_of
         self.start = button("Start", self.begin, Role.PRIMARY, name=f"Start: {self.kind.value}")
         self.is_open = False
         self._trace: Trace | None = None
         self.head, self.line = button("", self.toggle, Role.FLAT), ElidedLabel("", Role.MUTED)
         self.line.setAlignment(Qt.AlignmentFlag.AlignVCenter)
-        self.stop = button("Stop", self._stop, tip="What was found until now is kept")
+        self.stop = button("Stop", reviewer.stop, tip="What was found until now is kept")
         self.bar = progress_bar(f"Progress: {self.kind.value}")
         self.note = label("", Role.MUTED, wrap=True, selectable=True)
         self.body = QWidget()
@@ -66,11 +61,7 @@ class ReviewSection(QWidget):
     @property
     def is_running(self) -> bool:
         """Whether the pane's answer is being reviewed in this way."""
-        return self.reviewer is not None and self.reviewer.is_running(self.pane.exchange, self.kind)
-
-    @property
-    def reviewer(self) -> Reviewer | None:
-        return self.examination.reviewer if self.examination else None
+        return self.reviewer.is_running(self.pane.exchange, self.kind)
 
     @property
     def price(self) -> str:
@@ -78,8 +69,7 @@ class ReviewSection(QWidget):
         from baton_reasoning.core.grading.grader import Grader  # would delay the start of a window
 
         trace = self.pane.exchange.trace
-        others = self.reviewer.others(trace) if self.reviewer else ""
-        return f"{self.review(Grader()).price(trace)}. {others}".strip()
+        return f"{self.review(Grader()).price(trace)}. {self.reviewer.others(trace)}".strip()
 
     @property
     def review(self) -> Callable[[Grader], Review]:
@@ -93,12 +83,12 @@ class ReviewSection(QWidget):
 
     def begin(self) -> None:
         """Begin the review, or go on with it."""
-        if self.examination and not self.unavailable_reason():
+        if not self.unavailable_reason():
             exchange = self.pane.exchange
-            answer = self.examination.answer_of(exchange)
+            answer = self.answer_of(exchange)
             if self.expected_answer is not None:
                 answer = replace(answer, expected=self.expected_answer)
-            self.examination.reviewer.review(exchange, self.kind, self.review, lambda: [answer])
+            self.reviewer.review(exchange, self.kind, self.review, lambda: [answer])
 
     def toggle(self) -> None:
         """Open it, or close it to one line."""
@@ -135,11 +125,7 @@ class ReviewSection(QWidget):
 
     def unavailable_reason(self) -> str:
         """Return why no review can begin now, in a sentence; "" if one can."""
-        return self.reviewer.unavailable_reason(self.pane.exchange) if self.reviewer else ""
-
-    def _stop(self) -> None:
-        if self.reviewer:
-            self.reviewer.stop()
+        return self.reviewer.unavailable_reason(self.pane.exchange)
 
     def reveal(self) -> None:
         """Scroll to it."""

@@ -229,20 +229,17 @@ class TokenView(QObject):
             if any(author in each.logprobs for each in choices)
         }
         had_focus = self.close_card()
-        take = self._goes_on(exchange, placed)
+
+        def take(text: str) -> None:
+            self.close_card()
+            self._take(exchange, placed.start, text)
+
         below = self._offer_reading(exchange, read)
         self.card = TokenCard(page, placed.token.text, choices, readers, take, below)
         self.card.stepped.connect(lambda by: view.point_next(placed, by))
         self.card.place_below(view, view.tokens.rect_of(placed))
         if had_focus:
             self.card.enter()
-
-    def _goes_on(self, exchange: Exchange, placed: PlacedToken) -> Callable[[str], object]:
-        def take(text: str) -> None:
-            self.close_card()
-            self._take(exchange, placed.start, text)
-
-        return take
 
     def _offer_reading(self, exchange: Exchange, read: Mapping[Author, ReadTokens]) -> list[QWidget]:
         """Say what it takes to see what both models might have written, how far that is, or why it cannot be."""

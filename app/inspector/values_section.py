@@ -8,8 +8,8 @@ from functools import partial
 from PySide6.QtCore import QSignalBlocker
 
 from baton_reasoning.app.document.answer_pane import AnswerPane
-from baton_reasoning.app.inspector.review_section import Examination, ReviewSection, ReviewState
-from baton_reasoning.app.session.reviews import ReviewKind
+from baton_reasoning.app.inspector.review_section import AnswerOf, ReviewSection, ReviewState
+from baton_reasoning.app.session.reviews import Reviewer, ReviewKind
 from baton_reasoning.app.toolkit.chart_picture import ChartPicture, ChartPoint
 from baton_reasoning.app.toolkit.controls import combo_box, label, line_edit
 from baton_reasoning.app.toolkit.layout import flowing, holder, vbox
@@ -35,8 +35,8 @@ OWN_ANSWER = "empty: this answer’s own"
 class ValuesSection(ReviewSection):
     kind = ReviewKind.VALUES
 
-    def __init__(self, pane: AnswerPane, examination: Examination | None) -> None:
-        super().__init__(pane, examination)
+    def __init__(self, pane: AnswerPane, reviewer: Reviewer, answer_of: AnswerOf) -> None:
+        super().__init__(pane, reviewer, answer_of)
         self._drawn: ValuesEstimated | None = None
         """What the curve shows."""
         self.values: StepValues | None = None
@@ -63,14 +63,13 @@ class ValuesSection(ReviewSection):
     def show_findings(self, trace: Trace, is_other: bool) -> None:
         if is_other:
             latest = next(reversed(trace.values.values()), None)
-            named = self.examination.answer_of(self.pane.exchange).expected if self.examination else ""
-            expected = latest.target if latest and latest.is_expected else named
+            expected = latest.target if latest and latest.is_expected else self.answer_of(self.pane.exchange).expected
             self.writer.setCurrentIndex(max(0, self.writer.findData(latest.writer if latest else "")))
             with QSignalBlocker(self.expected):
                 self.expected.setText(expected)
         running, known = self._progress(), self._known
         self._draw(trace, running.estimated if running else known)
-        self.form.setVisible(self.reviewer is not None and not self.is_running)
+        self.form.setVisible(not self.is_running)
         self.start.setText("Go on" if known and not known.is_whole else "Start")
         self.start.setEnabled(not self.unavailable_reason())
         self.result.setVisible(self.values is not None)
@@ -80,8 +79,6 @@ class ValuesSection(ReviewSection):
             found = self._progress()
             return ReviewState(progress_text(found), "", found.done, found.total) if found else ReviewState(BEGINS)
         line = self.words.text().replace("\n", " · ") if self.values and not self.is_open else ""
-        if self.form.isHidden():
-            return ReviewState(line)
         if not self.is_open:
             return ReviewState(line)
         known = self._known
@@ -96,7 +93,7 @@ class ValuesSection(ReviewSection):
         return self.pane.exchange.trace.values.get(self.writer.currentData())
 
     def _progress(self) -> ValuesProgress | None:
-        progress = self.reviewer.progress if self.reviewer and self.is_running else None
+        progress = self.reviewer.progress if self.is_running else None
         found = progress.latest if progress else None
         return found if isinstance(found, ValuesProgress) else None
 

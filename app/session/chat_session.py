@@ -30,6 +30,8 @@ from baton_reasoning.core.thinking.requests import TakeOver, Until, Write
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""
+MOST_RECALLED = 200
+"""Exchanges whose problems can be recalled."""
 LOOK_AGAIN_MS = 2000
 """Milliseconds until an answer that another program is writing is read again."""
 
@@ -79,10 +81,10 @@ class ChatSession(QObject):
                 repository.add(conversation, exchange)
         for typed in {self.conversation, self._unsent}:  # before the history was open
             if typed.unsent:
-                repository.keep_unsent(typed)
+                repository.store.unsent.keep(typed.id, typed.unsent)
         if not (self._unsent.roots or self._unsent.unsent):
             try:
-                repository.take_over_unsent(self._unsent)
+                self._unsent.unsent = repository.store.unsent.take_over(self._unsent.id)
             except StoreError as error:
                 self.failed.emit(error)
             if self._unsent.unsent and self._unsent is self.conversation:
@@ -182,14 +184,14 @@ class ChatSession(QObject):
         if text != conversation.unsent:
             conversation.unsent = text
             if self._repository:
-                self._repository.keep_unsent(conversation)
+                self._repository.store.unsent.keep(conversation.id, text)
 
     def last_problems(self) -> list[str]:
         """Return the problems that were asked last, newest first; without a history those of the conversation in
         view."""
         try:
             if self._repository:
-                return self._repository.last_problems()
+                return self._repository.store.conversations.last_problems(MOST_RECALLED)
         except StoreError as error:
             self.failed.emit(error)
         return list(dict.fromkeys([exchange.problem for exchange in self.conversation][::-1]))
@@ -418,8 +420,8 @@ class ChatSession(QObject):
         self.tokens.stop()
 
     def _keep_leaf(self) -> None:
-        if self._repository:
-            self._repository.show(self.conversation)
+        if self._repository and (leaf := self.conversation.leaf):
+            self._repository.store.conversations.show(self.conversation.id, leaf.id)
 
     def _start(
         self, exchange: Exchange, intervention: Intervention | None = None, may_begin: Callable[[], bool] = lambda: True
@@ -466,7 +468,7 @@ class ChatSession(QObject):
 
     def _keep_settings(self, exchange: Exchange) -> None:
         if self._repository:
-            self._repository.keep_settings(exchange)
+            self._repository.store.conversations.keep_settings(exchange)
 
     def _ended(self, run: QueuedRun, error: BatonError | None) -> None:
         run.conversation.touch()
@@ -478,7 +480,7 @@ class ChatSession(QObject):
 
     def _keep_finding(self, exchange: Exchange, finding: Event) -> None:
         if self._repository:
-            self._repository.append(exchange, [finding])
+            self._repository.store.runs.append(exchange.id, [finding], exchange.attempt)
         self.progressed.emit(exchange)
 
     def _renamed(self, conversation_id: str, title: str) -> None:

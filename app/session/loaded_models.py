@@ -18,9 +18,10 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback
 from baton_reasoning.core.errors import BatonError, Busy, Cancelled, SettingsError
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.settings import DEMO_OF, ModelChoice
 
 if TYPE_CHECKING:
+    from baton_reasoning.core.batch.running.execution import WantedPair
     from baton_reasoning.core.engines.remote.known_servers import KnownServers
     from baton_reasoning.core.model_costs import ModelCosts
 
@@ -137,6 +138,30 @@ class LoadedModels(QObject):
         self._writers.discard(writer)
         if self._wanted is not None and not self._writers and self._task is None:
             self._load_wanted()
+
+    def choice_for(self, wanted: WantedPair, chosen: ModelChoice) -> ModelChoice:
+        """Return how to load the pair that a batch or an answer names: as the `chosen` one of the chat, but for what is
+        wanted. Reads files.
+
+        A model that is not named is the chat's, if that has the other one too; else nothing is loaded for it. Raises
+        SettingsError, ModelFileError.
+        """
+        from baton_reasoning.core.batch.running.batch import without_password
+        from baton_reasoning.core.engines.sources import source_of
+
+        named = {Author.SMALL: wanted.small, Author.LARGE: wanted.large}
+        sources = {}
+        for author, name in named.items():
+            own = chosen.get(author)
+            if name:  # an address without its password is that of the chat
+                is_own = name == without_password(str(own))
+                sources[author] = own if is_own else source_of(name, self.servers, DEMO_OF[author])
+        if all(source == chosen.get(author) for author, source in sources.items()):
+            both = {author.value: chosen.get(author) for author in named}
+        else:
+            both = {author.value: sources.get(author, next(iter(sources.values()))) for author in named}
+        context = wanted.context or chosen.context
+        return chosen.model_copy(update={**both, "parallel": wanted.parallel, "context": context})
 
     @contextmanager
     def lent(

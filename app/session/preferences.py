@@ -52,6 +52,12 @@ class Preferences(QObject):
             self.failed.emit(error)
 
 
+def known_folder(path: str) -> Path | None:
+    """Return a folder that was used last; None if there was none, or if it is gone."""
+    folder = Path(path)
+    return folder if folder.is_absolute() and folder.is_dir() else None
+
+
 def documents_folder() -> Path:
     """Return where a person keeps documents: where files are saved unless another place was chosen."""
     return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))

@@ -13,7 +13,7 @@ from shiboken6 import isValid
 from baton_reasoning.app.toolkit.background import BackgroundTask, StreamTask
 from baton_reasoning.core.conversation import Conversation, Exchange
 from baton_reasoning.core.errors import StoreError, WrittenElsewhere
-from baton_reasoning.core.store.conversations import Found, Headline
+from baton_reasoning.core.store.conversations import Headline
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from baton_reasoning.core.store.runs import Recorder, StoredRun
     from baton_reasoning.core.store.store import Store
 
-MOST_RECALLED = 200
-"""Exchanges whose problems can be recalled."""
-
 
 class ConversationRepository(QObject):
-    """Reads and saves conversations; `changed` is emitted when the list of them has changed."""
+    """Reads conversations in the background, and keeps in the window what could not be saved.
+
+    `changed` is emitted when the list of conversations has changed. What needs no more than the store asks that.
+    """
 
     changed = Signal()
     failed = Signal(object)
@@ -44,7 +44,7 @@ class ConversationRepository(QObject):
 
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._store = store
+        self.store = store
         self._saved.connect(self.changed)
         self._taken_over.connect(self.failed)
         self._refused.connect(self._keep)
@@ -57,30 +57,23 @@ class ConversationRepository(QObject):
     def headlines(self, most: int) -> list[Headline]:
         """List the conversations, those first that are only in memory, as they could not be saved.
 
-        `most`: of those that are stored. It may be called in any thread, as `search`.
+        `most`: of those that are stored. It may be called in any thread.
         """
-        stored = self._store.conversations.recent(most)
+        stored = self.store.conversations.recent(most)
         known = {one.id for one in stored}
         unsaved = [one for one in list(self._unsaved.values()) if one.id not in known]
         return [*(Headline(one.id, one.name, one.changed, one.name) for one in unsaved), *stored]
 
-    def search(self, text: str) -> list[Found]:
-        return self._store.conversations.search(text)
-
     def add(self, conversation: Conversation, exchange: Exchange) -> None:
         """Save a new exchange, with what its trace holds already if it goes on from another."""
-        put = self._store.conversations.put(conversation.id, exchange)
+        put = self.store.conversations.put(conversation.id, exchange)
         put.add_done_callback(partial(self._emit_put, conversation))
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
 
-    def keep_settings(self, exchange: Exchange) -> None:
-        """Save the settings with which an answer is written: its policy may follow the models."""
-        self._store.conversations.keep_settings(exchange)
-
     def begin(self, exchange: Exchange) -> None:
         """Begin to record an answer, or to go on with it. Raises WrittenElsewhere if another program writes it."""
-        recorder = self._store.runs.record(exchange.id, exchange.attempt, len(exchange.trace.events))
+        recorder = self.store.runs.record(exchange.id, exchange.attempt, len(exchange.trace.events))
         self._recorders[exchange.id], exchange.attempt = recorder, recorder.attempt
 
     def record(self, exchange: Exchange, events: list[Event]) -> None:
@@ -96,51 +89,31 @@ class ConversationRepository(QObject):
             self._recorders.pop(exchange.id, None)
             raise
 
-    def append(self, exchange: Exchange, events: list[Event]) -> None:
-        """Save what was found out about an answer after it was written."""
-        self._store.runs.append(exchange.id, events, exchange.attempt)
-
     def run_ended(self, exchange: Exchange) -> None:
         self._refused_answers.discard(exchange.id)
         if recorder := self._recorders.pop(exchange.id, None):
             recorder.finish().add_done_callback(self._emit_saved)
 
-    def keep_unsent(self, conversation: Conversation) -> None:
-        """Save what is typed there."""
-        self._store.unsent.keep(conversation.id, conversation.unsent)
-
-    def take_over_unsent(self, conversation: Conversation) -> None:
-        """Give a new conversation what was typed in one that was left unsent. Raises StoreError."""
-        conversation.unsent = self._store.unsent.take_over(conversation.id)
-
-    def last_problems(self) -> list[str]:
-        """Return the problems that were asked last, in any conversation, newest first. Raises StoreError."""
-        return self._store.conversations.last_problems(MOST_RECALLED)
-
-    def show(self, conversation: Conversation) -> None:
-        if conversation.leaf:
-            self._store.conversations.show(conversation.id, conversation.leaf.id)
-
     def rename(self, conversation_id: str, title: str) -> None:
         title = title.strip()
         renamed = partial(self.renamed.emit, conversation_id, title)
-        self._change(conversation_id, lambda: self._store.conversations.rename(conversation_id, title), renamed)
+        self._change(conversation_id, lambda: self.store.conversations.rename(conversation_id, title), renamed)
 
     def pin(self, conversation_id: str, pinned: bool) -> None:
-        self._change(conversation_id, lambda: self._store.conversations.pin(conversation_id, pinned))
+        self._change(conversation_id, lambda: self.store.conversations.pin(conversation_id, pinned))
 
     def delete(self, conversation_id: str, deleted: Callable[[], object]) -> None:
-        self._change(conversation_id, lambda: self._store.conversations.delete(conversation_id), deleted)
+        self._change(conversation_id, lambda: self.store.conversations.delete(conversation_id), deleted)
 
     def restore(self, conversation_id: str) -> None:
-        self._change(conversation_id, lambda: self._store.conversations.restore(conversation_id))
+        self._change(conversation_id, lambda: self.store.conversations.restore(conversation_id))
 
     def open(self, conversation_id: str) -> Conversation:
         """Read the tree at once; its traces follow, those on the shown path first. Raises StoreError."""
         if unsaved := self._unsaved.get(conversation_id):
             return unsaved
-        conversation = self._store.conversations.open(conversation_id)
-        conversation.unsent = self._store.unsent.read(conversation_id)
+        conversation = self.store.conversations.open(conversation_id)
+        conversation.unsent = self.store.unsent.read(conversation_id)
         if conversation.leaf:
             conversation.system = conversation.leaf.settings.system
         on_path = conversation.path[::-1]
@@ -152,7 +125,7 @@ class ConversationRepository(QObject):
 
         def read() -> Iterator[tuple[Exchange, StoredRun]]:
             for exchange in exchanges:
-                yield exchange, self._store.runs.read(exchange.id)
+                yield exchange, self.store.runs.read(exchange.id)
 
         StreamTask(self, "read traces", read).items(self._show_runs).failure(self.failed.emit).start()
 

@@ -147,11 +147,9 @@ class Reviewer(QObject):
     @contextmanager
     def _open_pair(self, wanted: WantedPair) -> Iterator[Pair]:
         """Load the pair that wrote, with room for one text; called in the thread of the review."""
-        from baton_reasoning.app.session.lending import choice_of
-
         assert self._reviews
         chosen = self._choice()
-        choice = choice_of(wanted._replace(parallel=1), chosen, self._models)
+        choice = self._models.choice_for(wanted._replace(parallel=1), chosen)
         is_chats = (choice.small, choice.large) == (chosen.small, chosen.large)
         with self._models.lent(choice, self._reviews.control.stopping) as pair:  # no other stands in for an unnamed one
             small, large = (is_chats or bool(name) for name in (wanted.small, wanted.large))

@@ -200,19 +200,12 @@ class BatchRun:
             remark_on_choice(self.models, self.models.sources(small=True, large=True))
         self.place.create(lambda store: batch.create_batch(store, name, problems, distinct.arms, *settings))
         try:
-            return self._execute()
+            return self.go_on()
         except StoreError:
             raise
         except BaseException:  # a model is missing, say, or Ctrl+C came while it was loaded
             self.place.discard()
             raise
-
-    def go_on(self) -> int:
-        """Resume the batch in the folder, and retry its errors.
-
-        Models, context and problems at once are those of the batch, unless others are given.
-        """
-        return self._execute()
 
     @contextmanager
     def results(self) -> Iterator[Results]:
@@ -237,8 +230,11 @@ class BatchRun:
         report(f"{counted(failed, 'error')}. The report has the reasons. To try again: {self.to_continue}")
         return ExitCode.FAILED
 
-    def _execute(self) -> int:
-        """Run the jobs of the batch that wait or failed, then write results and report; returns the exit code."""
+    def go_on(self) -> int:
+        """Run the jobs of the batch in the folder that wait or failed, then write results and report.
+
+        Models, context and problems at once are those of the batch, unless others are given. Returns the exit code.
+        """
         control, moved = BatchControl(), OtherModels(self.models.small, self.models.large)
         with self.place.opened() as (store, stored):
             pairs = list(pairs_to_open(store, stored.id, self.parallel, moved).values())

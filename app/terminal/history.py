@@ -187,7 +187,7 @@ def remove(ids: tuple[str, ...], yes: bool) -> int:
 
 def _called(entry: Entry) -> str:
     size = f"{entry.size} answers" if entry.kind == "batch" else counted(int(entry.size), "problem")
-    return f"the {entry.kind} {entry.id[:SHORT]} “{entry.name}” ({size})"
+    return f"the {entry.kind} {short_id(entry.id)} “{entry.name}” ({size})"
 
 
 def _entries(store: Store) -> list[Entry]:

@@ -78,7 +78,6 @@ class MessageBar(QWidget):
         row = hbox(self._picture, self._text, self._actions, self._close, STRETCH, margins=(14, 6, 8, 6), spacing=10)
         self.setLayout(vbox(Hairline(), row, margins=0, spacing=0))
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.timer = QTimer(self, singleShot=True, interval=READING_MS)
         self.timer.timeout.connect(self._expire)
         current_theme().changed.connect(self._draw)

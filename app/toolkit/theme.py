@@ -257,6 +257,8 @@ def set_role(widget: QWidget, role: Role) -> None:
     """Give the widget its look; may be called again when what it says changes."""
     if widget.property("role") == role.value:
         return  # to polish a widget again takes a tenth of a millisecond, thirty times a second while a text streams
+    if role is Role.BAR:
+        widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)  # which a plain widget of ours would not paint
     widget.setProperty("role", role.value)
     widget.style().unpolish(widget)
     widget.style().polish(widget)

@@ -62,9 +62,9 @@ class MainWindow(QMainWindow):
         self.session = ChatSession(self.models, self.preferences, self)
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
-        self.topbar = TopBar(self.models, self.preferences)
         self.notice = MessageBar()
-        self.page_actions = PageActions(self, self.notice, self.session, self.models, self.preferences, paths)
+        self.page_actions = PageActions(self, self.notice, self.session, paths)
+        self.topbar = TopBar(self.models, self.preferences, self.page_actions)
         self.chat = ChatPage(self.session, self.page_actions)
         self.inspector = self.chat.inspector
         self.inspector.hide()
@@ -286,9 +286,6 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
-        self.topbar.pair.choose_wanted.connect(self.page_actions.choose_models)
-        self.topbar.pair.pair_chosen.connect(self.page_actions.use_models)
-        self.topbar.policy.parameters_wanted.connect(lambda: self.page_actions.show_settings("policy"))
         self.chat.composer.policy_wanted.connect(self.topbar.policy.showMenu)
         measure_when_loaded(self.models, self.topbar.pair.refresh)
         self.session.runs.ended.connect(self.topbar.pair.refresh)  # a model may have died
@@ -448,7 +445,7 @@ def commands_of(window: MainWindow) -> list[Command]:
             ("System prompt…", "Ctrl+Shift+Y", chat.composer.edit_system),
             ("System prompt, seed, thinking, or compare", "Ctrl+Shift+H", chat.composer.show_menu),
             ("Write a problem", "Ctrl+L", chat.composer.edit.setFocus),
-            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.composer.begin_edit)),
+            ("Edit the last problem and ask again", "Ctrl+E", on_last(chat.edit_problem)),
         ),
         "Answer": (
             ("Answer again, with a new seed", "Ctrl+R", on_last(session.ask_again)),
@@ -467,11 +464,7 @@ def commands_of(window: MainWindow) -> list[Command]:
         ),
         "Side by side": (  # the comparison is created on first use
             ("Compare…", "Ctrl+D", chat.compare),
-            (
-                "Attempts side by side",
-                "Ctrl+Shift+D",
-                on_last(lambda last: chat.comparison.show_attempts(last), writes=False),
-            ),
+            ("Attempts side by side", "Ctrl+Shift+D", on_last(chat.show_attempts, writes=False)),
             ("Back to the conversation", "Alt+Up", lambda: chat.comparison.leave()),
         ),
         "While it writes": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QMenu, QPushButton, QSizePolicy
 
 from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
@@ -12,6 +12,7 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.controls import ElidedLabel, label, literal, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import hbox
 from baton_reasoning.app.toolkit.theme import AUTHOR_ROLES, Role
+from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.source import parse_source
@@ -27,14 +28,9 @@ CHOOSE_MODELS = "Ctrl+Shift+P"
 
 
 class ModelButton(QPushButton):
-    choose_wanted = Signal()
-    pair_chosen = Signal(object)
-    """A ModelChoice: a recent pair."""
-
-    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+    def __init__(self, models: LoadedModels, preferences: Preferences, actions: PageActions) -> None:
         super().__init__()
-        self._models = models
-        self._preferences = preferences
+        self._models, self._preferences, self._actions = models, preferences, actions
         self._is_narrow = False
         self.pairs = QMenu(self)
         self.pairs.setToolTipsVisible(True)
@@ -117,11 +113,11 @@ class ModelButton(QPushButton):
             if choice != chosen.models:
                 both = f"{SIGN[Author.SMALL]} {source_name(small)}  {SIGN[Author.LARGE]} {source_name(large)}"
                 action = self.pairs.addAction("Demo pair" if (small, large) == demo else literal(both))
-                action.triggered.connect(lambda _checked, choice=choice: self.pair_chosen.emit(choice))
+                action.triggered.connect(lambda _checked, choice=choice: self._actions.use_models(choice))
                 action.setToolTip(plain_tip(f"{small}\n{large}"))
         if not self.pairs.actions():
-            self.choose_wanted.emit()
+            self._actions.choose_models()
             return
         self.pairs.addSeparator()
-        self.pairs.addAction(with_key("Choose two models…", CHOOSE_MODELS), self.choose_wanted.emit)
+        self.pairs.addAction(with_key("Choose two models…", CHOOSE_MODELS), lambda: self._actions.choose_models())
         self.pairs.popup(self.mapToGlobal(self.rect().bottomLeft()))

@@ -14,8 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from baton_reasoning.app.chat.welcome import NEW_PROBLEM, another_problem
 from baton_reasoning.app.session.chat_session import ChatSession
-from baton_reasoning.app.session.loaded_models import LoadedModels
-from baton_reasoning.app.session.preferences import Preferences, documents_folder
+from baton_reasoning.app.session.preferences import documents_folder, known_folder
 from baton_reasoning.app.toolkit.background import BackgroundTask
 from baton_reasoning.app.toolkit.messages import Cause, MessageAction, MessageBar
 from baton_reasoning.app.toolkit.save_dialog import file_to_save
@@ -69,22 +68,20 @@ class PageActions(QObject):
         window: QWidget,
         bar: MessageBar,
         session: ChatSession,
-        models: LoadedModels,
-        preferences: Preferences,
         paths: Paths,
     ) -> None:
         super().__init__(window)
         self._window, self._bar = window, bar
-        self._session, self._models, self._preferences = session, models, preferences
+        self._session, self._models, self._preferences = session, session.models, session.preferences
         self._paths = paths
         self.store: Store | None = None
         """The conversations that can be exported, once it is open."""
         self._deletions: list[Callable[[], object]] = []
         """What undoes each deletion of this session, the latest last."""
-        models.changed.connect(self._models_changed)
-        models.ready.connect(self._models_ready)
-        models.servers_changed.connect(self._servers_changed)
-        models.writing_began.connect(lambda: bar.resolve(Cause.WRITING))
+        self._models.changed.connect(self._models_changed)
+        self._models.ready.connect(self._models_ready)
+        self._models.servers_changed.connect(self._servers_changed)
+        self._models.writing_began.connect(lambda: bar.resolve(Cause.WRITING))
 
     # What it tells
 
@@ -160,12 +157,8 @@ class PageActions(QObject):
         """Choose two models, beginning with `choice`, else with the pair in use."""
         from baton_reasoning.app.window.pair_dialog import PairDialog
 
-        chosen = self._preferences.value
-        dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
-        dialog.offer(chosen, self._models_here)
-        if (last := Path(chosen.window.model_folder)).is_absolute() and last.is_dir():
-            dialog.folder = str(last)
-        dialog.folder_chosen.connect(lambda folder: self._preferences.change_window(model_folder=folder))
+        dialog = PairDialog(choice or self._preferences.value.models, self._models, self._preferences, self._window)
+        dialog.offer(self._models_here)
         dialog.chosen.connect(self.use_models)
         dialog.failed.connect(self.show_error)
         dialog.finished.connect(dialog.deleteLater)
@@ -269,13 +262,13 @@ class PageActions(QObject):
         if not self.store or not conversation:
             self.show_error(NotApplicable("There is nothing to export yet.", "Ask something first."))
             return
-        start = self._file_folder() / f"{file_name(name[:40], 'conversation')}.html"
+        start = self._file_folder / f"{file_name(name[:40], 'conversation')}.html"
         if file := file_to_save(self._window, "Export the conversation", start, EXPORT_KINDS):
             self._preferences.change_window(file_folder=str(file.parent))
             self.write_file(self.store, conversation, file)
 
     def import_file(self) -> None:
-        start = str(self._file_folder())
+        start = str(self._file_folder)
         file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", start, "Conversations (*.json)")
         if file and self.store:
             self._preferences.change_window(file_folder=str(Path(file).parent))
@@ -316,10 +309,10 @@ class PageActions(QObject):
 
     # -----------------------------------------------------------------------------------------------------------------
 
+    @property
     def _file_folder(self) -> Path:
-        """Return the folder of the last export or import; at first, or if it is gone, that of documents."""
-        last = Path(self._preferences.value.window.file_folder)
-        return last if last.is_absolute() and last.is_dir() else documents_folder()
+        """The folder of the last export or import; at first, or if it is gone, that of documents."""
+        return known_folder(self._preferences.value.window.file_folder) or documents_folder()
 
     def _models_here(self) -> list[Path]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""

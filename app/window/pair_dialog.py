@@ -11,6 +11,8 @@ from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QDialog, QFileDialog, QGridLayout, QPushButton, QWidget
 
+from baton_reasoning.app.session.loaded_models import LoadedModels
+from baton_reasoning.app.session.preferences import Preferences, known_folder
 from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import FileDrops, IconButton, button, label, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
@@ -42,19 +44,14 @@ MESSAGE_LINES = 2
 
 class PairDialog(QDialog):
     chosen = Signal(object)  # a ModelChoice
-    folder_chosen = Signal(str)
-    """A file was chosen in this folder."""
     failed = Signal(object)
     """A BatonError about a server's settings, for the window's notice."""
 
-    def __init__(self, choice: ModelChoice, servers: KnownServers, costs: ModelCosts, parent: QWidget) -> None:
+    def __init__(self, choice: ModelChoice, models: LoadedModels, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose two models")
         self._choice = choice
-        self._servers = servers
-        self._costs = costs
-        self.folder = str(Path.home())
-        """Where files are chosen; of the last one, once there is one."""
+        self._servers, self._costs, self._preferences = models.servers, models.costs, preferences
         self._texts: tuple[str, ...] = ()
         """What stood in the fields when they were checked last."""
         self._found = Checked({}, {}, "")
@@ -85,13 +82,13 @@ class PairDialog(QDialog):
             press.setAutoDefault(press is self.load)  # Enter loads, wherever the focus is
         self._check()
 
-    def offer(self, chosen: Settings, look: Callable[[], Sequence[Path]]) -> None:
+    def offer(self, look: Callable[[], Sequence[Path]]) -> None:
         """Offer models below the fields: recent ones at once; when `look` has them, the files on this machine too, with
         the servers that have a name."""
 
         def show(servers: dict[str, str], here: Sequence[Path]) -> None:
             self.offered.clear()
-            offered = list(offered_models(chosen, servers, map(str, here)))
+            offered = list(offered_models(self._preferences.value, servers, map(str, here)))
             for source, title in offered:
                 item = QStandardItem(title)
                 item.setData(source, SOURCE_ROLE)
@@ -174,13 +171,13 @@ class PairDialog(QDialog):
         )
 
     def _browse(self, author: Author) -> None:
-        start = self.edits[author].text() or self.folder
+        folder = known_folder(self._preferences.value.window.model_folder) or Path.home()
+        start = self.edits[author].text() or str(folder)
         file, _ = QFileDialog.getOpenFileName(
             self, f"The {author.value} model", start, "Models (*.gguf);;All files (*)"
         )
         if file:
-            self.folder = str(Path(file).parent)
-            self.folder_chosen.emit(self.folder)
+            self._preferences.change_window(model_folder=str(Path(file).parent))
             self.edits[author].setText(file)
             empty = next((edit for edit in self.edits.values() if not edit.text()), None)
             (empty or self.load).setFocus()

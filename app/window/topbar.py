@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Signal
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -14,6 +14,7 @@ from baton_reasoning.app.toolkit.controls import ElidedButton, IconButton, Switc
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox
 from baton_reasoning.app.toolkit.theme import Role, set_role
 from baton_reasoning.app.window.model_button import ModelButton
+from baton_reasoning.app.window.page_actions import PageActions
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.thinking.registry import (
     AUTOMATIC_POLICY,
@@ -31,14 +32,13 @@ from baton_reasoning.core.thinking.requirements import unmet_need
 class TopBar(QWidget):
     page_wanted = Signal(str)
 
-    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+    def __init__(self, models: LoadedModels, preferences: Preferences, actions: PageActions) -> None:
         super().__init__()
         set_role(self, Role.BAR)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.pair = ModelButton(models, preferences)
+        self.pair = ModelButton(models, preferences, actions)
         self._tabs: dict[str, SwitchButton] = {}
         self._tab_row = hbox(margins=0, spacing=18)
-        self.policy = PolicyButton(models, preferences)
+        self.policy = PolicyButton(models, preferences, actions)
         self.menu = QMenu(self)
         """What the header has no room for."""
         self.more = IconButton("more", "More: all commands, settings, shortcuts", self._show_menu)
@@ -82,10 +82,9 @@ class PolicyButton(ElidedButton):
     Its menu has the common policies; the others, and further presets, are in the menu “More…”.
     """
 
-    parameters_wanted = Signal()
     LEAST = 12  # a short title, so that a narrow window leaves it and the tabs whole
 
-    def __init__(self, models: LoadedModels, preferences: Preferences) -> None:
+    def __init__(self, models: LoadedModels, preferences: Preferences, actions: PageActions) -> None:
         super().__init__()
         self._models = models
         self._preferences = preferences
@@ -103,7 +102,7 @@ class PolicyButton(ElidedButton):
             self._choices[choice] = action
         menu.addSeparator()
         menu.addMenu(more)
-        menu.addAction("Parameters…", self.parameters_wanted.emit)
+        menu.addAction("Parameters…", lambda: actions.show_settings("policy"))
         preferences.changed.connect(self._show)
         for refresh in (self._allow, self._show):
             models.changed.connect(refresh)

@@ -239,7 +239,7 @@ def test_takeovers_are_valued_once_where_there_are_any_and_opinions_need_log_pro
     with qtbot.waitSignal(actions.failed) as refused:
         examine(view, actions, "values")
     assert "contains a takeover" in str(refused.args[0])
-    page._add_arm("every-step")
+    page.session.add_arm("every-step")
     wait_until_done(page, qtbot)
     view.folded.heads[Fold.WORTH].click()
     qtbot.waitUntil(lambda: bool(view.folded.takeovers.shown))

@@ -78,7 +78,7 @@ def test_files_and_folders_are_chosen_in_dialogs_previewed_and_a_wrong_guess_cor
     wait_until_read(page, qtbot)
     assert shown.table.texts()[0][2] == "7", "of the file that is shown"
     assert shown.answer.currentText() == "other"
-    shown.larges_wanted.emit()
+    shown._choose_larges()
     assert shown.larges == ["/models/Big.gguf"]
     assert shown.larges_text.text() == "Big.gguf"
 
@@ -193,7 +193,7 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     assert shown.amount.text() == "2 problems × 3 arms × 2 seeds = 12 answers"
     shown.arms["random"].setChecked(True)
     shown.arms["baton"].setChecked(False)
-    made = page._arms(shown.chosen_arms, shown.larges, "")
+    made = shown.make_arms()
     assert len(made) == 5, "what a control copies runs as well, and each with the other model"
     assert shown.amount.text() == "2 problems × 5 arms × 2 seeds = 20 answers"
     shown.show_larges(["/a/Big.gguf", "/b/Big.gguf"])
@@ -217,13 +217,13 @@ def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_
     page.preview.start.click()
     wait_until_done(page, qtbot)
     with qtbot.waitSignal(actions.said) as noticed:
-        page._add_arm("n1")
+        page.session.add_arm("n1")
     assert noticed.args == ["“n1 = 20” has the same settings as “chosen”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.total.jobs == 48, "two arms at first, two more values of n1"
     assert page.view.model.arms == ["chosen", "small", "n1 = 10", "n1 = 40"]
     assert "n1 = 40" in [row[0] for row in page.view.folded.tests.shown[0].rows]
-    page.view.arm_wanted.emit("random")
+    page.session.add_arm("random")
     wait_until_done(page, qtbot)
     settings = [Arm.of(stored).settings for stored in page.session.batch.arms]
     assert [(each.system, each.alternatives) for each in settings] == [("Be brief.", 0)] * 5
@@ -281,7 +281,7 @@ def test_titles_are_whole_the_problem_keeps_its_share_and_the_chart_follows_wind
     assert cut_off(range(FIRST_ARM, header.count())) == []
     assert table.horizontalScrollBar().maximum() == 0
     assert header.length() == table.viewport().width(), "the problem takes what is free"
-    page._add_arm("every-step")
+    page.session.add_arm("every-step")
     wait_until_done(page, qtbot)
     assert len(view.model.arms) == 5
     assert table.columnWidth(ResultColumn.PROBLEM) >= PROBLEM

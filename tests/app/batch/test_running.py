@@ -214,7 +214,7 @@ def test_no_answer_of_the_chat_is_written_by_the_other_models_of_a_batch(make_wi
     held.let_go.clear()
     window.page_actions.use_models(OTHER_MODELS)
     qtbot.waitUntil(lambda: window.models.choice == OTHER_MODELS and window.models.state is LoadState.READY)
-    page.session.add_arms(arms_of(["baton"], RunSettings()))
+    page.session.add_arm("baton")
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING and page.session.under_way == 4)
     window.session.ask("Hello?")
     exchange = last_exchange(window)
@@ -289,7 +289,7 @@ def test_while_one_batch_runs_another_is_read_and_waits_for_it_and_neither_is_ch
     busy = "“second” is running. Stop it first, or wait until it is done."
     after = "“second” is running; this batch begins after it."
     assert (page.preview.start.isEnabled(), page.preview.reason.text()) == (True, after)
-    for act in (lambda: page._add_arm("large"), lambda: page.session.delete(page.session.batch)):
+    for act in (lambda: page.session.add_arm("large"), lambda: page.session.delete(page.session.batch)):
         act()
         assert notice.text == busy
         notice.close_newest()
@@ -306,7 +306,7 @@ def test_while_one_batch_runs_another_is_read_and_waits_for_it_and_neither_is_ch
     assert (page.view.title.text(), page.view.status.text()) == ("first", "4 / 4")
     assert not page.session.running
     assert not page.view.stop.isVisible()
-    page._add_arm("large")
+    page.session.add_arm("large")
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.WAITING)
     assert (notice.text, page.view.status.text()) == (after, "4 / 8 · waits for “second”")
     page.view.stop.click()
@@ -548,7 +548,8 @@ def test_other_models_for_the_chat_do_not_stop_it_and_each_time_it_goes_on_it_op
     demo_page, qtbot, problem_file, loader, held
 ):
     page, held.gate = demo_page, threading.Event()
-    page.session.create(read_problems(problem_file), page._arms(["small"], (), ""), 1, 8)  # scripted models solve these
+    arms = page.session.make_arms(["small"], "")  # scripted models solve these problems
+    page.session.create(read_problems(problem_file), arms, 1, 8)
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.LOADING and bool(held.choices))
     assert page.view.status.text().startswith("0 / 4 · ")
     page.session.stop()

@@ -9,7 +9,6 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QInputDialog, QLabel
 
 from baton_reasoning.app.chat.next_answer import SystemPromptDialog
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.session.loaded_models import LoadState
 from baton_reasoning.app.session.run_queue import Activity
@@ -66,7 +65,7 @@ def test_enter_sends_what_one_writes_and_shift_enter_begins_a_line(window, qtbot
     first = last_exchange(window)
     assert (first.problem, first.trace.finish) == ("What is\n2 + 2?", Finish.END_OF_TEXT)
     assert edit.toPlainText() == ""
-    window.chat.carry_out(first, AnswerAction.COPY)
+    window.chat.copy_answer(first)
     assert last_answer(window).answer.markdown == QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
     qtbot.keyClick(edit, Qt.Key.Key_Return, CONTROL)
     assert window.notice.text == "", "there is nothing to send"
@@ -178,7 +177,7 @@ def test_the_baton_is_passed_and_what_is_stopped_goes_on_from_its_text(make_wind
     assert exchange.trace.finish is Finish.STOPPED
     assert {piece.author for piece in exchange.trace.pieces} >= {Author.SMALL, Author.LARGE}
     exchange.settings = exchange.settings.model_copy(update={"max_tokens": tokens + 50})
-    window.chat.carry_out(exchange, AnswerAction.CONTINUE)
+    session.go_on(exchange)
     qtbot.waitUntil(lambda: session.ready)
     assert exchange.trace.tokens > tokens
     assert exchange.trace.text.startswith("This is step 0")
@@ -385,7 +384,7 @@ def test_what_waits_to_be_continued_asks_again_when_other_models_come_meanwhile(
 def test_with_more_context_other_models_are_not_even_loaded_before_the_answer_to_the_question(begun, qtbot):
     window, loader = begun
     exchange, loaded = last_exchange(window), len(loader.choices)
-    window.chat.carry_out(exchange, AnswerAction.MORE_CONTEXT)
+    window.session.go_on(exchange, prepare=lambda: window.page_actions.use_context(200_000))
     assert (window.notice.text, len(loader.choices)) == (QUESTION, loaded)
     exchange.settings = exchange.settings.model_copy(update={"max_tokens": 16})
     press(window.notice, "Continue")

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QApplication, QTextEdit
 
 from baton_reasoning.app.chat.answer_view import ChatActions
 from baton_reasoning.app.chat.conversation_view import ConversationView
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.document.rich_text import Layer
 from baton_reasoning.app.document.steps_view import column_width
 from baton_reasoning.app.document.typeset import Typesetter
@@ -398,7 +397,7 @@ def test_while_an_answer_is_written_a_second_one_is_refused_and_the_text_stays_i
     assert editor.edit.toPlainText() == "Mine."
     assert answer.editor is editor
     window.notice.close_newest()
-    window.chat.carry_out(first, AnswerAction.MORE_CONTEXT)
+    window.session.go_on(first)
     assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
     window.chat.choose(first, first.trace.pieces[0])
     window.session.activity_changed.emit()  # as when an answer elsewhere ends

@@ -162,7 +162,7 @@ def test_a_conversation_goes_on_with_the_answer_that_was_shown_not_with_what_one
 
 
 def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot):
-    view = ScoreboardView(lambda _: None)
+    view = ScoreboardView(lambda _: None, lambda: None)
     qtbot.addWidget(view)
     small = ScoreRow(SMALL, "00005", Outcome.WRONG, 0.92, 0, 0)
     both = ScoreRow(BOTH, RIGHT, Outcome.CORRECT, 3.4, 0.26, 0.7)

@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, proposed, recorded
 from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of, were_alike
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
@@ -437,7 +436,7 @@ def test_an_answer_is_compared_with_other_arms_without_writing_it_again(ready, q
     answer = answer_to(window, qtbot, PROBLEM)
     window.chat.comparison.show_attempts(answer)
     assert window.notice.text.startswith("There is only one answer to this problem.")
-    window.chat.carry_out(answer, AnswerAction.COMPARE)
+    window.chat.compare_answer(answer)
     assert [choice.exchange for choice in dialog().picked()] == [None, answer, None]
     dialog().go.click()
     settle(window, qtbot)

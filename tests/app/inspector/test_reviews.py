@@ -10,13 +10,15 @@ from baton_reasoning.app.document.answer_pane import AnswerPane
 from baton_reasoning.app.document.typeset import Typesetter
 from baton_reasoning.app.inspector.answer_review import PARTLY_READ, AnswerReview
 from baton_reasoning.app.inspector.values_section import ABOUT, CHOOSE
-from baton_reasoning.app.session.loaded_models import LoadState
+from baton_reasoning.app.session.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.session.reviews import Reviewer, answer_of
 from baton_reasoning.app.toolkit.theme import LIGHT
 from baton_reasoning.core.analysis.opinion import SecondOpinion
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, OpinionGiven
@@ -42,13 +44,13 @@ class NoActions:
     def open_menu(self, pane, piece, where): ...
 
 
-def pane_of(qtbot, exchange):
-    """An answer of which nothing can be asked, as in a batch, whose pane shows one after another."""
+def pane_of(qtbot, exchange, models):
+    """A pane that shows one answer after another, as in a batch, and their reviews."""
     pane = AnswerPane(exchange, Typesetter(), NoActions())
     qtbot.addWidget(pane)
     pane.resize(500, 600)
     pane.show()
-    return pane, AnswerReview(pane, None)
+    return pane, AnswerReview(pane, Reviewer(models, ModelChoice, lambda: True, pane), answer_of)
 
 
 def reopened(window, qtbot):
@@ -418,13 +420,13 @@ def test_what_keeps_values_from_being_estimated_is_said_until_another_answer_is_
     assert section.note.text().startswith(ABOUT)
 
 
-def test_where_nothing_can_be_asked_for_what_was_found_is_shown_and_not_with_another_answer(qtbot):
+def test_what_was_found_is_shown_and_not_with_another_answer(qtbot, tmp_path):
     loader = opinion_loader()
     exchange = Exchange("2 + 2?", RunSettings(), trace=run(Never(), small=loader.small, large=loader.large).trace)
     for item in SecondOpinion(loader.large, exchange.trace).read():
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
-    pane, review = pane_of(qtbot, exchange)
+    pane, review = pane_of(qtbot, exchange, LoadedModels(loader, ModelCosts(tmp_path / "costs.json")))
     review.opinion.toggle()
     qtbot.waitUntil(review.opinion.list.isVisible)
     assert not review.opinion.fork.isVisible()
@@ -439,4 +441,3 @@ def test_where_nothing_can_be_asked_for_what_was_found_is_shown_and_not_with_ano
     values.head.click()
     assert values.curve.isVisible()
     assert values.words.text().startswith("The turn: step 2")
-    assert not values.form.isVisible()

@@ -1,6 +1,7 @@
 """Labels show what models and files wrote as it is; fields, tables and ribbons serve mouse, keys and screen readers."""
 
 from itertools import accumulate
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,6 @@ from baton_reasoning.app.toolkit.layout import holder, vbox
 from baton_reasoning.app.toolkit.ribbon import Ribbon, RibbonLayout, paint_ribbon
 from baton_reasoning.app.toolkit.tables import FigureTable
 from baton_reasoning.app.toolkit.theme import LIGHT
-from baton_reasoning.core.batch.running.workload import MeasuredPair
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import Settings
 from baton_reasoning.core.table import Column, Table
@@ -106,7 +106,8 @@ def test_the_wheel_scrolls_the_page_over_a_field_without_focus_and_changes_one_w
 
 
 def preview():
-    return Preview(lambda *_: (), MeasuredPair, lambda: False)
+    session: Any = None  # which a form that is only scrolled does not ask
+    return Preview(session)
 
 
 @pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), preview])

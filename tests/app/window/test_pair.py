@@ -66,7 +66,7 @@ def opened(window, qtbot):
 
     def opened(choice=None):
         choice = choice or window.preferences.value.models
-        dialog = PairDialog(choice, window.models.servers, window.models.costs, window)
+        dialog = PairDialog(choice, window.models, window.preferences, window)
         qtbot.addWidget(dialog)
         dialog.show()
         return dialog
@@ -78,6 +78,7 @@ def opened(window, qtbot):
 
 
 def test_another_pair_is_loaded_and_a_recent_one_found_again(window, qtbot):
+    qtbot.waitUntil(lambda: window.session.ready)
     with qtbot.waitSignal(window.topbar.pair.choose_wanted):
         window.topbar.pair.click()  # there is no other pair yet
     (dialog,) = window.findChildren(PairDialog)
@@ -152,7 +153,7 @@ def test_models_are_offered_by_any_part_of_their_name_and_servers_understood_by_
     window.models.servers.keep({"http://lab:8080": KnownServer(name="lab")})
     window.preferences.change(models=window.preferences.value.models.replaced(LARGE, LocalFile(phi)))
     window.preferences.change_window(recent_pairs=((str(qwen), "http://office:8080"),))
-    dialog.offer(window.preferences.value, lambda: [qwen, tmp_path / "Other.gguf"])
+    dialog.offer(lambda: [qwen, tmp_path / "Other.gguf"])
     qtbot.waitUntil(lambda: dialog.offered.rowCount() == 5)
     qtbot.keyClicks(dialog.edits[LARGE], "qwen3-14b.")
     completer = dialog.edits[LARGE].completer()
@@ -175,7 +176,7 @@ def test_a_model_of_ollama_is_offered_typed_shown_and_dropped_by_its_name(window
     monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
     blob = put_model(tmp_path, "registry.ollama.ai/library/qwen3/8b", LARGE_MODEL.read_bytes())
     dialog = opened()
-    dialog.offer(window.preferences.value, lambda: [blob])
+    dialog.offer(lambda: [blob])
     qtbot.waitUntil(lambda: dialog.offered.rowCount() == 1)
     assert dialog.offered.item(0).text() == f"qwen3:8b · {short_path(blob.parent)}"
     qtbot.keyClicks(dialog.edits[LARGE], "qwen")
