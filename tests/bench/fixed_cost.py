@@ -4,9 +4,6 @@ The models have one layer, so that their decodes hide nothing, and a real vocabu
 that size. Each token is one of a decode of its own. The time of a processor is counted in each of the two processes.
 """
 
-from __future__ import annotations
-
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -28,6 +25,7 @@ from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
+from tests.bench.generated import child
 from tests.bench.path import SETTLING
 from tests.bench.table import Row, at_most, in_turn, spread
 from tests.packaged_models import gemma_path, real_pair_paths
@@ -84,14 +82,9 @@ def rows(rounds: int) -> Iterator[Row]:
             usual.unlink()
             flat = measure(write_scripted(Path(folder, "flat.gguf"), tokenizer, TEMPLATE, spread=FLAT), rounds)
         slowest = max(flat, key=lambda case: sorted(flat[case], key=lambda taken: taken.model)[rounds // 2].model)
-        yield at_most(
-            "P14",
-            f"fixed cost of a token, {size:,} tokens that are nearly alike, the model's process, the slowest of these",
-            FLAT_GOAL,
-            [taken.model for taken in flat[slowest]],
-            f": {slowest}",
-            unit="ms",
-        )
+        name = f"fixed cost of a token, {size:,} tokens that are nearly alike"
+        what = f"{name}, the model's process, the slowest of these"
+        yield at_most("P14", what, FLAT_GOAL, [taken.model for taken in flat[slowest]], f": {slowest}", unit="ms")
 
 
 def rows_of(size: int, taken: Mapping[str, list[Taken]]) -> Iterator[Row]:
@@ -117,24 +110,16 @@ def tokenizer_with(size: int) -> dict[str, Any]:
 
 def measure(path: Path, rounds: int) -> dict[str, list[Taken]]:
     """Return what Baton takes beyond bare decodes in the same round, by case."""
-    spawn = multiprocessing.get_context("spawn")
-    ours, theirs = spawn.Pipe()
-    child = spawn.Process(target=bare, args=(theirs, str(path)), daemon=True)
-    child.start()
+    with child(bare, path) as ask, closing(LocalEngine(path, OPTIONS)) as engine:
 
-    def bare_round() -> Taken:
-        time.sleep(SETTLING)
-        ours.send(True)
-        taken: Taken = ours.recv()
-        return taken
+        def bare_round() -> Taken:
+            time.sleep(SETTLING)
+            return ask(True)
 
-    with closing(LocalEngine(path, OPTIONS)) as engine:
         ways: dict[str, Callable[[], Taken]] = {"bare": bare_round}
         for name, case in CASES.items():
             ways[name] = partial(through_baton, engine, case.settings)
         figures = in_turn(ways, rounds)
-    ours.send(False)
-    child.join()
     bare_figures = figures.pop("bare")
     return {
         name: [
@@ -145,9 +130,9 @@ def measure(path: Path, rounds: int) -> dict[str, list[Taken]]:
     }
 
 
-def bare(connection: Connection, path: str) -> None:
+def bare(connection: Connection, path: Path) -> None:
     """Child process: at each request decode TOKENS one by one, wait for their logits, and report what it took."""
-    llama = Llama(WorkerOptions(path, OPTIONS), lambda _: None)
+    llama = Llama(WorkerOptions(str(path), OPTIONS), lambda _: None)
     batch, context = llama.batch, llama.context
     batch.n_tokens = batch.n_seq_id[0] = batch.logits[0] = 1
     batch.seq_id[0][0] = 0
