@@ -6,8 +6,6 @@ Without names, all figures. `--write` puts what was measured into docs/measureme
 Each figure has a process of its own, so that one that fails leaves the others. Let the machine rest meanwhile.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import json

@@ -1,14 +1,10 @@
 """P4: many texts at once over one at a time: what Baton's whole path gains over what raw batched llama_decode gains."""
 
-from __future__ import annotations
-
-import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -20,25 +16,19 @@ from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
-from tests.bench.generated import bench_model
+from tests.bench.generated import bench_model, child
 from tests.bench.table import Row, at_least, in_turn, ratios
 
 TOKENS = 48
 GOAL = 0.95
 TEXTS = 16
-CONTEXT = 256
+OPTIONS = LoadOptions(context=256, parallel=TEXTS)
 
 
-@dataclass(frozen=True)
-class Setup:
-    path: Path
-    texts: int
-
-
-def raw(connection: Connection, setup: Setup) -> None:
+def raw(connection: Connection, path: Path) -> None:
     """Child process: at each request (sequences, tokens of a prompt) read the prompt of each, decode TOKENS steps of
     them all, and report tok/s, all together."""
-    llama = Llama(WorkerOptions(str(setup.path), LoadOptions(context=CONTEXT, parallel=setup.texts)), lambda _: None)
+    llama = Llama(WorkerOptions(str(path), OPTIONS), lambda _: None)
     while request := connection.recv():
         sequences, prompt = request
         for sequence in range(sequences):
@@ -59,11 +49,9 @@ def through_baton(engine: LocalEngine, texts: int) -> float:
     """Tokens a second of so many texts, from the first token of the last one to begin to the end of the first."""
 
     def written(number: int) -> list[float]:
-        question = asked(number)
         settings = RunSettings(policy="never", temperature=1.0, max_tokens=TOKENS, seed=number)
-        return [
-            time.perf_counter() for event in run(Pair(engine), question, settings) if isinstance(event, TokenWritten)
-        ]
+        happened = run(Pair(engine), asked(number), settings)
+        return [time.perf_counter() for event in happened if isinstance(event, TokenWritten)]
 
     with ThreadPoolExecutor(texts) as pool:
         times = list(pool.map(written, range(texts)))
@@ -72,36 +60,24 @@ def through_baton(engine: LocalEngine, texts: int) -> float:
 
 
 def rows(rounds: int) -> Iterator[Row]:
-    gains = measure(Setup(bench_model(), TEXTS), rounds)
+    gains = measure(bench_model(), rounds)
     ratio = ratios(gains["baton"], gains["raw"])
     more = f"; {statistics.median(gains['baton']):.2f} times one text, raw {statistics.median(gains['raw']):.2f}"
     yield at_least("P4", f"gain of {TEXTS} texts at once over one, Baton / raw decode", GOAL, ratio, more)
 
 
-def measure(setup: Setup, rounds: int) -> dict[str, list[float]]:
+def measure(path: Path, rounds: int) -> dict[str, list[float]]:
     """By how much many texts at once are faster than one, all tokens together."""
-    options = LoadOptions(context=CONTEXT, parallel=setup.texts)
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=raw, args=(theirs, setup), daemon=True)
-    process.start()
-    with closing(LocalEngine(setup.path, options)) as engine:
+    with child(raw, path) as raw_speed, closing(LocalEngine(path, OPTIONS)) as engine:
         with closing(engine.open(asked(0), Sampling())) as session:
             prompt = session.prompt_tokens
-
-        def raw_round(sequences: int) -> float:
-            ours.send((sequences, prompt))
-            speed: float = ours.recv()
-            return speed
-
         figures = in_turn(
             {
-                "raw, one": lambda: raw_round(1),
+                "raw, one": lambda: raw_speed((1, prompt)),
                 "baton, one": lambda: through_baton(engine, 1),
-                "raw": lambda: raw_round(setup.texts),
-                "baton": lambda: through_baton(engine, setup.texts),
+                "raw": lambda: raw_speed((TEXTS, prompt)),
+                "baton": lambda: through_baton(engine, TEXTS),
             },
             rounds,
         )
-    ours.send(None)
-    process.join()
     return {who: ratios(figures[who], figures[f"{who}, one"]) for who in ("raw", "baton")}

@@ -4,8 +4,6 @@ Each problem has a chance of being solved by each arm, drawn from a beta distrib
 at each seed. A 95% interval should hold the true value in 95 of 100 batches.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

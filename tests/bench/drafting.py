@@ -5,15 +5,13 @@ which computes each token, nothing is saved with these two, and drafting is to c
 model (costly.py), which is read from memory at each decode as on a GPU, shows what is saved where drafts pay.
 """
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.demo_pair.costly import of_blocks
@@ -52,9 +50,8 @@ def rows(rounds: int) -> Iterator[Row]:
             models.draft_always(ALWAYS)
             always = [models.write(STORY, seed).decodes for seed in range(rounds)]
             models.choose_by_cost()
-            yield at_most(
-                "P7", f"the large model's decodes a token with {ALWAYS} drafts each, temperature 0.6", 0.4, always
-            )
+            what = f"the large model's decodes a token with {ALWAYS} drafts each, temperature 0.6"
+            yield at_most("P7", what, 0.4, always)
             off = models.in_time([STORY], rounds)
             yield at_most("P7", "drafting on / off in time, where it does not pay and pauses by itself", 1.02, off)
         large = of_blocks(LARGE_MODEL, Path(name), LARGE_BLOCKS).make()
@@ -84,7 +81,7 @@ class DraftingModels:
         options = LoadOptions(context=1024, drafts=Switch.ON)
         self._small, self._large = LocalEngine(small, options), LocalEngine(large, options)
 
-    def __enter__(self) -> DraftingModels:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,8 +3,6 @@
 The device itself says what a model takes: how much less of its memory is free while the model is loaded.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -62,17 +60,11 @@ def rows(_: int) -> Iterator[Row]:
         "tokens a second written": [way.decode for way in ways],
         "milliseconds of a handoff that replaces a sentence": [way.handoff * 1000 for way in ways],
     }.items():
-        yield Row(
-            "fit", f"{what}, {model.stem}, {layers} layers on the GPU", "", ", ".join(f"{each:.0f}" for each in figures)
-        )
+        measured = ", ".join(f"{each:.0f}" for each in figures)
+        yield Row("fit", f"{what}, {model.stem}, {layers} layers on the GPU", "", measured)
     off = [mean_difference(way.logprobs, ways[0].logprobs) for way in ways[1:]]
-    yield Row(
-        "fit",
-        f"distance from the CPU's log-probabilities, nats a token, {model.stem}, {layers.partition(', ')[2]} layers",
-        f"≤ {CLOSE}",
-        ", ".join(f"{each:.4f}" for each in off),
-        max(off) <= CLOSE,
-    )
+    what = f"distance from the CPU's log-probabilities, nats a token, {model.stem}, {layers.partition(', ')[2]} layers"
+    yield Row("fit", what, f"≤ {CLOSE}", ", ".join(f"{each:.4f}" for each in off), max(off) <= CLOSE)
 
 
 def ways_to_load(model: Path) -> tuple[int, int, int]:
@@ -89,13 +81,9 @@ def memory_rows(model: Path, devices: Devices) -> Iterator[Row]:
         free = free_bytes()
         with closing(LocalEngine(model, LoadOptions(context=CONTEXT, gpu_layers=layers))):
             used = free - free_bytes()
-        yield Row(
-            "fit",
-            f"predicted / used memory of the GPU, {model.stem}, {layers} of {everything} layers",
-            f"{1 - CLOSE}–{1 + CLOSE}",
-            f"{predicted / used:.2f} ({in_gib(predicted)} / {in_gib(used)})",
-            abs(predicted / used - 1) <= CLOSE,
-        )
+        what = f"predicted / used memory of the GPU, {model.stem}, {layers} of {everything} layers"
+        measured = f"{predicted / used:.2f} ({in_gib(predicted)} / {in_gib(used)})"
+        yield Row("fit", what, f"{1 - CLOSE}–{1 + CLOSE}", measured, abs(predicted / used - 1) <= CLOSE)
 
 
 def measure(model: Path, layers: int) -> Speeds:

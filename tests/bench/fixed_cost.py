@@ -5,8 +5,6 @@ that size. Each token is one of a decode of its own. The model's process takes t
 that of bare decodes, taken at another moment, left an uncertainty of half a millisecond.
 """
 
-from __future__ import annotations
-
 import os
 import statistics
 import time

@@ -1,15 +1,16 @@
 """Models for measurements, made on the spot from those at hand, and what a decode of one costs."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
@@ -44,19 +45,32 @@ def f32_copy(source: Path, target: Path) -> Path:
     return target
 
 
+@contextmanager
+def child(function: Callable[..., None], *arguments: object) -> Iterator[Callable[[object], Any]]:
+    """Call `function(connection, *arguments)` in a process of its own; yields what asks it and returns its answer."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=function, args=(theirs, *arguments), daemon=True)
+    process.start()
+
+    def ask(request: object) -> Any:
+        ours.send(request)
+        return ours.recv()
+
+    yield ask
+    ours.send(None)
+    process.join()
+
+
 def decode_seconds(path: Path, tokens: int = 1) -> float:
     """Median seconds of a decode of so many tokens, in a process of its own."""
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_time_decodes, args=(theirs, str(path), tokens))
-    process.start()
-    seconds: float = ours.recv()
-    process.join()
-    return seconds
+    with child(_time_decodes, path) as ask:
+        return ask(tokens)
 
 
-def _time_decodes(connection: Connection, path: str, tokens: int) -> None:
-    llama = Llama(WorkerOptions(path, LoadOptions(context=512)), lambda _: None)
-    taken = []
+def _time_decodes(connection: Connection, path: Path) -> None:
+    llama = Llama(WorkerOptions(str(path), LoadOptions(context=512)), lambda _: None)
+    tokens, taken = connection.recv(), []
     for turn in range(20):
         entries = [BatchEntry(5 + i, turn * tokens + i, 0, i == tokens - 1) for i in range(tokens)]
         began = time.perf_counter()

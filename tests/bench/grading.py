@@ -1,7 +1,5 @@
 """Baton's grader beside math-verify alone, on the labelled set: `python -m tests.bench.grading [--mistakes]`."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections import Counter

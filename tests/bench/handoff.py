@@ -5,8 +5,6 @@ text of the other model, in which 20 new tokens replace 20 others, as after a ta
 that took; the rest is Baton's, with the search for what the cache already holds, which a read without new tokens shows.
 """
 
-from __future__ import annotations
-
 import statistics
 import struct
 import tempfile

@@ -1,15 +1,12 @@
 """P1: small only through Baton's whole path (loop, session, pipe, scheduler, sampler) over bare llama_decode."""
 
-from __future__ import annotations
-
-import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
@@ -22,10 +19,10 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
+from baton_reasoning.core.thinking.events import Author, Event, RunEnded, TokenWritten, WriteEnded
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
-from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
+from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model, child
 from tests.bench.table import Row, at_least, in_turn, left_out, ratios
 from tests.packaged_models import real_pair_paths
 
@@ -63,13 +60,10 @@ def long_rows(model: Path, name: str, rounds: int) -> Iterator[Row]:
     for values in found.ratios.values():
         yield at_least("P1", f"the same after {LONG:,} tokens of text{name}", GOAL, values)
     estimated = estimate(read_header(model), LoadOptions(context=LONG_CONTEXT)).total_bytes
-    yield Row(
-        "P1",
-        f"resident memory after {LONG:,} tokens of text / estimate, {model.stem}",
-        "",
-        f"{found.resident / estimated:.2f} ({in_gib(found.resident)} / {in_gib(estimated)}); "
-        f"{in_gib(found.mapped)} of it are pages of files, which the system can take back",
-    )
+    memory = f"{found.resident / estimated:.2f} ({in_gib(found.resident)} / {in_gib(estimated)})"
+    mapped = f"{in_gib(found.mapped)} of it are pages of files, which the system can take back"
+    what = f"resident memory after {LONG:,} tokens of text / estimate, {model.stem}"
+    yield Row("P1", what, "", f"{memory}; {mapped}")
 
 
 @dataclass(frozen=True)
@@ -93,17 +87,10 @@ class Measured(NamedTuple):
 
 def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measured:
     options = LoadOptions(context=setup.context)
-    with bare_decodes(setup) as child, closing(LocalEngine(setup.path, options)) as engine:
+    with bare_decodes(setup) as bare_speed, closing(LocalEngine(setup.path, options)) as engine:
         text = prompt_length(engine) + setup.text
         before = long_trace(engine, setup.text) if setup.text else None
-
-        def bare_round() -> float:
-            time.sleep(SETTLING)
-            child.send(text)
-            speed: float = child.recv()
-            return speed
-
-        ways = {"bare": bare_round}
+        ways = {"bare": lambda: bare_speed(text)}
         for count in alternatives:
             name = f", with {count} alternatives a token" if count else ""
             ways[name] = lambda count=count: through_baton(engine, count, before)  # type: ignore[misc]
@@ -115,15 +102,18 @@ def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measure
 
 
 @contextmanager
-def bare_decodes(setup: Setup, options: LoadOptions | None = None) -> Iterator[Any]:
-    """`options`: if the model is not loaded as Baton loads it by itself."""
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    loaded = options or LoadOptions(context=setup.context)
-    process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, setup, loaded), daemon=True)
-    process.start()
-    yield ours
-    ours.send(0)
-    process.join()
+def bare_decodes(setup: Setup, options: LoadOptions | None = None) -> Iterator[Callable[[int], float]]:
+    """Yields what measures their speed after so many tokens of text, once everything has settled.
+
+    `options`: if the model is not loaded as Baton loads it by itself.
+    """
+    with child(bare, setup, options or LoadOptions(context=setup.context)) as ask:
+
+        def speed(text: int) -> float:
+            time.sleep(SETTLING)
+            return ask(text)
+
+        yield speed
 
 
 def prompt_length(engine: LocalEngine) -> int:
@@ -158,8 +148,12 @@ def through_baton(engine: LocalEngine, alternatives: int, before: Trace | None) 
         alternatives=alternatives,
         limits=Limits(repetition=False),
     )
-    happened = run(Pair(engine), QUESTION, settings, before=before)
-    at = [event.at for event in happened if isinstance(event, TokenWritten)]
+    return tokens_per_second(run(Pair(engine), QUESTION, settings, before=before))
+
+
+def tokens_per_second(events: Iterable[Event]) -> float:
+    """Of one answer, from its first token on."""
+    at = [event.at for event in events if isinstance(event, TokenWritten)]
     return (len(at) - 1) / (at[-1] - at[0])
 
 

@@ -6,8 +6,6 @@ demo pair, made as costly as real ones (costly.py), SmolLM2 with its own copy at
 SmolLM2 with Gemma and with the large model of that pair, which have other vocabularies, so that nothing is drafted.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence

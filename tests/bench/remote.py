@@ -5,8 +5,6 @@ The test server of the package xllamacpp is another build of llama.cpp than the 
 the second figure. For the same build on both sides, name your own in BATON_LLAMA_SERVER (docs/measurements.md).
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import statistics
@@ -18,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Handoff, Message, Session, Token
+from baton_reasoning.core.engines.base import Handoff, Session, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.open import share_vocabulary
@@ -28,9 +26,9 @@ from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.models.sampling import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY
 from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model
+from tests.bench.path import QUESTION, tokens_per_second
 from tests.bench.table import Row, at_least, at_most, in_turn, left_out, ratios
 from tests.core.engines.local.test_cache import grow
 from tests.core.models.gguf_builder import WORDS
@@ -38,7 +36,6 @@ from tests.packaged_models import real_pair_paths
 from tests.servers.link import Link, self_signed
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
-QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 TURNS = 16
 WILD = Sampling(temperature=1, top_p=1, top_k=0)  # goes on and on
 SMALL_TOKENS, LOOKAHEAD, LARGE_TOKENS = 24, 4, 12
@@ -88,12 +85,8 @@ def rows(rounds: int) -> Iterator[Row]:
         with closing(open_server(address)) as remote:
             speeds = in_turn({"local": lambda: speed(local), "server": lambda: speed(remote)}, rounds)
         build = "one build" if os.environ.get(BINARY) else "two builds of llama.cpp"
-        yield at_least(
-            "P3",
-            f"llama-server / local engine, the same model, {build}",
-            0.95,
-            ratios(speeds["server"], speeds["local"]),
-        )
+        what = f"llama-server / local engine, the same model, {build}"
+        yield at_least("P3", what, 0.95, ratios(speeds["server"], speeds["local"]))
     yield from hybrid_rows()
     if pair := real_pair_paths():
         for small in (path, pair.small):
@@ -194,6 +187,4 @@ def part_of(token: Token, session: Session) -> Part:
 
 
 def speed(engine: LocalEngine | RemoteEngine) -> float:
-    """Tokens a second of one long write."""
-    at = [event.at for event in run(Pair(engine), QUESTION, LONG_WRITE) if isinstance(event, TokenWritten)]
-    return (len(at) - 1) / (at[-1] - at[0])
+    return tokens_per_second(run(Pair(engine), QUESTION, LONG_WRITE))

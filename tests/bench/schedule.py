@@ -6,8 +6,6 @@ of the time is then the large model's, which writes as much under either schedul
 by drafting.
 """
 
-from __future__ import annotations
-
 import statistics
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """P9: scoring a text over only reading it. Both are one pass in whole chunks; a score adds logits at every position."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count

@@ -1,8 +1,6 @@
 """The table of docs/measurements.md: ways of doing the same thing, taken in turn, so that a slow machine slows all of
 them; and the rows that come of it, which replace those that were measured before."""
 
-from __future__ import annotations
-
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What the measurements rest on, and that the tables of the documentation are what the command beside them prints."""
 
-from __future__ import annotations
-
 import re
 from contextlib import closing
 from itertools import islice

@@ -5,19 +5,16 @@ is compared with bare decodes as llama-bench makes them and with llama.cpp's own
 core busy each, with every fixed number of threads through Baton.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.threads import default_threads
 from baton_reasoning.core.engines.remote.connection import ServerAddress
@@ -25,16 +22,14 @@ from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.load_options import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.interruptions import Limits
 from tests.bench.generated import NO_REAL_PAIR, bench_model
-from tests.bench.path import SETTLING, Setup, bare_decodes, prompt_length
+from tests.bench.path import QUESTION, SETTLING, Setup, bare_decodes, prompt_length, tokens_per_second
 from tests.bench.table import Row, at_least, in_turn, left_out, ratios, spread
 from tests.packaged_models import real_pair_paths
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
 CONTEXT = 1024
-QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 ANSWER = RunSettings(policy="never", temperature=0, max_tokens=100, limits=Limits(repetition=False))
 IDLE, BESIDE = 0.97, 0.85
 BUSY = (1, 2)
@@ -67,16 +62,9 @@ def idle_rows(path: Path, rounds: int) -> Iterator[Row]:
     defaults = LoadOptions(context=CONTEXT, threads=default_threads(), flash_attention=Switch.ON)
     with ExitStack() as stack:
         engine = stack.enter_context(closing(LocalEngine(path, LoadOptions(context=CONTEXT))))
-        child = stack.enter_context(bare_decodes(Setup(path, CONTEXT), defaults))
+        bare_speed = stack.enter_context(bare_decodes(Setup(path, CONTEXT), defaults))
         text = prompt_length(engine)
-
-        def bare() -> float:
-            time.sleep(SETTLING)
-            child.send(text)
-            speed: float = child.recv()
-            return speed
-
-        ways: dict[str, Callable[[], float]] = {"Baton": lambda: speed_of(engine), "bare `llama_decode`": bare}
+        ways = {"Baton": lambda: speed_of(engine), "bare `llama_decode`": lambda: bare_speed(text)}
         if os.environ.get(BINARY) or importlib.util.find_spec("xllamacpp"):
             options = ServerOptions(str(path), context=CONTEXT, batch=512, threads=0)
             server = stack.enter_context(LlamaServer(options))
@@ -121,5 +109,4 @@ def busy_processes(count: int) -> Iterator[None]:
 def speed_of(engine: LocalEngine | RemoteEngine) -> float:
     """Tokens a second of one answer, from its first token on."""
     time.sleep(SETTLING)
-    at = [event.at for event in run(Pair(engine), QUESTION, ANSWER) if isinstance(event, TokenWritten)]
-    return (len(at) - 1) / (at[-1] - at[0])
+    return tokens_per_second(run(Pair(engine), QUESTION, ANSWER))

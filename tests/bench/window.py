@@ -3,8 +3,6 @@ formulas, into three conversations, one line of 5,000 characters or one block of
 batch are sorted and filtered; growth of the memory over 50 long answers; opening an answer of 3,000 steps. Scripted
 models. The sizes are the largest that people meet."""
 
-from __future__ import annotations
-
 import gc
 import os
 import subprocess
@@ -44,6 +42,7 @@ from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.alone import Never
 from tests.bench.table import Row, at_most
 from tests.fakes.scripted import ScriptedEngine, Text
+from tests.systems import user_folders
 
 RATE = 300
 SECONDS = 12
@@ -110,12 +109,9 @@ def rows(_: int) -> Iterator[Row]:
         yield stall_row(f"{what} one block of code", code)
         yield stall_row(f"longest stall while {ROWS:,} results are sorted and filtered", arranging(), goal=None)
         grown = remembering(Paths.under(folder / "many"))
-        yield Row(
-            "P6",
-            f"growth of the memory from answer {WARM} to {ANSWERS}, 2,600 tokens and {ANSWER_STEPS} formulas each",
-            "bounded",
-            f"{grown[-1]:.0f} MiB, {grown[-1] - grown[0]:.0f} of it in the last {ANSWERS // 2}",
-        )
+        what = f"growth of the memory from answer {WARM} to {ANSWERS}, 2,600 tokens and {ANSWER_STEPS} formulas each"
+        measured = f"{grown[-1]:.0f} MiB, {grown[-1] - grown[0]:.0f} of it in the last {ANSWERS // 2}"
+        yield Row("P6", what, "bounded", measured)
         gc.collect()
         gc.freeze()  # a program with one window has not what those before this one have left
         opened_in = opening(Paths.under(folder / "long"))
@@ -136,9 +132,8 @@ def stall_row(what: str, gaps: list[float], goal: float | None = 16) -> Row:
 def starting(folder: Path) -> list[float]:
     """Seconds from the start of a process to the first paint of its window, as `baton-window` shows it to a new user.
     The first start, in which Python compiles what it imports, is not counted."""
-    own = ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "PYTHONPYCACHEPREFIX")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {name: str(folder / name) for name in own}
+    environment |= user_folders(folder) | {"PYTHONPYCACHEPREFIX": str(folder / "compiled")}
     took = []
     for _ in range(STARTS + 1):
         began = time.monotonic()

@@ -97,7 +97,12 @@ def end(number: int, why: str = "limit") -> Answer:
 
 def error(status: int, message: str, **more: Any) -> Answer:
     """An error as llama-server reports it."""
-    return lambda wire: wire.json({"error": {"code": status, "message": message} | more}, status)
+    return json_error(status, {"error": {"code": status, "message": message} | more})
+
+
+def json_error(status: int, body: Json) -> Answer:
+    """An error as any other server reports it."""
+    return lambda wire: wire.json(body, status)
 
 
 def hold(wire: Wire) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -35,7 +36,7 @@ class Link:
         self.port: int = self._listener.getsockname()[1]
         self.scheme = "https" if tls else "http"
 
-    def __enter__(self) -> Link:
+    def __enter__(self) -> Self:
         self._start(self._accept)
         return self
 

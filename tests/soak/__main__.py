@@ -1,7 +1,5 @@
 """Faults without end: `python -m tests.soak --faults 1000 --seed 1` (docs/measurements.md)."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex
@@ -18,6 +16,7 @@ from tests.soak.checks import Comparison, Reference, problems_of, reading, trace
 from tests.soak.faults import UnreliableServer, Workplace
 from tests.soak.lanes import BATCH_OPTIONS, CONTEXT, BatchLane, ChatLane, Lane, Soak
 from tests.soak.report import Report, show
+from tests.systems import user_folders
 
 PAGE = Path(__file__).parents[2] / "docs" / "measurements.md"
 PROBLEMS = 120
@@ -84,13 +83,8 @@ def undisturbed(folder: Path, problems: Path) -> dict[str, Reference]:
     out = folder / "undisturbed"
     models = ["--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--threads", "1", *CONTEXT]
     words = ["batch", "run", str(problems), "--out", str(out), "--no-history", "--parallel", "3"]
-    subprocess.run(
-        [sys.executable, "-m", "baton_reasoning", *words, *BATCH_OPTIONS, *models],
-        env={**os.environ, "XDG_CONFIG_HOME": str(folder / "home"), "XDG_DATA_HOME": str(folder / "home")},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=True,
-    )
+    command = [sys.executable, "-m", "baton_reasoning", *words, *BATCH_OPTIONS, *models]
+    subprocess.run(command, env=os.environ | user_folders(folder / "home"), capture_output=True, check=True)
     with reading(out / "batch.sqlite") as connection:
         texts = problems_of(connection)
         jobs = connection.execute("SELECT problem, run FROM jobs").fetchall()

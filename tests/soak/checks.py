@@ -1,14 +1,12 @@
 """What must hold whatever happened: what was saved stays, each problem is answered once, and as if undisturbed."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from baton_reasoning.core.engines.local.engine import REPLACED
 from baton_reasoning.core.store.event_chunks import unpack
@@ -28,7 +26,7 @@ class Reference(NamedTuple):
     """Where each writer begins, and who."""
 
     @classmethod
-    def of(cls, trace: Trace) -> Reference:
+    def of(cls, trace: Trace) -> Self:
         writers: list[tuple[int, str]] = []
         at = 0
         for piece in trace.pieces:
@@ -37,7 +35,7 @@ class Reference(NamedTuple):
             at += len(piece.text)
         return cls(trace.text, tuple(writers))
 
-    def same_writers_in(self, other: Reference) -> bool:
+    def same_writers_in(self, other: Self) -> bool:
         """Whether the same models wrote the same parts, up to where the texts differ."""
         same = next((at for at, (a, b) in enumerate(zip(self.text, other.text, strict=False)) if a != b), None)
         end = min(len(self.text), len(other.text)) if same is None else same
@@ -95,12 +93,10 @@ class Kept:
     def lost_tokens(self) -> int:
         """Of the chunks seen before that are gone or changed."""
         with reading(self._store) as connection:
-            there = {
-                (row["run"], row["sequence"]): row["events"] for row in connection.execute("SELECT * FROM event_chunks")
-            }
-        lost = [
-            events for chunk, events in self._seen.items() if there.get(chunk) != events and chunk[0] not in self._anew
-        ]
+            rows = connection.execute("SELECT * FROM event_chunks")
+            there = {(row["run"], row["sequence"]): row["events"] for row in rows}
+        expected = [each for each in self._seen.items() if each[0][0] not in self._anew]
+        lost = [events for chunk, events in expected if there.get(chunk) != events]
         self._seen.clear()
         return sum(isinstance(event, TokenWritten) for events in lost for event in unpack(events))
 

@@ -1,7 +1,5 @@
 """What can go wrong, and how it is brought about. Linux only: signals, rlimits, /proc and tmpfs do the work."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -17,11 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import psutil
 
+from tests.servers.link import Link
 from tests.servers.llama_server import LlamaServer, ServerOptions
+from tests.systems import user_folders
 
 DISK_SIZE = "256m"
 CHUNK = 65_536
@@ -71,11 +70,8 @@ class Workplace:
         self._originals = models
         for name in models:
             self._put_model(name, name)
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "soak", str(self.disk)],
-            capture_output=True,
-            check=False,
-        )
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "soak", str(self.disk)]
+        mounted = subprocess.run(mount, capture_output=True, check=False)
         self.can_fill_disk = mounted.returncode == 0
         """Whether the disk is a tmpfs of its own, which needs root."""
 
@@ -110,9 +106,8 @@ class Workplace:
             filler.unlink()
 
     def environment(self) -> dict[str, str]:
-        folders = {f"XDG_{kind}_HOME": str(self.disk / "home") for kind in ("DATA", "CONFIG", "CACHE", "STATE")}
         own = {"TMPDIR": str(self.temporary), "PYTHONFAULTHANDLER": "1", "QT_QPA_PLATFORM": "offscreen"}
-        return {**os.environ, **folders, **own}
+        return os.environ | user_folders(self.disk / "home") | own
 
     def close(self) -> None:
         if self.can_fill_disk:
@@ -172,7 +167,7 @@ def store_locked(store: Path) -> Iterator[None]:
         yield
 
 
-class UnreliableServer:
+class UnreliableServer(Link):
     """A real llama-server behind a connection whose `url` stays the same for its whole life; a context manager."""
 
     def __init__(self, model: Path, seed: int) -> None:
@@ -181,30 +176,12 @@ class UnreliableServer:
         self._over = threading.Event()
         self._server = LlamaServer(ServerOptions(str(model), context=1024, slots=4, key=""))
         self._options = replace(self._server.options, port=self._server.port)
-        outer = self
-
-        class Handler(BaseRequestHandler):
-            def handle(self) -> None:
-                with contextlib.suppress(OSError):
-                    outer._serve(self.request)
-
-        class Proxy(ThreadingTCPServer):
-            daemon_threads = True
-            block_on_close = False
-
-        self._proxy = Proxy(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._proxy.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._proxy.server_address[1]}"
-
-    def __enter__(self) -> UnreliableServer:
-        self._thread.start()
-        return self
+        super().__init__(self._server.port)
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._proxy.shutdown()
-        self._thread.join()
-        self._proxy.server_close()
+        super().__exit__()
         self._server.kill()
 
     @contextlib.contextmanager
@@ -220,7 +197,7 @@ class UnreliableServer:
             self._fault = None
 
     def _serve(self, client: socket.socket) -> None:
-        with socket.create_connection(("127.0.0.1", self._options.port)) as server:
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self._target)) as server:
             while not self._over.is_set():
                 for source in select.select([client, server], [], [], 0.2)[0]:
                     data = source.recv(CHUNK)

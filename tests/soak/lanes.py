@@ -1,7 +1,5 @@
 """A lane is one program at a time, disturbed again and again: a batch in the terminal, or the window with a chat."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import random

@@ -1,7 +1,5 @@
 """What a soak found, as text and as the table of docs/measurements.md."""
 
-from __future__ import annotations
-
 import re
 import sys
 import threading
@@ -76,10 +74,8 @@ class Report:
         system = here.system.partition("-")[0]
         machine = f"{here.processor}, {here.cores} cores, {here.memory / 2**30:.0f} GiB, {system}"
         minutes = (time.monotonic() - self.began) / 60
-        each = [
-            f"{fault.value[0]} {len(self.seconds[fault])} ({max(self.seconds[fault], default=0):.1f})"
-            for fault in Fault
-        ]
+        taken = ((fault.value[0], self.seconds[fault]) for fault in Fault)
+        each = [f"{name} {len(seconds)} ({max(seconds, default=0):.1f})" for name, seconds in taken]
         lines = [
             f"`{command}` · {datetime.now(UTC):%Y-%m-%d} · Baton {here.baton} · {machine}",
             "",

@@ -1,7 +1,5 @@
 """The soak can find what it looks for."""
 
-from __future__ import annotations
-
 import contextlib
 import sqlite3
 

@@ -3,8 +3,6 @@
 A line on standard input closes it; what happens goes out as JSON lines.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

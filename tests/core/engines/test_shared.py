@@ -248,9 +248,8 @@ def test_the_switch_of_a_template_turns_thinking_on_and_off(template):
 def test_a_template_that_could_not_be_rendered_once_is_tried_again(monkeypatch):
     template = QWEN3 + "{# once #}"
     with monkeypatch.context() as patched:
-        patched.setattr(
-            templates.RENDERER, "ask", Mock(side_effect=child_process.NoAnswer("the process did not start"))
-        )
+        no_answer = child_process.NoAnswer("the process did not start")
+        patched.setattr(templates.RENDERER, "ask", Mock(side_effect=no_answer))
         assert thinking_of(template) == (None, ThinkingSwitch.NONE)
     assert thinking_of(template) == (THINK, ThinkingSwitch.VARIABLE)
 

@@ -1,7 +1,5 @@
 """Runs over scripted engines and in random worlds, for the tests of the method."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +44,16 @@ class Run(NamedTuple):
 
     def all(self, kind: type[E]) -> list[E]:
         return [event for event in self.trace.events if isinstance(event, kind)]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Of its takeovers, in order."""
+        return [takeover.reason for takeover in self.all(TakeoverStarted)]
+
+    @property
+    def measures(self) -> list[Any]:
+        """What decided each takeover, as a number with its limit."""
+        return [takeover.measure for takeover in self.all(TakeoverStarted)]
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -108,7 +116,7 @@ def run(
 
 def rules(done: Run) -> list[TakeoverReason]:
     """The reasons of its takeovers, in order."""
-    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
+    return list(map(POLICIES.reason, done.reasons))
 
 
 def keywords(settings: Keywords.Settings | None = None) -> Keywords:

@@ -1,7 +1,5 @@
 """Which words count as cues, and where steps and sentences end."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """The driver turns requests into writes and events: handoffs, boundaries, endings, failures."""
 
-from __future__ import annotations
-
 from itertools import accumulate, islice
 from typing import Any
 
@@ -133,18 +131,15 @@ def test_what_was_discarded_of_the_next_step_is_no_token_of_it():
 
 
 def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_space():
-    def capped(_: Text) -> Program:
-        while True:
-            yield from Write(tokens=2)
-
+    capped = [Write(tokens=2)] * 9
     tokens = ["a", " b", "\n", "\n", "c", "</think>"]
-    ends = run(Programmed(capped), [tokens]).all(events.StepEnded)
+    ends = run(making(*capped), [tokens]).all(events.StepEnded)
     assert [end.position for end in ends] == [len("a b"), len("a b\n\n")]
     control = Control()
     small = ScriptedEngine(
         tokens, "End.</think>", before_token=lambda body: control.rewrite_step() if body == "a b\n" else None
     )
-    done = run(Programmed(capped), small, ["Two.\n\n"], interruptions=[control])
+    done = run(making(*capped), small, ["Two.\n\n"], interruptions=[control])
     assert done.trace.text == "a bTwo.\n\nEnd.</think>"
     text = Text(written=[Part("One.\n", SMALL)])
     text.end_step()
@@ -200,13 +195,9 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
 
 
 def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so():
-    def never_content(_: Text) -> Program:
-        while True:
-            yield from NEXT_TOKEN
-            yield from Discard()
-
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
-    done = run(Programmed(never_content), small, [], RunSettings(max_tokens=50))
+    never_content: list[Request[Any]] = [NEXT_TOKEN, Discard()] * 999
+    done = run(making(*never_content), small, [], RunSettings(max_tokens=50))
     assert done.trace.finish is events.Finish.MAX_TOKENS
     assert "200 tokens were written, and only 0 of them" in ended(done.trace)[1]
     assert done.small.written == DECODED_AT_MOST * 50
@@ -290,8 +281,6 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
 
 
 def test_a_takeover_is_framed_by_its_events_and_follows_an_inserted_text():
-    done = run(AtBoundary(Insert("Check. ", EXCESSIVE_REFLECTION)), ["One.\n\nTwo", " End.</think>"])
-    assert done.told[1:] == [("inserted", "Check. "), ("small", " End.</think>")]
     closed = run(making(Insert("So.</think>", OPENING)), [" Four."])
     assert closed.trace.answer == " Four.", "a tag in it closes the thinking"
     both = making(Write(), Insert("Check. ", EXCESSIVE_REFLECTION), THREE)

@@ -1,9 +1,9 @@
 """What a person wants of a run, what its limits do, and how an answer is edited."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -33,7 +33,7 @@ from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import LARGE, SMALL, AtBoundary, Run, World, keywords, rules, run, settings_of, written
-from tests.fakes.scripted import TORN, ScriptedEngine
+from tests.fakes.scripted import THINK, TORN, ScriptedEngine
 from tests.patience import PATIENCE
 
 
@@ -49,11 +49,27 @@ def pressing(button: Callable[[], None], when: str) -> Callable[[str], None]:
     return before_token
 
 
-def pressed(button: Callable[[Control], None], when: str, *small: str, large: str = "") -> Run:
-    """A run of the small model in which a person presses a button when the text ends so."""
+Button = Callable[[Control], None]
+
+
+def pressed(button: Button, when: str, *small: str, large: str = "", policy: Policy | None = None, **card: Any) -> Run:
+    """A run, of the small model by default, in which a person presses a button when the text ends so."""
     control = Control()
-    engine = ScriptedEngine(*small, before_token=pressing(lambda: button(control), when))
-    return run(Never(), engine, [large, " Four."], interruptions=[control])
+    engine = ScriptedEngine(*small, before_token=pressing(lambda: button(control), when), **card)
+    other = ScriptedEngine(large, " Four.", name="large", **card)
+    return run(policy or Never(), engine, other, interruptions=[control])
+
+
+def pressing_while_read(button: Callable[[], None]) -> Callable[[], Iterator[PrefillProgress]]:
+    """Presses the button once, while the first text is read."""
+    presses = [button]
+
+    def prefill() -> Iterator[PrefillProgress]:
+        if presses:
+            presses.pop()()
+        yield PrefillProgress(64, 1000)
+
+    return prefill
 
 
 def test_take_over_lets_the_large_model_write_after_the_next_token_or_from_the_next_boundary():
@@ -87,17 +103,12 @@ def test_rewrite_step_replaces_the_step_under_way_or_at_a_boundary_the_one_that_
 
 
 def test_inside_a_lookahead_a_takeover_goes_on_from_it_and_a_rewrite_replaces_it():
-    against = Keywords.presets["baton"].model_copy(update={"stop_at_first_cue": False, "n1": 4})
-
-    def looked(button: Callable[[Control], None], *large: str) -> Run:
-        control = Control()
-        small = ScriptedEngine("One.\n\nTwo is it, wait. No", before_token=pressing(lambda: button(control), "Two is"))
-        return run(keywords(against), small, large, interruptions=[control])
-
-    took = looked(Control.take_over, " now so.</think>")
-    assert took.trace.text == "One.\n\nTwo is it now so.</think>"
+    policy = keywords(Keywords.presets["baton"].model_copy(update={"stop_at_first_cue": False, "n1": 4}))
+    text, inside = "One.\n\nTwo is it, wait. No", "Two is"
+    took = pressed(Control.take_over, inside, text, large=" now so.</think>", policy=policy)
+    assert took.trace.text == "One.\n\nTwo is it now so.</think> Four."
     assert (took.all(TextDiscarded), took.all(events.TakeoverStarted)[0].reason) == ([], PERSON.id)
-    rewritten = looked(Control.rewrite_step, "Better.\n\nNo")
+    rewritten = pressed(Control.rewrite_step, inside, text, large="Better.\n\nNo", policy=policy)
     assert rewritten.trace.text.startswith("One.\n\nBetter.\n\n")
     assert rewritten.all(TextDiscarded)[0].text == "Two is it"
 
@@ -118,12 +129,7 @@ def test_answer_now_closes_an_open_thinking_once_and_the_answer_follows(button):
 
 @pytest.mark.parametrize(("when", "thinks"), [("two", True), ("Four", True), ("One", False)])
 def test_answer_now_does_nothing_where_the_thinking_ends_by_itself_has_ended_or_never_was(when, thinks):
-    control = Control()
-    small = ScriptedEngine("One two</think> Four it is.", before_token=pressing(control.answer_now, when))
-    large = ScriptedEngine(name="large")
-    if not thinks:
-        small, large = (engine.with_card(thinking=None) for engine in (small, large))
-    done = run(Never(), small, large, interruptions=[control])
+    done = pressed(Control.answer_now, when, "One two</think> Four it is.", thinking=THINK if thinks else None)
     assert (done.trace.text, done.trace.finish) == ("One two</think> Four it is.", Finish.END_OF_TEXT)
     assert (done.all(TextInserted), done.trace.is_steered) == ([], False)
 
@@ -137,14 +143,8 @@ def test_answer_now_inside_a_takeover_ends_it_and_before_the_first_token_there_i
     control.answer_now()
     early = run(Never(), ["Four."], interruptions=[control])
     assert early.trace.text == "\n</think>\n\nFour."
-    presses = [Control.answer_now]
-
-    def prefill() -> Iterator[PrefillProgress]:
-        if presses:
-            presses.pop()(control)
-        yield PrefillProgress(64, 1000)
-
-    read = run(Never(), ScriptedEngine("Four.", prefill=prefill), interruptions=[control])
+    small = ScriptedEngine("Four.", prefill=pressing_while_read(control.answer_now))
+    read = run(Never(), small, interruptions=[control])
     assert (read.trace.text, read.trace.finish) == (early.trace.text, Finish.END_OF_TEXT)
 
 
@@ -202,13 +202,8 @@ def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_n
 
 @pytest.mark.parametrize(("policy", "button"), [(Never, Control.take_over), (Always, Control.stop)])
 def test_a_button_pressed_while_a_model_reads_does_not_wait_for_its_first_token(policy, button):
-    control, presses = Control(), [button]
-
-    def prefill() -> Iterator[PrefillProgress]:
-        if presses:
-            presses.pop()(control)
-        yield PrefillProgress(64, 1000)
-
+    control = Control()
+    prefill = pressing_while_read(partial(button, control))
     small, large = (ScriptedEngine("One.</think>", name=name, prefill=prefill) for name in ("small", "large"))
     done = run(policy(), small, large, interruptions=[control])
     assert {piece.author for piece in done.trace.pieces} == ({LARGE} if policy is Never else set())
@@ -272,10 +267,8 @@ def test_where_the_cap_refuses_a_longer_takeover_no_prompt_is_inserted_and_the_r
     assert (before.text, before.counters["reflections"]) == ("One.\n\nWait, so. it", 1)
     small = ScriptedEngine(" Two.\n\nThree.\n\nFour.</think>Five.")
     capped = run(Keywords(settings), small, [], interruptions=[LimitsGuard(Limits(max_large_share=0))], before=before)
-    assert (capped.trace.text, capped.trace.counters) == (
-        f"{before.text} Two.\n\nThree.\n\nFour.</think>Five.",
-        before.counters,
-    )
+    assert capped.trace.text == f"{before.text} Two.\n\nThree.\n\nFour.</think>Five."
+    assert capped.trace.counters == before.counters
 
 
 def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_closed():

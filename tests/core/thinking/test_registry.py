@@ -3,8 +3,6 @@
 Such plug-ins are those of docs/examples, which are run here.
 """
 
-from __future__ import annotations
-
 import re
 from importlib import metadata
 from importlib.metadata import EntryPoint
@@ -22,7 +20,7 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.thinking.events import Judged, Measure, Scored, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.events import Judged, Scored, Tried
 from baton_reasoning.core.thinking.policies.alone import Never
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
@@ -138,17 +136,7 @@ def test_the_table_names_every_policy_in_the_words_of_the_menus():
 
 # The plug-ins of docs/examples
 BETTER = ["Better.\n\nNo"] * 3
-
-
 CIRCLING = "Wait, no.\n\nWait, so.\n\n"
-
-
-def reasons(done: Run) -> list[str]:
-    return [takeover.reason for takeover in done.all(TakeoverStarted)]
-
-
-def measures(done: Run) -> list[Measure | None]:
-    return [takeover.measure for takeover in done.all(TakeoverStarted)]
 
 
 class Reading(Policy):
@@ -180,16 +168,16 @@ def test_after_a_long_step_only_the_large_model_writes():
     small = ["One.\n\nTwo is a long step.\n\n", "Four.</think>"]
     done = run(AfterALongStep(AfterALongStep.Settings(tokens=6)), small, ["Three is long as well.\n\n"])
     assert [author for author, text in done.told if text.strip()] == ["small", "small", "large", "small"]
-    assert reasons(done) == [LONG_STEP.id]
-    assert measures(done)[0] == ("tokens", 7, 6)
+    assert done.reasons == [LONG_STEP.id]
+    assert done.measures[0] == ("tokens", 7, 6)
 
 
 def test_agreement_has_a_step_rewritten_that_the_large_model_finds_unlikely():
     small = ["One.\n\nNo", "Two.\n\nNo", "End.</think>Four.\n\nFive."]
     large = ScriptedEngine(*BETTER, name="large", scored=lambda _, token: -9.0 if "Two" in token else -0.1)
     done = run(Agreement(Agreement.Settings(bound=-1.0)), small, large)
-    assert reasons(done) == [DISAGREEMENT.id]
-    assert [(measure.name, measure.limit) for measure in measures(done) if measure] == [("agreement", -1)]
+    assert done.reasons == [DISAGREEMENT.id]
+    assert [(measure.name, measure.limit) for measure in done.measures if measure] == [("agreement", -1)]
     assert done.trace.text.startswith("One.\n\nBetter.\n\nEnd.")
     scored = ["".join(token.text for token in event.tokens) for event in done.all(Scored)]
     assert scored == ["One.\n\n", "Two.\n\n", "End.</think>"], "neither its own step nor the answer"
@@ -199,7 +187,7 @@ def test_self_check_asks_the_large_model_where_the_small_one_is_unsure():
     engine = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>", "Four.", marks=["yes", "no", "No"])
     done = run(SelfCheck(), engine, ScriptedEngine(*BETTER, name="large", marks=["3", "7"]))
     assert [event.author for event in done.all(Judged)] == [SMALL, SMALL, LARGE, SMALL, LARGE]
-    assert (reasons(done), measures(done)) == ([REJECTED.id], [("score", 3, 7)])
+    assert (done.reasons, done.measures) == ([REJECTED.id], [("score", 3, 7)])
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>Four."
     over = run(SelfCheck(), ScriptedEngine("One.\n\n", "", "Four.", marks=["yes"] * 9))
     assert len(over.all(Judged)) == 1, "there is no step after it to check"
@@ -209,7 +197,7 @@ def test_triggers_let_the_large_model_write_the_plan_also_in_a_text_that_is_take
     policy = Triggers(Triggers.Settings(plan_steps=2))
     first = run(policy, [], BETTER, RunSettings(max_tokens=3))
     done = run(policy, ["End.</think>Four."], BETTER, before=first.trace)
-    assert reasons(done) == [OPENING.id, OPENING.id], "one before, and one after"
+    assert done.reasons == [OPENING.id, OPENING.id], "one before, and one after"
     assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
 
 
@@ -225,8 +213,8 @@ def test_triggers_let_the_large_model_write_the_plan_also_in_a_text_that_is_take
 def test_going_in_circles_and_extraordinary_confidence_bring_the_large_model(steps, chances, expected, decided, stands):
     policy = Triggers(Triggers.Settings(plan_steps=0, hesitations=2, confidence=-0.1))
     done = run(policy, ScriptedEngine(steps, "End.</think>Four.", chances=lambda _: chances), BETTER)
-    assert (reasons(done), done.trace.text.startswith(stands)) == (expected, True)
-    assert [measure and measure.name for measure in measures(done)] == decided
+    assert (done.reasons, done.trace.text.startswith(stands)) == (expected, True)
+    assert [measure and measure.name for measure in done.measures] == decided
 
 
 ALONE = "The sum is five, so 5.</think>Five."
@@ -246,10 +234,10 @@ def mentored(mark: str) -> Run:
 def test_under_mentor_both_models_try_to_go_on_and_the_small_one_chooses():
     other, own = mentored("B"), mentored("A")
     assert other.trace.text.startswith("The sum is four, so 4")
-    assert (reasons(other)[0], measures(other)[0]) == (MENTOR.id, ("preference", 1, 0))
+    assert (other.reasons[0], other.measures[0]) == (MENTOR.id, ("preference", 1, 0))
     assert [tried.text for tried in other.all(Tried)][:4] == [" sum is five", " is five", " four, so 4", ", so 5"]
     assert other.all(Judged)[0].author is SMALL
-    assert (own.trace.text, reasons(own), bool(own.all(Judged))) == (ALONE, [], True)
+    assert (own.trace.text, own.reasons, bool(own.all(Judged))) == (ALONE, [], True)
     tried = sum(len(each.tokens) for each in own.all(Tried))
     assert sum(total.tried for total in own.trace.totals.values()) == tried > 0, "none of them in the text"
 
@@ -261,4 +249,4 @@ def test_periodic_gives_every_third_step_to_the_large_model_counted_on_in_a_text
     done = run(policy, small, ["Three.\n\n", "Six.\n\n"], before=first.trace)
     authors = [step.pieces[0].author for step in done.trace.steps]
     assert authors == [SMALL, SMALL, LARGE, SMALL, SMALL, LARGE, SMALL]
-    assert set(reasons(done)) == {PERIODIC.id}
+    assert set(done.reasons) == {PERIODIC.id}

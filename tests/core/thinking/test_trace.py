@@ -1,7 +1,5 @@
 """A trace tells a run: pieces, steps, totals, bills; and its events survive JSON, also those of other versions."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import time
@@ -92,20 +90,12 @@ def test_pieces_and_steps_tell_who_wrote_what_and_why(reflective):
 
 
 def test_a_text_that_ends_within_a_token_is_taken_up_with_the_part_that_stayed():
-    trace = Trace.of(
-        [
-            TokenWritten(0.0, Author.SMALL, 1, "So it is"),
-            TokenWritten(0.1, Author.SMALL, 2, ".\n\nWait"),
-            TextDiscarded(0.2, 11, "Wait", 1),
-        ]
-    )
+    trace = Trace.of([token(SMALL, "So it is"), token(SMALL, ".\n\nWait"), TextDiscarded(0.2, 11, "Wait", 1)])
     assert trace.text == "So it is.\n\n"
     assert trace.until(11).text == trace.text
     assert trace.until(10).text == "So it is"
-    assert [(piece.author, piece.text) for piece in trace.edited(11, "Done.").pieces] == [
-        (Author.SMALL, "So it is.\n\n"),
-        (Author.PERSON, "Done."),
-    ]
+    told = [(piece.author, piece.text) for piece in trace.edited(11, "Done.").pieces]
+    assert told == [(SMALL, "So it is.\n\n"), (Author.PERSON, "Done.")]
 
 
 def test_speed_is_by_the_clock_without_the_handoff_and_without_writes_of_a_single_token():
@@ -222,10 +212,8 @@ def shares(trace: Trace) -> list[tuple[str, int]]:
 
 def test_each_piece_names_the_model_that_wrote_it_and_the_policy_that_ran_whoever_goes_on():
     trace = Trace.of(mixed.by_two_pairs())
-    told = [
-        (piece["author"], piece["model"], piece["policy"], piece["text"]) for piece in trace_to_json(trace)["pieces"]
-    ]
-    assert told == [
+    names = ("author", "model", "policy", "text")
+    assert [tuple(piece[name] for name in names) for piece in trace_to_json(trace)["pieces"]] == [
         ("small", "SmolLM2-135M", "keywords", "Two and two.\n\n"),
         ("large", "Qwen2.5-0.5B", "keywords", "Wait, they"),
         ("small", "SmolLM2-135M", "keywords", " make"),
@@ -381,7 +369,6 @@ def test_every_kind_is_covered_and_tokens_take_little_room():
     assert event_to_json(ONE_OF_EACH[0])["schema"] == events.SCHEMA
     taken = events.TakeoverStarted(2.0, "low step score", None, 125, 4, measure=events.Measure("score", 4.0, 7.0))
     assert event_to_json(taken)["measure"] == ("score", 4.0, 7.0)
-    assert "measure" not in event_to_json(events.TakeoverStarted(2.0, "reflection", None, 125, 4)), "as in older traces"
     data = event_to_json(TokenWritten(1.5, SMALL, 5, " the"))
     assert data == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
     fields = ["text" if name == "data" else name for name in Token._fields if name != "held"]

@@ -5,8 +5,6 @@ straight down, over models that give their next token. The presets `reference` a
 entropy and the cascade with their rules.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import random
@@ -16,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import accumulate, islice, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pytest
 from annotated_types import Ge, Le
@@ -92,7 +90,7 @@ class Schedule:
     n3: int = 0
     over: bool = False
 
-    def run(self) -> Schedule:
+    def run(self) -> Self:
         settings = self.settings
         self.c, self.n3 = settings.c, settings.n3
         if settings.opening:

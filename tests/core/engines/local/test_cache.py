@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.running.arms import arms_of
 from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.abilities import Ability
-from baton_reasoning.core.engines.base import Branch, Continuation, End, Message, Messages, Notice, Stop, Token
+from baton_reasoning.core.engines.base import Branch, Continuation, End, Message, Messages, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, OwnTag, Part
 from baton_reasoning.core.engines.local import drafting, messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
@@ -293,21 +293,12 @@ def test_a_branch_ends_at_its_limit_and_where_the_context_is_full_and_a_text_tha
     assert continued(session, [Branch([], 1, 5)])[0].tokens == 5, "the next one is served"
 
 
-def test_a_cancelled_session_ends_its_branches_and_a_process_that_dies_loses_none(pair):
-    session, found = pair.small.open(QUESTION, Sampling()), 0
+def test_a_cancelled_session_ends_its_branches(session):
+    found = 0
     for found, _ in enumerate(session.write_branches([Branch([], seed, LIMIT) for seed in range(500)]), 1):
         if found == 3:
             threading.Thread(target=session.cancel).start()
     assert 3 <= found < 500
-    session.close()
-    session, items = pair.small.open(QUESTION, Sampling()), []
-    for item in session.write_branches([Branch([], seed, LIMIT) for seed in range(100)]):
-        items.append(item)
-        if len(items) == 5:
-            process_of(pair.small).kill()
-    assert sorted(item.branch for item in items if isinstance(item, Continuation)) == list(range(100))
-    assert any(isinstance(item, Notice) for item in items)
-    session.close()
 
 
 def test_two_sessions_write_branches_while_a_third_writes(pair):

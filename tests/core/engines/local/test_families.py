@@ -87,13 +87,16 @@ def model_of(family, tokenizer, path, *texts):
     return write_scripted(path / "scripted.gguf", with_tokens(tokenizer, family.tokens), family.template, texts)
 
 
+def answer_of(path):
+    with closing(LocalEngine(path, OPTIONS)) as engine:
+        settings = RunSettings(policy=Never.Settings(), temperature=0, max_tokens=60)
+        return Trace.of(run(Pair(engine), (Message("user", "2 + 3?"),), settings))
+
+
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_a_family_thinks_within_its_own_tags_and_answers_once(family, tokenizer, tmp_path):
     said = [family.after, family.thinking, family.closing, ANSWER]
-    path = model_of(family, tokenizer, tmp_path, *filter(None, said))
-    with closing(LocalEngine(path, OPTIONS)) as engine:
-        settings = RunSettings(policy=Never.Settings(), temperature=0, max_tokens=60)
-        trace = Trace.of(run(Pair(engine), (Message("user", "2 + 3?"),), settings))
+    trace = answer_of(model_of(family, tokenizer, tmp_path, *filter(None, said)))
     assert trace.text == f"{family.thinking}{family.closing}{ANSWER}"
     assert trace.answer.strip() == ANSWER.strip()
     assert (trace.closed.tag if trace.closed else "") == family.closing
@@ -129,10 +132,6 @@ def test_the_effort_that_a_person_chose_is_what_the_template_gets(tokenizer, tmp
 
 
 def test_a_text_that_begins_with_a_tag_no_template_shows_is_remarked(tokenizer, tmp_path):
-    path = model_of(INSTRUCT_2507, tokenizer, tmp_path, "\n", "<think>", "Two and three")
-    with closing(LocalEngine(path, OPTIONS)) as engine:
-        settings = RunSettings(policy=Never.Settings(), temperature=0, max_tokens=60)
-        trace = Trace.of(run(Pair(engine), (Message("user", "2 + 3?"),), settings))
-    (notice,) = trace.notices
+    (notice,) = answer_of(model_of(INSTRUCT_2507, tokenizer, tmp_path, "\n", "<think>", "Two and three")).notices
     assert "begins with <think>" in notice.text
     assert "thinking tags" in notice.text

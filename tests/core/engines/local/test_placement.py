@@ -92,9 +92,7 @@ def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as
     assert loader.attempt.fallback == "with 16 of 32 layers on the GPU and a batch of 128 tokens"
     assert tried(0, lighter=True) == [(8, 128), (0, 128)]
     assert tried(0, lighter=True) == tried(0, lighter=True) == [(0, 128)], "there is no lighter one"
-    with pytest.raises(
-        OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 128 tokens"
-    ) as raised:
+    with pytest.raises(OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 128") as raised:
         tried(-1)
     assert "The Models page shows how much memory" in raised.value.advice
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from io import BytesIO
-from itertools import groupby
+from itertools import chain, groupby, repeat
 from multiprocessing import reduction
 from pathlib import Path
 from unittest.mock import MagicMock, Mock, PropertyMock
@@ -230,37 +230,31 @@ def test_a_death_that_cannot_be_explained_still_ends_the_requests_that_wait(engi
 
 
 @pytest.mark.parametrize(
-    ("platform", "code", "line", "words"),
+    ("platform", "codes", "line", "words"),
     [
-        ("linux", -9, "", "was killed from outside"),
-        ("linux", -11, "GGML_ASSERT", "stopped with signal 11 ("),
-        ("linux", 1, "", "ended unexpectedly (exit code 1)."),
-        ("win32", -15, "", "was killed from outside"),
-        ("win32", 15, "", "was killed from outside"),
-        ("win32", 1, "", "was killed from outside"),
-        ("win32", 1, "ImportError: no", "ended unexpectedly (exit code 1): ImportError: no."),
-        ("win32", 0xC0000005, "", "ended unexpectedly (exit code 0xc0000005)."),
-        ("win32", 0xC0000005 - 2**32, "", "ended unexpectedly (exit code 0xc0000005)."),
+        ("linux", [-9], "", "was killed from outside"),
+        ("linux", [-11], "GGML_ASSERT", "stopped with signal 11 ("),
+        ("linux", [1], "", "ended unexpectedly (exit code 1)."),
+        # It tells one of the threads that wait for a process, and the others of no such process.
+        ("linux", [None, None, 3], "", "ended unexpectedly (exit code 3)."),
+        ("win32", [-15], "", "was killed from outside"),
+        ("win32", [15], "", "was killed from outside"),
+        ("win32", [1], "", "was killed from outside"),
+        ("win32", [1], "ImportError: no", "ended unexpectedly (exit code 1): ImportError: no."),
+        ("win32", [0xC0000005], "", "ended unexpectedly (exit code 0xc0000005)."),
+        ("win32", [0xC0000005 - 2**32], "", "ended unexpectedly (exit code 0xc0000005)."),
     ],
 )
-def test_each_system_says_in_its_own_way_how_a_process_ended(platform, code, line, words, monkeypatch):
+def test_each_system_says_in_its_own_way_how_a_process_ended(platform, codes, line, words, monkeypatch):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(signal, "SIGKILL", 9, raising=False)
     if platform == "win32":
         monkeypatch.delattr(signal, "SIGKILL")
-    dead = Mock(has_other_files=False, _was_silent=0.0)
-    dead.name, dead._process.exitcode = "m.gguf", code
-    dead._closing.locked.return_value, dead._last_line.return_value = False, line
-    assert f"The process of m.gguf {words}" in ModelProcess._cause_of_death(dead).message
-
-
-def test_a_death_of_which_another_thread_learns_first_has_its_exit_code():
-    """The system tells one of the threads that wait for a process, and the others of no such process."""
-    exit_codes = PropertyMock(side_effect=[None, None, 3])
+    exit_codes = PropertyMock(side_effect=chain(codes, repeat(codes[-1])))
     dead = Mock(has_other_files=False, _was_silent=0.0, _process=type("Process", (), {"exitcode": exit_codes})())
     dead.name = "m.gguf"
-    dead._closing.locked.return_value, dead._last_line.return_value = False, ""
-    assert "(exit code 3)" in ModelProcess._cause_of_death(dead).message
+    dead._closing.locked.return_value, dead._last_line.return_value = False, line
+    assert f"The process of m.gguf {words}" in ModelProcess._cause_of_death(dead).message
 
 
 @given(st.lists(st.tuples(st.sampled_from("restart success wait".split()), st.integers(1, 300)), max_size=40))
@@ -421,11 +415,7 @@ def test_a_process_that_is_silent_without_being_stopped_is_killed_later(engine, 
     monkeypatch.setattr(model_process, "SILENCE", 0.6)
     process = process_of(engine)
     process.suspend()
-    try:
-        process.wait(PATIENCE)
-    except psutil.TimeoutExpired:
-        process.kill()
-        raise
+    process.wait(PATIENCE)
     assert engine.open(QUESTION, GREEDY).prompt_tokens, "it was started again"
 
 
@@ -543,10 +533,8 @@ def test_loading_ends_though_the_process_died_before_it_took_its_end_of_the_pipe
 
     monkeypatch.setattr(messages, "receive", receive_soon)
     monkeypatch.setattr(model_process, "run_worker", DiesWhenUnpickled())
-    with (
-        untaken_ends_stay_open(),
-        pytest.raises(EngineError, match=rf"could not be loaded: .*\(exit code {EXIT_CODE}\)"),
-    ):
+    words = rf"could not be loaded: .*\(exit code {EXIT_CODE}\)"
+    with untaken_ends_stay_open(), pytest.raises(EngineError, match=words):
         LocalEngine(SMALL_MODEL, OPTIONS)
 
 

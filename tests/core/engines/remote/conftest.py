@@ -46,13 +46,11 @@ def session(engine):
 
 @contextmanager
 def opened(
-    url: str, options: RemoteOptions | None = None, kind: Any = LlamaServerEngine, **more: Any
+    at: str | ServerAddress, options: RemoteOptions | None = None, kind: Any = LlamaServerEngine, **more: Any
 ) -> Iterator[tuple[Any, Any]]:
     """An engine of this kind on the server, and a session that has been asked the question."""
-    with (
-        closing(kind(ServerAddress(url, KEY), options, **more)) as engine,
-        closing(engine.open(QUESTION, GREEDY)) as session,
-    ):
+    address = ServerAddress(at, KEY) if isinstance(at, str) else at
+    with closing(kind(address, options, **more)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
         yield engine, session
 
 

@@ -120,12 +120,11 @@ def test_a_seed_gives_the_same_text_again_and_alternatives_come_with_log_probabi
         first, again, other = (text(drawn.write([], 16, seed=seed)) for seed in (7, 7, 8))
     assert first == again != other
     (token,) = tokens(session.write([], 1, seed=1, alternatives=5))
-    assert [other.logprob for other in token.alternatives] == sorted(
-        (other.logprob for other in token.alternatives), reverse=True
-    )
-    assert len(token.alternatives) == 5
+    logprobs = [other.logprob for other in token.alternatives]
+    assert len(logprobs) == 5
+    assert logprobs == sorted(logprobs, reverse=True)
     assert token.alternatives[0].id == token.id
-    assert token.logprob == token.alternatives[0].logprob < 0
+    assert token.logprob == logprobs[0] < 0
 
 
 def test_a_judgement_gives_the_shares_of_the_choices(session):

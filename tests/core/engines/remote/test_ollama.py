@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.remote.answers import NotReady
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.ollama import CONTEXT, NotOllama, OllamaEngine
+from baton_reasoning.core.engines.remote.ollama import CONTEXT, OllamaEngine
 from baton_reasoning.core.engines.remote.protocol import UnknownModel
 from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineRefused
@@ -36,10 +36,11 @@ from tests.core.engines.remote.conftest import (
     text,
     tokens,
 )
-from tests.fakes.faulty_server import Answer, FaultyServer, hold, raw, stream
+from tests.fakes.faulty_server import Answer, hold, json_error, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 from tests.servers.scripted_ollama import OllamaModel, ScriptedOllama
 
+pytestmark = pytest.mark.real_models
 PATIENT = RemoteOptions(replace(HURRIED, answer=60.0))
 """For a server that answers as it should where nothing has to be loaded, however slow the machine is."""
 MODELFILE = {
@@ -114,7 +115,6 @@ def line(**fields: Any) -> Answer:
 # An answer
 
 
-@pytest.mark.real_models
 def test_an_answer_is_that_over_llama_server_also_if_it_was_stopped_or_broke_off(
     small, ollama, engine, over_llama_server
 ):
@@ -130,7 +130,6 @@ def test_an_answer_is_that_over_llama_server_also_if_it_was_stopped_or_broke_off
     assert len(ollama.loads) == 1, "the context is the same in every request"
 
 
-@pytest.mark.real_models
 def test_both_models_of_a_pair_may_be_on_one_ollama(ollama, model, llama_server, over_llama_server):
     with LlamaServer(ServerOptions(str(SMALL_MODEL), context=TRAINED)) as server:
         ollama.models["little:1b"] = OllamaModel(server, MODELFILE)
@@ -143,7 +142,6 @@ def test_both_models_of_a_pair_may_be_on_one_ollama(ollama, model, llama_server,
     assert ollama.loads == [("little:1b", TRAINED, False), ("demo:latest", TRAINED, False)]
 
 
-@pytest.mark.real_models
 def test_what_a_modelfile_sets_does_not_apply(ollama, engine):
     sampling = Sampling(temperature=0.6, top_p=0.95, top_k=0)
     with closing(engine.open(QUESTION, sampling)) as session:
@@ -164,33 +162,25 @@ def test_what_a_modelfile_sets_does_not_apply(ollama, engine):
     }
 
 
-@pytest.mark.real_models
-def test_text_alone_goes_over_and_reading_writes_one_token(ollama, engine):
+def test_text_alone_goes_over_and_reading_writes_one_token(ollama, engine, model, session):
     card = engine.card
     assert (card.vocabulary, card.abilities) == ("", USUAL - {Ability.TOKEN_IDS})
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        session.read([])
-        cost = session.usage.cost
-        assert (cost.written, cost.estimated) == (1, True)
-        assert cost.read == len(ollama.models["demo:latest"].ask("/tokenize", _tokenized(ollama))["tokens"])
-        items = list(session.write([], 6, seed=1, alternatives=50))
-        first = tokens(items)[0]
-        assert (len(first.alternatives), first.id, handoff(items).passing) == (20, None, Passing.TEXT)
-        assert first.logprob == first.alternatives[0].logprob < 0
-        choices = tuple(other.text for other in first.alternatives[:2])
-        judged = session.judge([], "", choices)
-        assert judged.probabilities[0] > judged.probabilities[1] > 0
-        longer = as_parts(session, items)
-        assert text(session.write(longer, 4, seed=1))
-    prompt = ollama.asked[-1]["prompt"]
-    assert prompt.endswith(text(items))
+    session.read([])
+    cost, asked = session.usage.cost, {"content": ollama.asked[-1]["prompt"], "parse_special": True}
+    assert (cost.written, cost.estimated) == (1, True)
+    assert cost.read == len(model.ask("/tokenize", asked)["tokens"])
+    items = list(session.write([], 6, seed=1, alternatives=50))
+    first = tokens(items)[0]
+    assert (len(first.alternatives), first.id, handoff(items).passing) == (20, None, Passing.TEXT)
+    assert first.logprob == first.alternatives[0].logprob < 0
+    choices = tuple(other.text for other in first.alternatives[:2])
+    judged = session.judge([], "", choices)
+    assert judged.probabilities[0] > judged.probabilities[1] > 0
+    longer = as_parts(session, items)
+    assert text(session.write(longer, 4, seed=1))
+    assert ollama.asked[-1]["prompt"].endswith(text(items))
 
 
-def _tokenized(ollama: ScriptedOllama) -> dict[str, Any]:
-    return {"content": ollama.asked[-1]["prompt"], "parse_special": True}
-
-
-@pytest.mark.real_models
 def test_it_reads_along_only_if_a_person_wants_it(ollama, monkeypatch):
     monkeypatch.setattr(ServerAddress, "is_this_machine", False)
     with opened(ollama.url, kind=OllamaEngine) as (engine, _):
@@ -200,7 +190,6 @@ def test_it_reads_along_only_if_a_person_wants_it(ollama, monkeypatch):
     assert ollama.asked[-1]["n_predict"] == 1
 
 
-@pytest.mark.real_models
 @pytest.mark.parametrize("adds_bos", [False, True])
 def test_a_prompt_has_one_bos_whether_ollama_adds_it_or_the_template_writes_it(ollama, model, adds_bos):
     model.adds_bos = adds_bos
@@ -211,25 +200,21 @@ def test_a_prompt_has_one_bos_whether_ollama_adds_it_or_the_template_writes_it(o
     assert prompt.endswith("<think>\n")
 
 
-@pytest.mark.real_models
-def test_a_text_that_is_too_long_is_refused_rather_than_cut_and_one_that_fills_the_context_ends(engine):
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        with pytest.raises(ContextFull, match=r"no longer fits .* tokens, and it holds 2,048"):
-            list(session.write(foreign("1" * (TRAINED + 10)), 1, seed=1))
-        session.read([])
-        items = list(session.write(foreign("1" * (TRAINED - session.usage.cost.read - 10)), 100, seed=1))
+def test_a_text_that_is_too_long_is_refused_rather_than_cut_and_one_that_fills_the_context_ends(session):
+    with pytest.raises(ContextFull, match=r"no longer fits .* tokens, and it holds 2,048"):
+        list(session.write(foreign("1" * (TRAINED + 10)), 1, seed=1))
+    session.read([])
+    items = list(session.write(foreign("1" * (TRAINED - session.usage.cost.read - 10)), 100, seed=1))
     assert stop(items) is Stop.CONTEXT_FULL
 
 
-@pytest.mark.real_models
-def test_a_token_again_and_again_does_not_end_the_answer_where_ollama_ends_it(ollama, engine):
+def test_a_token_again_and_again_does_not_end_the_answer_where_ollama_ends_it(ollama, session):
     """After 31 equal chunks it leaves the stream without an end."""
     ollama.routes["/api/generate"] = stream(*[line(response="a")] * 31, kind=LINES)
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = session.write([], 40, seed=1)
-        arrived = [next(items), next(items)]
-        del ollama.routes["/api/generate"]
-        arrived += items
+    items = session.write([], 40, seed=1)
+    arrived = [next(items), next(items)]
+    del ollama.routes["/api/generate"]
+    arrived += items
     assert text(arrived).startswith("a" * 31)
     assert len(tokens(arrived)) == 40
     assert len(notices(arrived)) == 1
@@ -241,7 +226,6 @@ def test_a_token_again_and_again_does_not_end_the_answer_where_ollama_ends_it(ol
 GO = "{{ range .Messages }}<|{{ .Role }}|>{{ .Content }}{{ end }}<|assistant|><think>"
 
 
-@pytest.mark.real_models
 @pytest.mark.parametrize("thinks", [False, True])
 def test_a_template_in_go_is_rendered_by_ollama(ollama, model, small, over_llama_server, thinks):
     model.go_template, model.thinks = GO, thinks
@@ -251,7 +235,6 @@ def test_a_template_in_go_is_rendered_by_ollama(ollama, model, small, over_llama
     assert len(ollama.loads) == 1, "rendering loads the model with the same context"
 
 
-@pytest.mark.real_models
 def test_a_template_that_ollama_does_not_render_is_asked_for_and_ones_own_comes_before_it(ollama, model):
     model.go_template, ollama.renders = GO, False
     assert "Choose the file of its chat template" in str(try_connection(ServerAddress(ollama.url)).problem)
@@ -261,7 +244,6 @@ def test_a_template_that_ollama_does_not_render_is_asked_for_and_ones_own_comes_
     assert ollama.asked[-1]["prompt"] == f"{QUESTION[0].content}|<|end|><think>"
 
 
-@pytest.mark.real_models
 def test_a_switch_in_go_is_found_by_what_it_changes(ollama, model):
     model.go_template = GO
     rendered: dict[bool, str] = {True: "<|assistant|>", False: "<|assistant|><think>\n\n</think>\n\n"}
@@ -281,7 +263,6 @@ def test_a_switch_in_go_is_found_by_what_it_changes(ollama, model):
 # Which model, and how it is loaded
 
 
-@pytest.mark.real_models
 def test_the_test_of_a_connection_says_what_ollama_cannot_do(ollama):
     report = try_connection(ServerAddress(ollama.url))
     assert report.problem is None
@@ -294,7 +275,6 @@ def test_the_test_of_a_connection_says_what_ollama_cannot_do(ollama):
     ]
 
 
-@pytest.mark.real_models
 @pytest.mark.parametrize(
     ("modelfile", "loaded", "context"),
     [({}, 0, CONTEXT), ({"num_ctx": 8192}, 0, 8192), ({}, 4096, CONTEXT), ({"num_ctx": 8192}, 32_768, 32_768)],
@@ -310,7 +290,6 @@ def test_a_model_is_loaded_with_a_context_that_reasoning_fits_or_with_its_own(
     assert ollama.loads == ([] if loaded == context else [("demo:latest", context, False)])
 
 
-@pytest.mark.real_models
 def test_a_model_that_takes_long_to_load_is_waited_for_until_a_person_has_had_enough(ollama):
     class EnoughError(BatonError):
         """A person has pressed the button."""
@@ -330,7 +309,6 @@ def test_a_model_that_takes_long_to_load_is_waited_for_until_a_person_has_had_en
         open_server(ServerAddress(ollama.url), PATIENT)
 
 
-@pytest.mark.real_models
 def test_a_model_is_named_where_there_are_several_and_one_that_is_not_there_can_be_pulled(ollama, model):
     several = ScriptedOllama({"demo:latest": model, "demo:8b": model, "far:cloud": model})
     with several:
@@ -349,35 +327,18 @@ def test_a_model_is_named_where_there_are_several_and_one_that_is_not_there_can_
     assert "runs in Ollama's cloud" in str(try_connection(ServerAddress(ollama.url)).problem)
 
 
-@pytest.mark.real_models
-def test_a_model_that_was_pulled_anew_in_the_middle_of_an_answer_does_not_continue_it(ollama, engine, model):
+def test_a_model_that_was_pulled_anew_in_the_middle_of_an_answer_does_not_continue_it(ollama, session, model):
     ollama.breaks_after = 2
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = session.write([], 9, seed=1)
-        next(items)
-        model.digest = "2"
-        with pytest.raises(EngineRefused, match="no longer has demo:latest as it was"):
-            list(items)
-
-
-@pytest.mark.parametrize(
-    ("version", "is_old"), [("0.29.9", True), ("0.30.0-rc1", False), ("0.0.0", False), ("1.0", False)]
-)
-def test_an_old_ollama_is_to_be_updated(version, is_old):
-    with ScriptedOllama({}, version) as ollama, pytest.raises(EngineRefused) as refused:
-        open_server(ServerAddress(ollama.url))
-    assert ("Ollama 0.29.9 on" in str(refused.value)) == ("Update it to 0.30 or newer." in str(refused.value)) == is_old
-
-
-def test_another_server_is_not_taken_for_an_ollama():
-    with FaultyServer(raw(b"")) as server, pytest.raises(NotOllama):
-        OllamaEngine(ServerAddress(server.url))
+    items = session.write([], 9, seed=1)
+    next(items)
+    model.digest = "2"
+    with pytest.raises(EngineRefused, match="no longer has demo:latest as it was"):
+        list(items)
 
 
 # What goes wrong
 
 
-@pytest.mark.real_models
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
@@ -404,22 +365,12 @@ def test_a_stream_that_fails_is_told_and_continued_after_its_last_token(ollama, 
     assert (asked["prompt"], asked["options"]["num_predict"]) == (f"{prompt}a\x85\u2028é", 8)
 
 
-@pytest.mark.real_models
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (
-            lambda wire: wire.json({"error": "model 'demo' not found"}, 404),
-            "does not offer what is needed: “model 'demo' n",
-        ),
-        (
-            lambda wire: wire.json({"error": "llama runner process has terminated"}, 500),
-            "reports a failure: “llama runner",
-        ),
-        (
-            lambda wire: wire.json({"error": "server busy, maximum pending requests exceeded"}, 503),
-            "is not ready: “server",
-        ),
+        (json_error(404, {"error": "model 'demo' not found"}), "does not offer what is needed: “model 'demo' n"),
+        (json_error(500, {"error": "llama runner process has terminated"}), "reports a failure: “llama runner"),
+        (json_error(503, {"error": "server busy, maximum pending requests"}), "is not ready: “server"),
         (stream(raw(b"<html>"), kind=LINES), "sent something that is not an answer"),
         (stream(line(error="out of memory"), kind=LINES), "reports a failure: “out of memory”"),
         (stream(kind=LINES), "broke off"),

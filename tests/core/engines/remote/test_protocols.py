@@ -25,7 +25,7 @@ from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, En
 from baton_reasoning.core.models.sampling import Sampling
 from tests.core.engines.local.conftest import handoff
 from tests.core.engines.remote.conftest import OPTIONS, QUESTION, as_parts, foreign, opened, stop, text, tokens
-from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, error, event, raw, stream
+from tests.fakes.faulty_server import Answer, FaultyServer, Wire, about, error, event, json_error, raw, stream
 
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: <think>\n"
 TEMPLATED = replace(OPTIONS, template=TEMPLATE)
@@ -181,10 +181,6 @@ def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_sam
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 
 
-def json_error(body: Any, status: int) -> Answer:
-    return lambda wire: wire.json(body, status)
-
-
 TOO_LONG = {"object": "error", "message": "The input is longer than the model's context length", "code": 400}
 
 
@@ -193,14 +189,14 @@ TOO_LONG = {"object": "error", "message": "The input is longer than the model's 
     ("answer", "kind", "words"),
     [
         # SGLang's reports stand alone in the body, and within an "error" in a stream.
-        (json_error({"message": "Unauthorized", "code": 401}, 401), EngineRefused, "does not accept the key"),
-        (json_error(TOO_LONG, 400), ContextFull, "no longer"),
+        (json_error(401, {"message": "Unauthorized", "code": 401}), EngineRefused, "does not accept the key"),
+        (json_error(400, TOO_LONG), ContextFull, "no longer"),
         (stream(event({"error": {"message": "Out of memory", "code": 500}}), DONE), EngineLost, "Out of memory"),
         (stream(chunk("", [], finish="abort"), DONE), EngineLost, "stopped the answer: “abort”"),
         (stream(DONE), EngineLost, "broke off"),
         # vLLM and LM Studio name the kind of an error where others have a number.
         (error(400, "This model's maximum context length is 9"), ContextFull, "no longer"),
-        (json_error({"error": {"message": "No key", "code": "invalid_api_key"}}, 401), EngineRefused, "the key"),
+        (json_error(401, {"error": {"message": "No key", "code": "invalid_api_key"}}), EngineRefused, "the key"),
     ],
 )
 def test_each_fault_has_its_words(vllm, session, answer, kind, words):
@@ -386,21 +382,17 @@ def check_words(error: EngineError) -> None:
 
 
 @pytest.mark.slow
-@given(OBJECTS, OBJECTS, st.sampled_from(["llama-server", "completions"]))
-def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, kind):
+@given(OBJECTS, OBJECTS, st.sampled_from([(LlamaServerProtocol, None), (CompletionsProtocol, "x")]))
+def test_any_server_can_be_connected_to_or_is_refused(answer, tokens, spoken):
     """Every short question gets an odd answer: while connecting, rendering, tokenising, judging and checking."""
 
     def ask(path: str, payload: Mapping[str, Any] | None) -> Fields:
         return Fields(tokens if path in ("/tokenize", "/detokenize") else KNOWN_ROUTES.get(path, {}) | answer)
 
-    address = ServerAddress("http://server:1")
+    kind, template = spoken
     try:
         served_models(ask)
-        protocol = (
-            LlamaServerProtocol(address, ask, RemoteOptions())
-            if kind == "llama-server"
-            else CompletionsProtocol(address, ask, RemoteOptions(template="x"))
-        )
+        protocol = kind(ServerAddress("http://server:1"), ask, RemoteOptions(template=template))
         prompt = protocol.prompt_builder(CONVERSATION, ask).with_body((Part("so", Author.SMALL),), ask)
         protocol.payload(prompt, CompletionRequest(1, 0, Sampling(), choices=("yes", "no")), ask)
         protocol.check_model(ask)
@@ -416,19 +408,20 @@ KNOWN_ROUTES: dict[str, Any] = about() | {"/v1/models": {"data": [{"id": "m", "o
 
 def test_a_token_outside_the_vocabulary_is_refused_in_every_answer():
     """In streams, in what a split character is tokenised to, and in what a server tokenises of a text."""
-    size = 100
-    for sent in (size, -1, 10**4000):
-        event = {"content": "x", "tokens": [sent], "tokens_predicted": 1}
+
+    def streamed(text: str, *ids: int) -> list[object]:
+        pieces = always({"tokens": [{"id": 999, "piece": "€"}]})
+        event = {"content": text, "tokens": [*ids], "tokens_predicted": len(text.encode())}
+        return list(LlamaServerAnswer(CARD, pieces, 100).parse(Fields(event)))
+
+    for sent in (100, -1, 10**4000):
         with pytest.raises(EngineRefused, match=r"sent token [-\d…]+, which is not in its vocabulary of 100"):
-            list(LlamaServerAnswer(CARD, always({}), size).parse(Fields(event)))
-    (last,) = LlamaServerAnswer(CARD, always({}), size).parse(
-        Fields({"content": "x", "tokens": [size - 1], "tokens_predicted": 1})
-    )
-    assert isinstance(last, Token)
-    assert last.id == size - 1
-    pieces = {"tokens": [{"id": 999, "piece": "€"}]}
+            streamed("x", sent)
     with pytest.raises(EngineRefused, match="token 999"):
-        list(LlamaServerAnswer(CARD, always(pieces), size).parse(Fields({"content": "€", "tokens_predicted": 3})))
+        streamed("€")
+    (last,) = streamed("x", 99)
+    assert isinstance(last, Token)
+    assert last.id == 99
     with pytest.raises(EngineRefused, match="token -7"):
         list(CompletionsAnswer(CARD, False).parse(Fields({"choices": [{"text": "a", "token_ids": [-7]}]})))
     for protocol in connected():

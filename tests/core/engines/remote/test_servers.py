@@ -17,6 +17,7 @@ from baton_reasoning.core.engines.remote.billing import Cap, Prices
 from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.ollama import NotOllama, OllamaEngine
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel, UnknownModel
 from baton_reasoning.core.engines.remote.servers import ServerPool, Severity, open_server, try_connection
@@ -28,9 +29,11 @@ from baton_reasoning.core.models.source import ServerUrls
 from baton_reasoning.core.models.thinking_tags import ThinkingTags
 from tests.core.engines.local.conftest import GREEDY, notices
 from tests.core.engines.remote.conftest import HURRIED, OPTIONS, QUESTION, foreign, opened, text, wait_for_threads
-from tests.fakes.faulty_server import FaultyRouter, FaultyServer, about, end, error, hold, progress, stream, token
+from tests.core.engines.remote.test_protocols import listing
+from tests.fakes.faulty_server import FaultyRouter, FaultyServer, about, end, error, hold, progress, raw, stream, token
 from tests.servers.link import Link, self_signed
 from tests.servers.llama_server import KEY
+from tests.servers.scripted_ollama import ScriptedOllama
 
 ANSWER = stream(token("a", 1), end(1))
 
@@ -68,11 +71,7 @@ def test_what_keeps_a_server_from_use_is_its_problem():
 
 
 def test_what_a_text_server_cannot_do_is_listed():
-    routes: dict[str, Any] = {
-        "/v1/models": {"data": [{"id": "m", "owned_by": "somebody"}]},
-        "/props": {},
-        "/slots": error(404, "not found"),
-    }
+    routes = listing("m", "somebody") | {"/props": {}, "/slots": error(404, "not found")}
     with FaultyServer(stream(), routes=routes) as server:
         options = RemoteOptions(template="{{ messages[0].content }}")
         report = report_of(server.url, options)
@@ -106,6 +105,20 @@ def test_a_server_that_drafts_says_how_if_it_tells(params, kind):
     assert (Severity.PLAIN, "1 of 2 slots free") in report.findings
 
 
+@pytest.mark.parametrize(
+    ("version", "is_old"), [("0.29.9", True), ("0.30.0-rc1", False), ("0.0.0", False), ("1.0", False)]
+)
+def test_an_old_ollama_is_to_be_updated(version, is_old):
+    with ScriptedOllama({}, version) as ollama, pytest.raises(EngineRefused) as refused:
+        open_server(ServerAddress(ollama.url))
+    assert ("Ollama 0.29.9 on" in str(refused.value)) == ("Update it to 0.30 or newer." in str(refused.value)) == is_old
+
+
+def test_another_server_is_not_taken_for_an_ollama():
+    with FaultyServer(raw(b"")) as server, pytest.raises(NotOllama):
+        OllamaEngine(ServerAddress(server.url))
+
+
 # How a server is reached
 
 
@@ -116,7 +129,7 @@ def test_a_certificate_of_ones_own_is_accepted_by_its_file_or_knowing_the_risk(t
         assert "is not trusted" in str(refused.problem)
         assert server.requests == [], "the key was sent before the certificate was checked"
         trusting = ServerAddress(server.url, KEY, ServerAccess(authority=public))
-        with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+        with opened(trusting, kind=open_server) as (_, session):
             writing = session.write([], 9, seed=1)
             assert text([next(writing), next(writing)]) == "a"
             writing.close()  # an encrypted connection can be cut as well
@@ -144,7 +157,7 @@ def test_neither_a_redirect_nor_the_environments_proxy_is_followed_on_this_machi
 def test_a_proxy_is_gone_through():
     with FaultyServer(ANSWER) as proxy:
         address = ServerAddress("http://office.example:8080", "secret", ServerAccess(proxy=proxy.url))
-        with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+        with opened(address, kind=open_server) as (engine, session):
             assert text(session.write([], 1, seed=1)) == "a"
             assert Ability.PREFETCH in engine.card.abilities, "it is another machine"
         assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
@@ -165,10 +178,7 @@ def test_a_handoff_takes_one_round_trip_over_a_connection_that_was_opened_before
         Link(int(server.url.rpartition(":")[2])) as link,
     ):
         address = ServerAddress(f"{scheme}://127.0.0.1:{link.port}", KEY, ServerAccess(authority=public))
-        with (
-            closing(LlamaServerEngine(address, RemoteOptions())) as engine,
-            closing(engine.open(QUESTION, GREEDY)) as session,
-        ):
+        with opened(address) as (_, session):
 
             def take_over() -> tuple[int, int]:
                 """Return the round trips until the first token, and the connections that were opened, ahead or not."""

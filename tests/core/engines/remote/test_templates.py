@@ -91,28 +91,26 @@ def differences(name, template, path):
                         yield f"{title}, {thinks}: {json.dumps(rendered)} for {json.dumps(wanted)}"
 
 
+NONE, VARIABLE, SYSTEM_PROMPT = ThinkingSwitch.NONE, ThinkingSwitch.VARIABLE, ThinkingSwitch.SYSTEM_PROMPT
+
+
 @pytest.mark.parametrize(
     ("name", "opening", "closing_tag", "switch"),
     [
-        ("openai-gpt-oss-120b", "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", ThinkingSwitch.NONE),
-        ("google-gemma-4-31B-it", "<|channel>thought\n", "<channel|>", ThinkingSwitch.VARIABLE),
-        ("Qwen-Qwen3-0.6B", "<think>\n", "</think>", ThinkingSwitch.VARIABLE),
-        ("GLM-4.6", "\n<think>", "</think>", ThinkingSwitch.VARIABLE),
-        ("deepseek-ai-DeepSeek-V3.1", "<think>", "</think>", ThinkingSwitch.VARIABLE),
-        ("NVIDIA-Nemotron-Nano-v2", "<think>\n", "</think>", ThinkingSwitch.SYSTEM_PROMPT),
-        ("LFM2.5-8B-A1B", "<think>", "</think>", ThinkingSwitch.NONE),
-        ("Kimi-K3", "<|open|>think<|sep|>", "<|open|>response<|sep|>", ThinkingSwitch.VARIABLE),
-        ("MiniMax-M3", "<mm:think>", "</mm:think>", ThinkingSwitch.NONE),
-        ("upstage-Solar-Open-100B", "<|think|>", "<|content|>", ThinkingSwitch.NONE),
-        (
-            "Apriel-1.6-15b-Thinker-fixed",
-            "Here are my reasoning steps:\n",
-            "[BEGIN FINAL RESPONSE]",
-            ThinkingSwitch.NONE,
-        ),
-        ("LFM2.5-Instruct", "", "", ThinkingSwitch.NONE),
-        ("Qwen3-Coder", "", "", ThinkingSwitch.NONE),
-        ("meta-llama-Llama-3.1-8B-Instruct", "", "", ThinkingSwitch.NONE),
+        ("openai-gpt-oss-120b", "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", NONE),
+        ("google-gemma-4-31B-it", "<|channel>thought\n", "<channel|>", VARIABLE),
+        ("Qwen-Qwen3-0.6B", "<think>\n", "</think>", VARIABLE),
+        ("GLM-4.6", "\n<think>", "</think>", VARIABLE),
+        ("deepseek-ai-DeepSeek-V3.1", "<think>", "</think>", VARIABLE),
+        ("NVIDIA-Nemotron-Nano-v2", "<think>\n", "</think>", SYSTEM_PROMPT),
+        ("LFM2.5-8B-A1B", "<think>", "</think>", NONE),
+        ("Kimi-K3", "<|open|>think<|sep|>", "<|open|>response<|sep|>", VARIABLE),
+        ("MiniMax-M3", "<mm:think>", "</mm:think>", NONE),
+        ("upstage-Solar-Open-100B", "<|think|>", "<|content|>", NONE),
+        ("Apriel-1.6-15b-Thinker-fixed", "Here are my reasoning steps:\n", "[BEGIN FINAL RESPONSE]", NONE),
+        ("LFM2.5-Instruct", "", "", NONE),
+        ("Qwen3-Coder", "", "", NONE),
+        ("meta-llama-Llama-3.1-8B-Instruct", "", "", NONE),
     ],
 )
 def test_the_tags_and_the_switch_of_a_family_are_those_of_its_template(templates, name, opening, closing_tag, switch):

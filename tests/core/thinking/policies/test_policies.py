@@ -3,25 +3,29 @@
 The presets `reference` and `paper` are also compared with the authors' schedule (test_worlds.py).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, demo_settings
+from baton_reasoning.core.engines.abilities import Ability
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.models.load_options import LoadOptions
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.automatic import automatic_choice
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverEnded, TakeoverStarted, TextDiscarded
 from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.alone import Always, Never
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, EveryStep, Keywords
@@ -37,7 +41,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import LARGE, SMALL, Run, keywords, rules, run
-from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, ScriptedEngine
+from tests.fakes.scripted import CERTAIN, THINK, TORN, Fault, ScriptedEngine, single_bytes
 from tests.tiers import size
 
 PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
@@ -152,6 +156,9 @@ def test_advice_is_given_where_no_cue_was_found_in_a_long_enough_text():
     doubting, rest = plain.replace("Five", "Wait, five"), ["</think>\n\n5.", "Five.</think>\n\n5."]
     advice = advice_on(run(keywords(), [plain]).trace)
     assert POLICIES[advice.policies[0]].title in advice.text
+    untagged = run(keywords(), ScriptedEngine(plain, thinking=None), ScriptedEngine(name="large", thinking=None)).trace
+    assert untagged.started
+    assert advice_on(untagged).policies == (automatic_choice(untagged.started.cards).policy.policy,)
     gone = Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)
     took = run(keywords(), [doubting, *rest], ["Five it is. Yes"])
     lost = run(keywords(), [doubting, *rest], ScriptedEngine("Five it is.", faults=[gone], name="large"))
@@ -192,10 +199,8 @@ def test_where_no_thinking_is_open_the_large_models_end_ends_the_text(thinks, op
 def test_an_opening_that_was_interrupted_is_written_to_its_end_unless_a_person_ends_it():
     opening, small, large = EveryStep.Settings(opening=4), [" End.</think>"], [" four five. Six"]
     before = run(Always(), [], ["One two three"], RunSettings(max_tokens=3)).trace
-    assert run(EveryStep(opening), small, large, before=before.until(len("One two"))).told[1] == (
-        "large",
-        " four five.",
-    )
+    written = run(EveryStep(opening), small, large, before=before.until(len("One two")))
+    assert written.told[1] == ("large", " four five.")
     assert run(EveryStep(opening), small, large, before=before.edited(3, " so")).told[2] == ("small", " End.</think>")
     control = Control()
     engine = ScriptedEngine("One two", " three", name="large", before_token=lambda _: control.give_back())
@@ -256,6 +261,7 @@ def test_an_unsure_first_token_gives_its_step_to_the_large_model():
     done = entropy(["One.\n\nTwo", "Three is sure.</think>"], "One.\n\n", "Better two.\n\nNo", " Four.", tau=0.95)
     assert done.trace.text == "One.\n\nBetter two.\n\nThree is sure.</think> Four."
     assert rules(done) == [ENTROPY, ANSWER], "the answer is the large model's"
+    assert done.measures == [("entropy", pytest.approx(math.log(len(TORN))), 0.95), None], "whatever the value"
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two"]
     assert [{call.alternatives for call in each.calls} for each in (done.small, done.large)] == [{20}, {0}]
     assert rules(entropy(["One.\n\nTwo is so.</think>"], "Two", "Four.")) == [ANSWER], "only the first token counts"
@@ -264,10 +270,7 @@ def test_an_unsure_first_token_gives_its_step_to_the_large_model():
 def test_the_first_token_is_not_white_space_nor_half_a_character_and_there_is_one_after_each_cap():
     blank = entropy([["One.", "\n\n", "\n", "Two", ".", "</think>"]], ".\n\n\n", "Better.\n\nNo")
     assert rules(blank)[0] == ENTROPY
-    halves = ScriptedEngine(
-        [*("é".encode()[i : i + 1] for i in range(2)), "t", ".", "</think>"],
-        chances=lambda body: CERTAIN if body else TORN,
-    )
+    halves = ScriptedEngine("ét.</think>", split=single_bytes, chances=lambda body: CERTAIN if body else TORN)
     assert rules(run(FirstTokenEntropy(), halves, ["Better.</think>", "Four."]))[0] == ENTROPY
     capped = entropy(["a b c d e f", "g.</think>"], "c", "x.\n\nNo", "Four.", step_cap=3)
     assert rules(capped)[0] == ENTROPY
@@ -292,6 +295,7 @@ def test_a_step_with_a_low_score_is_written_again_by_the_large_model():
     judged = done.all(Judged)
     assert [each.probabilities.index(1.0) for each in judged] == [9, 3, 7], "the closing step, too"
     assert rules(done) == [SCORE], "a score at the threshold is accepted"
+    assert done.measures == [("score", 3, 7)]
     piece = next(piece for piece in done.trace.pieces if piece.author is LARGE)
     assert (piece.replaced, piece.judged) == ("Two.\n\n", judged[1])
     assert all("score" not in call.body.lower() for call in done.large.calls), "the question never enters its text"
@@ -377,25 +381,17 @@ def test_the_cascade_solves_afresh_what_came_to_nothing_sure():
 # What decided, as a number with its limit
 
 
-def measures(done: Run) -> list[Any]:  # Measures, compared with pytest.approx
-    return [takeover.measure for takeover in done.all(TakeoverStarted)]
-
-
 def test_a_takeover_records_the_value_that_decided_and_its_limit():
-    torn = math.log(len(TORN))
-    begun = entropy(["One.\n\nTwo", "Three is sure.</think>"], "One.\n\n", "Better two.\n\nNo", " Four.", tau=0.5)
-    assert measures(begun) == [("entropy", pytest.approx(torn), 0.5), None], "the answer follows whatever the value"
     unsure = ScriptedEngine("One two", "End.</think>4", chances=lambda body: CERTAIN if body else TORN)
     word = run(TokenEntropy(TokenEntropy.Settings(tau=0.25)), unsure, ["Two"])
-    assert measures(word) == [("entropy", pytest.approx(torn), 0.25)]
-    assert measures(scored("937", ["One.\n\n", "Two.\n\n", "Three.</think>"], "Better.\n\nNo")) == [("score", 3, 7)]
+    assert word.measures == [("entropy", pytest.approx(math.log(len(TORN))), 0.25)]
     drawn = run(RandomTakeover(RandomTakeover.Settings(p=1, n1=1)), ["One.\n\n", "End.</think>"], ["So. No"])
-    ((name, draw, limit),) = [measure for measure in measures(drawn) if measure]
+    ((name, draw, limit),) = [measure for measure in drawn.measures if measure]
     assert (name, 0 <= draw < limit, limit) == ("draw", True, 1)
     halved = ScriptedEngine("One.</think>Four.", chances=lambda _: (0.75, 0.25))
-    assert measures(run(Cascade(), halved, ["Two.</think>Four."])) == [("confidence", pytest.approx(0.5), 0.97)]
+    assert run(Cascade(), halved, ["Two.</think>Four."]).measures == [("confidence", pytest.approx(0.5), 0.97)]
     cut = run(Cascade(Cascade.Settings(tau=0)), ScriptedEngine("One, two, three", context=12), ["Two.</think>Four."])
-    assert measures(cut) == [None], "it came to no end, however sure"
+    assert cut.measures == [None], "it came to no end, however sure"
 
 
 def test_a_cue_decides_without_a_number_and_too_many_reflections_are_counted():
@@ -433,6 +429,45 @@ def test_relay_hands_a_sentence_and_the_answer_to_the_small_model_and_only_the_d
     assert back.trace.text == "One.\n\nWait, is 4.", "it hands back"
 
 
+# Automatic: it follows the pair of models, is decided once, and is stored as what it was
+
+
+AUTOMATIC = RunSettings(policy=Automatic.Settings(), instruction="", max_tokens=4)
+REASONER, PLAIN = (ModelCard("Model", "", 1000, thinking=tags) for tags in (THINK, None))
+SILENT = replace(PLAIN, name="Server", abilities=PLAIN.abilities - {Ability.ALTERNATIVES})
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "thinks", "policy", "told"),
+    [
+        (REASONER, PLAIN, True, Keywords, ()),
+        (REASONER, PLAIN, False, TokenEntropy, ("answers without thinking",)),
+        (PLAIN, REASONER, True, TokenEntropy, ("Model was not trained to reason", "hands over where it is unsure")),
+        (PLAIN, SILENT, True, FirstTokenEntropy, ("how to begin", "Server gives no log-prob", "Token entropy")),
+        (SILENT, PLAIN, True, EveryStep, ("begins each step", "Server gives no log-probabilities")),
+    ],
+)
+def test_the_policy_is_the_best_that_the_pair_can_run_and_a_sentence_says_why(small, large, thinks, policy, told):
+    choice = automatic_choice({SMALL: small, LARGE: large}, thinks=thinks)
+    assert choice.policy == policy.Settings()
+    assert all(words in choice.reason for words in told)
+    assert bool(choice.reason) is bool(told)
+
+
+def test_the_demo_pair_has_its_own_lengths_and_a_person_s_choice_wins():
+    assert demo_settings(AUTOMATIC).policy == DEMO_SETTINGS.policy
+    chosen = AUTOMATIC.model_copy(update={"policy": EveryStep.Settings(n1=5)})
+    assert started(Pair(ScriptedEngine("So."), ScriptedEngine("No.", name="large")), chosen)["policy"] == "every-step"
+
+
+def started(pair: Pair, settings: RunSettings = AUTOMATIC) -> dict[str, object]:
+    """The policy that a run has recorded."""
+    trace = Trace.of(run_pair(pair, ask("2 + 2?", settings), settings))
+    assert trace.started
+    assert trace.started.settings["policy"]["policy"] == trace.started.policy
+    return trace.started.settings["policy"]
+
+
 # On two real models of different families and vocabularies
 
 
@@ -447,6 +482,12 @@ def pair(smollm2, gemma):
     yield Pair(small, large)
     for engine in (small, large):
         engine.close()
+
+
+@pytest.mark.real_models
+def test_real_files_decide_by_their_chat_templates(demo_pair, pair):
+    assert started(demo_pair) == Keywords.Settings().model_dump(mode="json")
+    assert started(pair) == TokenEntropy.Settings().model_dump(mode="json")
 
 
 @pytest.mark.real_models
