@@ -284,6 +284,7 @@ ROWS = "| # | Question | Answer |\n|---|---|---|\n| 1 | What is \\|1\\|? | 1 |\n
             "One?\nAnswer:\n1\nTwo?\nCorrect answer:\n\nThree?",
             [("One?", "1", 1), ("Two?", None, 4), ("Three?", None, 7)],
         ),
+        ("One?\nSolution: It is 1.\nAnswer: 1\nWas?\n**Lösung:** 2", [("One?", "1", 1), ("Was?", "2", 4)]),
         ("One?\nAnswer: 1\nBecause 1 is 1.\n---\nTwo?\nAnswer:\n\n2\n", [("One?", "1", 1), ("Two?", "2", 5)]),
         (
             f"Prices:\n\n{TABLE}\n\nWhat costs b?\n\nTwo?",
@@ -427,6 +428,7 @@ def test_a_problem_and_its_answer_are_found(tmp_path, record):
         {"options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "(B)"},
         {"options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
         {"options": ["A)red", "B)green", "C)blue"], "correct": "B"},
+        {"Option 1": "red", "Option 2": "green", "correct": "Option 2"},
         {"question.choices": [{"label": "x", "text": "red"}, {"label": "y", "text": "green"}], "answerKey": "y"},
         {"choice1": "red", "choice2": "green", "label": "2"},
         {"choice0": "red", "choice1": "green", "label": 1},
@@ -462,6 +464,14 @@ def test_a_file_shows_by_its_answers_whether_options_are_counted_from_0_or_1(tmp
     rows = [{"question": "Which?", "answer": answer, **options} for answer in answers]
     found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
     assert [each.expected for each in found.problems] == letters
+    assert found.notes == ()
+
+
+def test_numbers_that_can_count_no_options_are_options_themselves(tmp_path):
+    rows = [{"question": "Which?", "options": [2, 4, 6], "answer": 4}]
+    rows.append({"question": "Which?", "options": [1, 2, 3], "answer": 2})
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [each.expected for each in found.problems] == ["B", "B"]
     assert found.notes == ()
 
 
@@ -573,6 +583,8 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
 def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_names(tmp_path):
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
+    for missing in ("", "N/A", "nan"):
+        assert read(tmp_path, "p.csv", f"question,answer\nHow many?,{missing}\n").problems[0].expected is None
     found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
     assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
