@@ -124,15 +124,15 @@ _HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|per
 # Patterns of verbs after which a sentence states its value.
 _VERBS = r"""
 (?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?, made, earns?, gets?, needs?,
-gives?, leaves?, saves?, costs?, (?:takes?|took)(?: her(?=\W\d+\W(?:hour|minute|second|day|week|month|year)))?, found,
-equals?(?: to)?, arrives?(?: at)?, left with, total(?:s|ing)?(?: of|(?=\W*\d)), yields?, obtain, find, pays?, spends?,
-sells?, sold, becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as),
-works? out (?:to|at|as), ends? (?:up )?(?:with|in|at), brings? home, takes? home, receives?, remains?, owes?, wins?,
-won, scores?, scored, bought, buys?, collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran,
-amounts? to, (?:comes?|came|adds? up|rises?|drops?|falls?) to, turns out to be, stands? at, produces?, averages?,
-requires?, uses?(?: up)?, holds?, lasts?, covers?, measures?, contains?, ist, sind, beträgt, hat, haben, kostet,
-braucht, bekommt, est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, sono, costa, é, são, tem, custa,
-fica
+gives?, (?:left|leaves? \w+|leaving \w+) with, leaves?, saves?, costs?,
+(?:takes?|took)(?: her(?=\W\d+\W(?:hour|minute|second|day|week|month|year)))?, found, equals?(?: to)?, arrives?(?: at)?,
+total(?:s|ing)?(?: of|(?=\W*\d)), yields?, obtain, find, pays?, spends?, (?:sells?|sold|bought|buys?)(?! at\b),
+becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as), works? out (?:to|at|as),
+ends? (?:up )?(?:with|in|at), brings? home, takes? home, receives?, remains?, owes?, wins?, won, scores?, scored,
+collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to,
+(?:comes?|came|adds? up|rises?|drops?|falls?) to, turns out to be, stands? at, produces?, averages?, requires?,
+uses?(?: up)?, holds?, lasts?, covers?, measures?, contains?, ist, sind, beträgt, hat, haben, kostet, braucht, bekommt,
+est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, sono, costa, é, são, tem, custa, fica
 """
 STATES = re.compile(r"\b(?:" + "|".join(" ".join(_VERBS.split()).split(", ")) + r")(?!\w)", re.IGNORECASE)
 _OBLIQUE = re.compile(
@@ -157,6 +157,7 @@ _CORRECTION = re.compile(
 )
 _LIST_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+(?=[A-Z])")
 _VALUE = re.compile(r"[\d$]")
+_OPERATION = re.compile(r"\s+(?:divided|multiplied)\s+by\b")
 _MOST_VALUES = 20
 """Of a statement, the last ones; and so many words are looked at for one in words. Each costs as much as its text."""
 _MOST_WORDS = 100
@@ -357,8 +358,8 @@ def _numbers_in(text: str) -> list[str]:
     formulas = formulas_in(text)
     if formulas:
         return [right for formula in formulas if (right := _right_side(inside(formula.group())))]
-    numbers = [number for number in _NUMBER.finditer(text) if number.start() > text.rfind("=")]
-    numbers = (numbers or list(_NUMBER.finditer(text)))[-_MOST_VALUES:]
+    found = [number for number in _NUMBER.finditer(text) if not _OPERATION.match(text, number.end())]
+    numbers = ([number for number in found if number.start() > text.rfind("=")] or found)[-_MOST_VALUES:]
     timeless = [number for number in numbers if ":" not in number.group()]
     direct = [number for number in timeless or numbers if not _OBLIQUE.search(text, 0, number.start())]
     is_none = _NONE.search(text) is not None
@@ -366,15 +367,15 @@ def _numbers_in(text: str) -> list[str]:
         return [value for number in some if (value := quantity_at(text, *number.span()))]
     if is_none:
         return ["none"]
-    found: list[str] = []
+    in_words: list[str] = []
     end = 0
     for word in islice(re.finditer(r"(?<![\w-])[a-z]", text, re.IGNORECASE), _MOST_WORDS):
         share = _SHARE.match(text, word.start())
         number = share.group() if share and read_quantity(share.group()) else number_words_at(text[word.start() :])
         if number and number.lower() != "one" and word.start() >= end:
-            found.append(number)
+            in_words.append(number)
             end = word.start() + len(number)
-    return found
+    return in_words
 
 
 def last_formulas(sentence: str) -> str | None:
