@@ -583,8 +583,8 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
 def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_names(tmp_path):
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
-    for missing in ("", "N/A", "nan"):
-        assert read(tmp_path, "p.csv", f"question,answer\nHow many?,{missing}\n").problems[0].expected is None
+    for nothing in ("", "N/A", "nan"):
+        assert read(tmp_path, "p.csv", f"question,answer\nHow many?,{nothing}\n").problems[0].expected is None
     found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
     assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
@@ -786,9 +786,9 @@ def test_doubtful_rows_of_a_table(tmp_path):
 @pytest.mark.parametrize("above", ["", "sep=;\n", "Problems of the second grade\n", "# By: Anna\n\n", "Grade 2;\n"])
 @pytest.mark.parametrize("delimiter", [";", "|"])
 def test_a_table_begins_at_its_header(tmp_path, above, delimiter):
-    rows = ("question;answer", "How much is |2| + |3|?", "Why is it so, then?;2;3", "What, in all, is it?;4")
+    rows = ["question;answer", "How much is |2| + |3|?", "Why is it so, then?;2;3", "What, in all, is it?;4"]
     if delimiter == "|":
-        rows = tuple(row.replace("|", "").replace(";", "|") for row in rows)
+        rows = [row.replace("|", "").replace(";", "|") for row in rows]
     found = read(tmp_path, "p.csv", above + "\n".join(rows))
     assert [(each.text, each.expected) for each in found.problems][1:] == [("What, in all, is it?", "4")]
     assert rejected(found) == [(3 + above.count("\n"), "The row has 3 fields, the header 2.")]
