@@ -147,6 +147,7 @@ _CORRECTION = re.compile(
 )
 _LIST_NUMBER = re.compile(r"^\s*(?:\d{1,2}[.)]|[-•*])\s+(?=[A-Z])")
 _VALUE = re.compile(r"[\d$]")
+_OPERATION = re.compile(r"\s+(?:divided|multiplied)\s+by\b")
 _MOST_VALUES = 20
 """Numbers of a statement that are read: the last ones. Each costs a pass over the text."""
 _MOST_WORDS = 100
@@ -348,8 +349,8 @@ def _numbers_in(text: str) -> list[str]:
     formulas = formulas_in(text)
     if formulas:
         return [right for formula in formulas if (right := _right_side(inside(formula.group())))]
-    numbers = [number for number in _NUMBER.finditer(text) if number.start() > text.rfind("=")]
-    numbers = (numbers or list(_NUMBER.finditer(text)))[-_MOST_VALUES:]
+    found = [number for number in _NUMBER.finditer(text) if not _OPERATION.match(text, number.end())]
+    numbers = ([number for number in found if number.start() > text.rfind("=")] or found)[-_MOST_VALUES:]
     timeless = [number for number in numbers if ":" not in number.group()]
     direct = [number for number in timeless or numbers if not _OBLIQUE.search(text, 0, number.start())]
     is_none = _NONE.search(text) is not None
@@ -357,15 +358,15 @@ def _numbers_in(text: str) -> list[str]:
         return [value for number in some if (value := quantity_at(text, *number.span()))]
     if is_none:
         return ["none"]
-    found: list[str] = []
+    in_words: list[str] = []
     end = 0
     for word in islice(re.finditer(r"(?<![\w-])[a-z]", text, re.IGNORECASE), _MOST_WORDS):
         share = _SHARE.match(text, word.start())
         number = share.group() if share and read_quantity(share.group()) else number_words_at(text[word.start() :])
         if number and number.lower() != "one" and word.start() >= end:
-            found.append(number)
+            in_words.append(number)
             end = word.start() + len(number)
-    return found
+    return in_words
 
 
 def last_formulas(sentence: str) -> str | None:

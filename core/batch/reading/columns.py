@@ -30,6 +30,7 @@ _CONTEXT_OF = dict.fromkeys(("problem", "question", "query", "hypothesis"), _CON
 """Columns whose text comes before a problem from the named column, as in BoolQ, DROP, RACE and Alpaca."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
 _OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending|sol)_?([a-j]|\d)")
+_OPTION_WORD = re.compile(r"^(?:option|choice)\s+(?=\w$)", re.IGNORECASE)
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s?[).:]\s*")
 """A label before an option: “A) red”, “(b) green”, “C. blue”, “d : 4”."""
 
@@ -58,6 +59,8 @@ class Columns:
     """Their texts come before the problem."""
     first_option: int | None = 0
     """The number by which answers name the first option; None if they are numbers, but show neither 0 nor 1."""
+    numbers_are_options: bool = False
+    """Whether answers that are numbers count no options, but are one of them."""
 
     @cached_property
     def parts(self) -> dict[str, tuple[str, ...]]:
@@ -148,7 +151,18 @@ def guess_columns(rows: Sequence[Record], named: Corrections = GUESS) -> Columns
         labels,
         tuple(name for name in contexts if name not in (problem, answer, choices)),
     )
+    if any(_is_option_itself(row, columns) for row in rows):
+        return replace(columns, numbers_are_options=True)
     return replace(columns, first_option=_first_option(rows, columns))
+
+
+def _is_option_itself(row: Record, columns: Columns) -> bool:
+    """Tell whether an answer is a number that can count none of its options, and one of them."""
+    options = columns.options_in(row)
+    answers = [each for each in as_list(row.fields.get(columns.answer or "")) if isinstance(each, int)]
+    return options is not None and any(
+        not 0 <= each <= len(options.texts) and str(each) in options.texts for each in answers
+    )
 
 
 def _first_option(rows: Sequence[Record], columns: Columns) -> int | None:
@@ -305,6 +319,7 @@ class Options:
         """Read an answer: as a letter if it is a label, an option's text or a letter, else as a number."""
         texts = [text.strip() for text in self.texts]
         is_number, answer = isinstance(answer, int) and not isinstance(answer, bool), str(answer).strip()
+        answer = _OPTION_WORD.sub("", answer)
         for known in (self.labels, () if is_number else texts):  # a number is no option: MMLU's 1 is the second one
             if answer in known:
                 return LETTERS[known.index(answer)]

@@ -43,6 +43,8 @@ MOST_DROPPED = 5
 SUPPORTED = f"Supported are {', '.join(ENDINGS)}. Unpack an archive first."
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
+_NO_ANSWER = ("nan", "n/a", "N/A", "#N/A")
+"""What tables have in a cell without a value."""
 
 
 class ProblemFile(BaseModel):
@@ -278,7 +280,9 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
     text = "\n".join([*filter(None, before), text])
     answer = row.fields.get(columns.answer or "")
     solution = as_text(row.fields.get(columns.solution or ""))
-    expected = expected_answer(joined(answer, ", ")) or expected_answer(solution, worked=True)
+    said = joined(answer, ", ")
+    said = "" if said.strip() in _NO_ANSWER else said
+    expected = expected_answer(said) or expected_answer(solution, worked=True)
     if isinstance(listed := row.fields.get(columns.choices or ""), str) and listed.strip():
         return Rejected(
             row.line, f"Its “{columns.choices}” is one text; write a list, or a column for each: option_a, option_b …"
@@ -291,6 +295,7 @@ def _problem(row: Record, columns: Columns, source: str, number: int) -> Problem
     if options:
         text = options.written_below(text)
         answers = as_list(answer if isinstance(answer, int | list) else expected)
+        answers = [*map(str, answers)] if columns.numbers_are_options else answers
         letters = [options.letter_of(each, columns.first_option or 0) or "" for each in answers]
         expected = ", ".join(letters) if expected and all(letters) else None
     metadata = {

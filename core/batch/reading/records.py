@@ -38,6 +38,9 @@ _ANSWER, _ANSWER_OR_A = (
     for words in [r"(?:(?:correct |expected |final )?answer|expected|ans|antwort)\**\s*[:=]"]
     for heads in (words, rf"{words}|(?-i:A)\**:")
 )
+_SOLUTION = re.compile(
+    r"^\s*\**(?:(?:worked )?solution|explanation|reasoning|lösung(?:sweg)?|rechenweg)\**\s*:\**\s*", re.IGNORECASE
+)
 _OPTION_B = re.compile(r"\s*\**B\**:")
 """Where a text has such a line, `A:` is an option, too, and no answer."""
 
@@ -194,7 +197,10 @@ def _inside_problems(lines: list[str]) -> set[int]:
 
 
 def _text_record(block: list[tuple[int, str]], answer: re.Pattern[str]) -> Iterator[Record | Rejected]:
-    """Yield the problem of a block of numbered lines, its answer, and what stands below that as the solution."""
+    """Yield the problem of a block of numbered lines, its answer, and its solution, which stands above or below that.
+
+    A solution is no part of the problem: the models would read it.
+    """
     written = [(number, line) for number, line in block if line.strip() and not _RULE.match(line)]
     marks = [(place, mark) for place, (_, line) in enumerate(written) if (mark := answer.match(line))]
     if len(marks) > 1:
@@ -203,12 +209,15 @@ def _text_record(block: list[tuple[int, str]], answer: re.Pattern[str]) -> Itera
         yield Rejected(written[0][0], "It is an answer without a problem above it.")
     elif written:
         place, mark = marks[0] if marks else (len(written), None)
-        last = written[place - 1][0]
+        solved = next((at for at in range(1, place) if _SOLUTION.match(written[at][1])), place)
+        last = written[solved - 1][0]
         fields: dict[str, Value] = {"problem": "\n".join(line for number, line in block if number <= last).strip()}
-        below = [line for _, line in written[place + 1 :]]
+        solution, below = ([line for _, line in part] for part in (written[solved:place], written[place + 1 :]))
         if mark and (said := [*filter(None, [mark["answer"]]), *below]):
             fields["answer"] = said[0].strip()
-            fields |= {"solution": "\n".join(said[1:])} if said[1:] else {}
+            solution += said[1:]
+        if solution:
+            fields["solution"] = _SOLUTION.sub("", "\n".join(solution), count=1)
         yield Record(written[0][0], fields)
 
 

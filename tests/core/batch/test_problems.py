@@ -286,6 +286,7 @@ ROWS = "| # | Question | Answer |\n|---|---|---|\n| 1 | What is \\|1\\|? | 1 |\n
             "One?\nAnswer:\n1\nTwo?\nCorrect answer:\n\nThree?",
             [("One?", "1", 1), ("Two?", None, 4), ("Three?", None, 7)],
         ),
+        ("One?\nSolution: It is 1.\nAnswer: 1\nWas?\n**Lösung:** 2", [("One?", "1", 1), ("Was?", "2", 4)]),
         ("One?\nAnswer: 1\nBecause 1 is 1.\n---\nTwo?\nAnswer:\n\n2\n", [("One?", "1", 1), ("Two?", "2", 5)]),
         (
             f"Prices:\n\n{TABLE}\n\nWhat costs b?\n\nTwo?",
@@ -429,6 +430,7 @@ def test_a_problem_and_its_answer_are_found(tmp_path, record):
         {"options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "(B)"},
         {"options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
         {"options": ["A)red", "B)green", "C)blue"], "correct": "B"},
+        {"Option 1": "red", "Option 2": "green", "correct": "Option 2"},
         {"question.choices": [{"label": "x", "text": "red"}, {"label": "y", "text": "green"}], "answerKey": "y"},
         {"choice1": "red", "choice2": "green", "label": "2"},
         {"choice0": "red", "choice1": "green", "label": 1},
@@ -464,6 +466,14 @@ def test_a_file_shows_by_its_answers_whether_options_are_counted_from_0_or_1(tmp
     rows = [{"question": "Which?", "answer": answer, **options} for answer in answers]
     found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
     assert [each.expected for each in found.problems] == letters
+    assert found.notes == ()
+
+
+def test_numbers_that_can_count_no_options_are_options_themselves(tmp_path):
+    rows = [{"question": "Which?", "options": [2, 4, 6], "answer": 4}]
+    rows.append({"question": "Which?", "options": [1, 2, 3], "answer": 2})
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
+    assert [each.expected for each in found.problems] == ["B", "B"]
     assert found.notes == ()
 
 
@@ -567,6 +577,8 @@ def test_a_conversation_is_refused_and_another_column_can_be_named(tmp_path):
 def test_an_empty_column_does_not_beat_a_filled_one_nor_a_guess_what_a_person_names(tmp_path):
     found = read(tmp_path, "p.csv", "question,answer,target\nHow many?,,34\nHow few?,,3\n")
     assert [problem.expected for problem in found.problems] == ["34", "3"]
+    for nothing in ("", "N/A", "nan"):
+        assert read(tmp_path, "p.csv", f"question,answer\nHow many?,{nothing}\n").problems[0].expected is None
     found = read(tmp_path, "p.csv", "question,answer,steps\nHow many?,,3\n")
     assert [(each.expected, each.metadata) for each in found.problems] == [(None, {"steps": "3"})], "a count"
     path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
@@ -762,9 +774,9 @@ def test_doubtful_rows_of_a_table(tmp_path):
 @pytest.mark.parametrize("above", ["", "sep=;\n", "Problems of the second grade\n", "# By: Anna\n\n", "Grade 2;\n"])
 @pytest.mark.parametrize("delimiter", [";", "|"])
 def test_a_table_begins_at_its_header(tmp_path, above, delimiter):
-    rows = ("question;answer", "How much is |2| + |3|?", "Why is it so, then?;2;3", "What, in all, is it?;4")
+    rows = ["question;answer", "How much is |2| + |3|?", "Why is it so, then?;2;3", "What, in all, is it?;4"]
     if delimiter == "|":
-        rows = tuple(row.replace("|", "").replace(";", "|") for row in rows)
+        rows = [row.replace("|", "").replace(";", "|") for row in rows]
     found = read(tmp_path, "p.csv", above + "\n".join(rows))
     assert [(each.text, each.expected) for each in found.problems][1:] == [("What, in all, is it?", "4")]
     assert rejected(found) == [(3 + above.count("\n"), "The row has 3 fields, the header 2.")]

@@ -354,6 +354,7 @@ def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_r
         # Several statements compete
         ("18", "18 of the pens work. The other 6 are dry.", UNSCORED),
         ("18", "She sold 18 pens, so the remaining 6 are hers.", UNSCORED),
+        ("18", "She sells 6 pens, leaving her with 18.", UNSCORED),
         ("18", "The mode is **6**, and the median is **18**.", UNSCORED),
         ("18", "**Pens:** 18\n**Pencils:** 6", UNSCORED),
         ("Anna", "The winner is Anna.\n\nBen is second.", UNSCORED),
@@ -367,6 +368,8 @@ def test_answers_that_say_the_same_agree_and_what_is_expected_decides_which_is_r
         ("3:45 PM", "The train arrives at 3:45 AM.", WRONG),
         ("9 PM", "The meeting is at 9 AM.", WRONG),
         ("22:15", "It ends at 10:15 p.m.", CORRECT),
+        ("25", "So Janet has 18 eggs left to sell at $25 each.", WRONG),
+        ("25", "25 divided by 7 leaves a remainder of 4.", WRONG),
         ("4", "It takes her 4 friends 3 hours to paint it.", WRONG),
         ("B", "Answer: B. No, actually C.", WRONG),
         ("18", "**Final answer:**", WRONG),
