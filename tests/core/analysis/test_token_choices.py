@@ -81,8 +81,8 @@ def test_a_token_of_another_vocabulary_that_begins_elsewhere_is_not_told(written
     longer = ReadTokens("other", written.text, (ScoredToken(None, "Add the", -0.1),), (0,))
     told = choices_at(placed, {Author.LARGE: elsewhere})
     assert {author for each in told for author in each.logprobs} == {Author.SMALL}
-    told = {choice.text: choice.stands for choice in choices_at(placed, {Author.LARGE: longer})}
-    assert told["Add the"], "it stands there, in that vocabulary's own pieces"
+    stands = {choice.text: choice.stands for choice in choices_at(placed, {Author.LARGE: longer})}
+    assert stands["Add the"], "it stands there, in that vocabulary's own pieces"
 
 
 def test_a_model_that_gives_no_scores_does_not_read_and_one_that_is_both_reads_once(written):

@@ -432,8 +432,7 @@ def test_a_paired_difference_has_newcombes_published_interval_whatever_the_seeds
     """`counts`: problems that both solve, only the first, only the second, neither. Three seeds are worth one."""
     kinds = [(True, True), (True, False), (False, True), (False, False)]
     pairs = [kind for kind, count in zip(kinds, counts, strict=True) for _ in range(count)]
-    once = difference([([first], [second]) for first, second in pairs])
-    thrice = difference([([first] * 3, [second] * 3) for first, second in pairs])
+    once, thrice = (difference([([one] * seeds, [other] * seeds) for one, other in pairs]) for seeds in (1, 3))
     assert once
     assert thrice
     assert (once.difference.value, *once.difference.interval) == pytest.approx((value, low, high), abs=5e-4)

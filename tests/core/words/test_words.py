@@ -45,8 +45,9 @@ from tests.fakes.scripted import THINK, ScriptedEngine
 from tests.fakes.valued import RESCUED, STEP, values_of
 
 MIB = 2**20
-TOKENS = {"sent": 5310, "reused": 5120, "read": 190, "written": 84}
-COST = RequestUsage(2, **TOKENS, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25)
+COST = RequestUsage(
+    2, sent=5310, reused=5120, read=190, written=84, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25
+)
 BILL = "5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3 KiB, 1.2 s waited"
 
 
