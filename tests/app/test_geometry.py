@@ -209,8 +209,6 @@ def described(widget):
     return f"{type(widget).__name__} in {parent} “{(text or widget.accessibleName() or widget.objectName())[:50]}”"
 
 
-# ----------------------------------------------------------------------------------------------------------------------
-
 TROUBLE = "There is not enough memory for the large model: 19.8 GB are needed, and 15.1 GB are free."
 PROBLEM = "What is 2 + 2, when it is asked in a sentence that is long enough to be wrapped in a narrow window?"
 

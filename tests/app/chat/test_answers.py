@@ -267,9 +267,6 @@ def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(answered_by
     assert not answer.steps.isVisible()
 
 
-# Against how it ended
-
-
 def test_an_answer_goes_on_with_more_tokens_or_context_and_another_policy_is_one_click_away(answered_by, qtbot):
     loader = plain(context=41)  # 24 are those of the problem
     window = answered_by(loader, max_tokens=8)

@@ -18,9 +18,6 @@ def typed(window, text):
     QTest.keyClicks(window.chat.composer.edit, text)
 
 
-# What is typed
-
-
 def test_each_conversation_keeps_what_is_typed_in_it_also_a_new_one_and_over_a_kill(make_window, qtbot):
     window = make_window()
     fish = answer_to(window, qtbot, "How many fish?")
@@ -74,9 +71,6 @@ def test_what_is_typed_before_the_history_is_open_stays_in_view_and_is_saved(ask
     assert (window.session.conversation.leaf, text_of(window)) == (None, "How many cats?")
     window.close()
     assert text_of(make_window()) == "How many cats?"
-
-
-# Earlier problems
 
 
 def test_up_recalls_the_last_problems_and_down_or_escape_come_back_to_an_empty_field(window, qtbot):

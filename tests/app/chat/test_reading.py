@@ -106,9 +106,6 @@ def test_reasoning_is_folded_or_open_as_a_person_left_it(ask, make_window, qtbot
     assert last_answer(again).folded
 
 
-# The measure
-
-
 def test_the_composer_is_as_wide_as_the_conversation_at_every_text_size(window):
     usual = column_width()
     for text_size in (1.5, 1.0):

@@ -8,13 +8,11 @@ from functools import partial
 import pytest
 from PySide6.QtCore import QObject, QTimer
 
-from baton_reasoning.app.toolkit import background
 from baton_reasoning.app.toolkit.background import (
     BROKEN,
     BackgroundTask,
     BackgroundTasks,
     LatestTask,
-    MainThreadCollector,
     StreamTask,
     cancel_tasks,
 )
@@ -190,20 +188,3 @@ def test_cycles_of_a_background_thread_are_destroyed_in_the_main_thread(qtbot, c
     assert destroyed_in == []
     qtbot.waitUntil(lambda: len(destroyed_in) == many)
     assert set(destroyed_in) == {threading.main_thread()}
-
-
-def test_old_cycles_are_collected_too_but_seldom_and_stopping_returns_to_automatic_collection(collector, monkeypatch):
-    monkeypatch.setattr(background, "FULL_COLLECTION", 3)
-    another = MainThreadCollector()
-    destroyed_in: list[threading.Thread] = []
-    old = Cycle(destroyed_in)
-    gc.collect()  # it is among the old objects now
-    del old
-    for _ in range(2):
-        another.collect()
-        assert destroyed_in == []
-    another.collect()
-    assert len(destroyed_in) == 1
-    another.stop()
-    assert gc.isenabled()
-    gc.disable()  # as the one of the session has it

@@ -348,9 +348,6 @@ def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(
         assert score.isEnabled()
 
 
-# A server that dies
-
-
 class ServedLoader(ScriptedLoader):
     """The demo's small model, and a large one on the server."""
 
