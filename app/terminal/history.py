@@ -23,7 +23,7 @@ from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.json_format import gather
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
+from baton_reasoning.core.store.conversations import Found
 from baton_reasoning.core.store.deleted import Deleted
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line
@@ -62,11 +62,7 @@ ENTRY_FIELDS: tuple[Field[Entry], ...] = (
 FOUND_FIELDS: tuple[Field[Found], ...] = (
     Field("id", lambda found: found.conversation.id, "id", short_id),
     Field("name", lambda found: found.conversation.name, "name"),
-    Field(
-        "excerpt",
-        lambda found: " ".join(found.excerpt.replace(MARK_START, "").replace(MARK_END, "").split()),
-        "excerpt",
-    ),
+    Field("excerpt", lambda found: found.excerpt, "excerpt"),
 )
 DELETED_FIELDS: tuple[Field[Deleted], ...] = (
     Field("id", lambda each: each.id, "id", short_id),
