@@ -12,7 +12,7 @@ import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, option
 from baton_reasoning.app.terminal.output import Field, listing, write, write_parts
-from baton_reasoning.app.terminal.printer import print_answer
+from baton_reasoning.app.terminal.printer import print_stored_answer
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
@@ -208,7 +208,7 @@ def _show_conversation(conversation: Conversation, json: bool) -> None:
             write_json({"problem": exchange.problem, **trace_to_json(exchange.trace)})
             continue
         write(exchange.problem, "bold")
-        print_answer(exchange.trace)
+        print_stored_answer(exchange.trace)
 
 
 @contextmanager
