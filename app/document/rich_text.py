@@ -130,7 +130,7 @@ class RichText(QTextBrowser):
             self.viewport().update()
 
     def _show_focus(self, is_tabbed_to: bool) -> None:
-        """Draw a ring for who comes by keyboard; a click selects text, and its cursor says where."""
+        """Draw a ring if Tab has led here; a click selects text, and the selection shows where."""
         self._is_tabbed_to = is_tabbed_to
         self.viewport().update()
 

@@ -122,8 +122,10 @@ class RowWriter(QObject):
         return self.extent_of(index, place, place + 1)[0]
 
     def extent_of(self, index: int, start: int, end: int) -> tuple[int, int]:
-        """Return where in the document a part of the text begins and ends, as far as it is in the row at `index`; of a
-        formula, which is shown as a whole, the whole. What is not shown has no extent."""
+        """Return where in the document a part of the text begins and ends, as far as it is in the row at `index`.
+
+        A part of a formula has the extent of the whole formula. What is not shown has no extent.
+        """
         at, begin = self.first_block(index).position(), -1
         for block, runs in self._blocks(index):
             at = self._document.findBlockByNumber(block).position()
