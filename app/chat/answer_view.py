@@ -101,7 +101,9 @@ class StepEditor(QFrame):
 class ChatActions(AnswerActions, Protocol):
     """What a person does with the exchanges of a conversation, beyond what its session does."""
 
-    window_actions: WindowActions
+    @property
+    def window_actions(self) -> WindowActions:
+        """What a page asks of its window."""
 
     def compare_answer(self, exchange: Exchange) -> None:
         """Other policies are to be compared with this answer."""
