@@ -42,7 +42,7 @@ class OpenedBatch:
     def read(cls, store: Store, batch_id: str) -> Self:
         """Read a batch, which may take seconds. Raises StoreError, SettingsError.
 
-        Answers of which the program was killed are not being written: they wait.
+        Answers that a program was writing when it was killed wait to be written anew.
         """
         batches = store.batches
         batch, rows = batches.open(batch_id), {row.job: row for row in batches.results(batch_id)}

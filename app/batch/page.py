@@ -99,7 +99,7 @@ class BatchPage(QStackedWidget):
 
     def _show_running(self) -> None:
         """Say what another batch would wait for; the list of all may have changed."""
-        self.preview.show_waiting(self.session.waits_for)
+        self.preview.count_answers()
         if self.currentWidget() is self.welcome:
             self.refresh()
 

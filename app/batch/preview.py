@@ -51,7 +51,6 @@ class Preview(QWidget):
         super().__init__()
         self._session = session
         self.found: ProblemSet | None = None
-        self._waits_for = ""
         self.title, self.count = label("", Role.TITLE), label("", Role.MUTED)
         self.problem, self.answer, self.identity = (
             combo_box(f"Column of the {name}") for name in ("problem", "answer", "id")
@@ -114,11 +113,6 @@ class Preview(QWidget):
         self.larges_text.setText(", ".join(Path(file).name for file in files))
         self.count_answers()
 
-    def show_waiting(self, what: str) -> None:
-        """Say what a batch that is started now waits for; "" for nothing."""
-        self._waits_for = what
-        self.count_answers()
-
     def start_anew(self, system: str) -> None:
         """Forget what was chosen for another file; `system`: the usual system prompt."""
         self.ungraded.setChecked(False)
@@ -166,7 +160,7 @@ class Preview(QWidget):
         self.count_answers()
 
     def count_answers(self) -> None:
-        """Show how many answers the batch would have, and whether it can begin."""
+        """Show how many answers the batch would have, and whether it can begin now or what it waits for."""
         if self.found is None:
             self.start.setEnabled(False)
             return
@@ -184,7 +178,7 @@ class Preview(QWidget):
             reason = "Choose an arm to run."
         elif not (reason or self.found.with_answer or self.ungraded.isChecked()):
             reason = "No problem has an answer: tick “Run all the same”, or choose another column."
-        self.reason.setText(reason or self._waits_for)
+        self.reason.setText(reason or self._session.waits_for)
         self.start.setEnabled(not reason)
         self.start.setToolTip(reason)
 

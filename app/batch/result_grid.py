@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QMenu, QStyledItemDelegate, QStyleOptionViewItem, QTableView
@@ -120,7 +118,7 @@ class ResultGrid(QTableView):
         for figure in Figure:
             action = self.columns_menu.addAction(figure.value.capitalize())
             action.setCheckable(True)
-            action.toggled.connect(partial(self._show_figures))
+            action.toggled.connect(self._show_figures)
             self.figures[figure] = action
 
     def _show_figures(self, _: bool) -> None:

@@ -115,7 +115,7 @@ class ResultTable(QAbstractTableModel):
         """After those of the problem: the arm of each, and the figure that it shows; None for the result."""
         self.figures: Sequence[Figure] = ()
         self.pairs: dict[str, str] = {}
-        """The arms in which both models write, controls aside, each with that of its small model alone, or ""."""
+        """The arms in which both models write, except controls, each with the arm of its small model alone, or ""."""
         self.main = ""
         """The name of the arm that the batch is about."""
         self.wrong: set[int] = set()

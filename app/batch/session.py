@@ -114,7 +114,7 @@ class BatchSession(QObject):
         """The first one runs."""
         self.regrading: Regrading | None = None
         self._next_report_ms = 0
-        """How long after the next results: at once after the first since the batch came into view."""
+        """Milliseconds from the next results to a report; 0 until the first results since the batch came into view."""
         for each in (models, demo):
             each.changed.connect(self._models_changed)
         self._report_timer = QTimer(self, singleShot=True)

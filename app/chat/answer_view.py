@@ -101,7 +101,9 @@ class StepEditor(QFrame):
 class ChatActions(AnswerActions, Protocol):
     """What a person does with the exchanges of a conversation, beyond what its session does."""
 
-    window_actions: WindowActions
+    @property
+    def window_actions(self) -> WindowActions:
+        """What a page asks of its window."""
 
     def compare_answer(self, exchange: Exchange) -> None:
         """Other policies are to be compared with this answer."""
@@ -114,9 +116,6 @@ class ChatActions(AnswerActions, Protocol):
 
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """This text is to stand in the place of a piece, and the models go on from it."""
-
-    def take_token(self, exchange: Exchange, position: int, text: str) -> None:
-        """This text is to stand from a place of the answer on, and the models go on from it."""
 
 
 class AnswerView(AnswerPane):
@@ -140,7 +139,7 @@ class AnswerView(AnswerPane):
         self.below_answer.addWidget(self.scoreboard)
         self.below_answer.addWidget(self.time)
         self.review = AnswerReview(self, session.reviews, answer_of, partial(session.fork, author=Author.LARGE))
-        self.token_view = TokenView(self, session.tokens, actions.take_token)
+        self.token_view = TokenView(self, session.tokens, session.edit)
         self._continue = button("Continue", partial(session.go_on, exchange), tip="Continue this answer")
         again = partial(session.ask_again, exchange)
         self._icons = [

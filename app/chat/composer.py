@@ -34,9 +34,9 @@ class ProblemEdit(QPlainTextEdit):
         self._recalled: list[str] = []
         """The problems that Up and Down go through, as they were when Up was pressed in the empty field."""
         self._place = -1
-        """That of the problem in the field among them; -1 if a person has written what stands there."""
+        """The index of the problem in the field among them; -1 if a person has written what stands there."""
         self._shown: str | None = None
-        """That problem as the field has it; None while it is put there."""
+        """The text of that problem in the field; None while it is being put there."""
         self.textChanged.connect(self._end_recall)
         self.setPlaceholderText(ASK)
         self.setAccessibleName("Problem")

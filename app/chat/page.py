@@ -362,10 +362,6 @@ class ChatPage(QSplitter):
         menu.addAction("Copy reasoning and answer", lambda: copy_text(whole_text(trace), text, at))
         menu.popup(where)
 
-    def take_token(self, exchange: Exchange, position: int, text: str) -> None:
-        """Go on with another token."""
-        self._session.edit(exchange, position, text)
-
     def take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
         """Go on from the edited step; if that is not possible, the editor stays open."""
         if self._session.edit(exchange, piece.position, text):

@@ -20,7 +20,7 @@ from baton_reasoning.app.toolkit.background import LatestTask
 from baton_reasoning.app.toolkit.controls import IconButton, delete_keys, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role, current_theme, set_role
-from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
+from baton_reasoning.core.store.conversations import Found, Headline, by_day
 from baton_reasoning.core.words.numbers import day_and_time, distinguished
 
 SEARCH_AFTER_MS = 150
@@ -267,7 +267,7 @@ def rows_by_day(headlines: list[Headline], today: date) -> list[HistoryRow]:
 def rows_found(found: list[Found]) -> list[HistoryRow]:
     """Return rows for the conversations that a search found, with what was found in each."""
     names = distinguished([each.conversation.full_name for each in found])
-    rows = [HistoryRow(name, each.conversation, _plain(each.excerpt)) for name, each in zip(names, found, strict=True)]
+    rows = [HistoryRow(name, each.conversation, each.excerpt) for name, each in zip(names, found, strict=True)]
     return rows or [HistoryRow("Nothing found")]
 
 
@@ -278,7 +278,3 @@ def day_name(day: date, today: date) -> str:
         return "Yesterday"
     # Not %-d, which Windows does not have.
     return f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
-
-
-def _plain(excerpt: str) -> str:
-    return " ".join(excerpt.replace(MARK_START, "").replace(MARK_END, "").split())

@@ -221,8 +221,10 @@ class ComparisonController(QObject):
         """What is on the screen, if that is a comparison."""
 
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
-        """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in
-        a comparison, in the place of the one that is compared."""
+        """Ask which columns. `answer`: the one to compare with others.
+
+        Without one the problem is new, and follows the last one; in a comparison it takes the place of the one there.
+        """
         if not self._session.is_ready_or_says_why():
             return
         attempts = [each for each in self._attempts(answer) if each.is_read] if answer else []

@@ -156,10 +156,10 @@ class AnswerPane(QWidget):
             self.follow(self.is_live, self._waiting)
 
     def show_verdict(self, outcome: Outcome, text: str = "", answer: str = "", known: str = "") -> None:
-        """Say beside the result whether it is right. `text`: in other words than “✓ right” and “✗ wrong”.
+        """Say beside the result whether it is right. `text`: the verdict in other words than “✓ right” and “✗ wrong”.
 
-        `answer`: what was graded, which is the result; the grader also finds one in a conclusion. `known`: by what that
-        is known, “the expected answer, 7”.
+        `answer`: the answer that was graded, which becomes the result: the grader also finds it in a conclusion.
+        `known`: the source of the verdict, such as “the expected answer, 7”.
         """
         if 0 < len(answer) <= LONGEST_RESULT:
             self.result.setText(answer)

@@ -107,11 +107,6 @@ class RichText(QTextBrowser):
         """Load no resource: a text cannot make Baton fetch or read anything. For None, Qt would read a local file."""
         return QImage()
 
-    @property
-    def formula_size(self) -> float:
-        """The size of its formulas in pixels."""
-        return self._style().formula_size
-
     def fit_width(self, widest: int) -> None:
         """Make the widget as wide as its text, and no wider than so many pixels."""
         document = self.document()
@@ -130,7 +125,7 @@ class RichText(QTextBrowser):
             self.viewport().update()
 
     def _show_focus(self, is_tabbed_to: bool) -> None:
-        """Draw a ring for who comes by keyboard; a click selects text, and its cursor says where."""
+        """Draw a ring if Tab has led here; a click selects text, and the selection shows where."""
         self._is_tabbed_to = is_tabbed_to
         self.viewport().update()
 

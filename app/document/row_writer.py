@@ -7,6 +7,7 @@ in the place of others only those are written that differ. Nothing is fetched.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCursor, QTextDocument
@@ -118,18 +119,13 @@ class RowWriter(QObject):
 
     def position_of(self, index: int, place: int) -> int:
         """Return where in the document a place of the text stands, which is in the row at `index`."""
-        at = self.first_block(index).position()
-        for block, runs in self._blocks(index):
-            at = self._document.findBlockByNumber(block).position()
-            for run in runs:
-                if place < run.end:
-                    return at + (utf16_length(run.text[: max(0, place - run.start)]) if run.is_exact else 0)
-                at += self.length_of(run)
-        return at
+        return self.extent_of(index, place, place + 1)[0]
 
     def extent_of(self, index: int, start: int, end: int) -> tuple[int, int]:
-        """Return where in the document a part of the text begins and ends, as far as it is in the row at `index`; of a
-        formula, which is shown as a whole, the whole. What is not shown has no extent."""
+        """Return where in the document a part of the text begins and ends, as far as it is in the row at `index`.
+
+        A part of a formula has the extent of the whole formula. What is not shown has no extent.
+        """
         at, begin = self.first_block(index).position(), -1
         for block, runs in self._blocks(index):
             at = self._document.findBlockByNumber(block).position()
@@ -246,7 +242,7 @@ class RowWriter(QObject):
             form = self._style.letters(run.look, kind)
             if formula:
                 self._unset.discard(formula)
-                ink = self._style.in_ink(form.foreground().color().name())
+                ink = replace(self._style, ink=form.foreground().color().name())
                 if self._typesetter and not self._typesetter.is_set(formula, self._style.formula_size):
                     self._waiting.add(index)
                 elif insert_formula(cursor, formula, ink):

@@ -69,7 +69,7 @@ class TextMark(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What of a line one piece holds: from pixel to pixel."""
+    """The part of a line that one piece wrote, in pixels."""
 
     piece: Piece
     left: float
@@ -81,9 +81,9 @@ class Line(NamedTuple):
 
     top: float
     bottom: float
-    """With the half of the gap above and below."""
+    """With half of the gaps above and below."""
     letters: QRectF
-    """Without them."""
+    """Without the gaps."""
     shares: tuple[Share, ...]
     begins: tuple[Piece, ...] = ()
     """The pieces that are in no line above."""
@@ -168,7 +168,7 @@ class StepsView(RichText):
             self.viewport().update()
 
     def point_next(self, placed: PlacedToken | None, by: int) -> None:
-        """Point at the token that is so many before or after this one, for who comes by keyboard."""
+        """Point at the token so many after this one, as a key does; before it if negative."""
         self._point_at(self.tokens.next_to(placed, by), by_key=True)
 
     def mark(self, marks: Sequence[TextMark], chosen: TextMark | None) -> None:
@@ -195,7 +195,7 @@ class StepsView(RichText):
         return cursor
 
     def font_of(self, piece: Piece) -> QFont:
-        """Return the font of a piece that is shown: that of code if it is nothing else."""
+        """Return the font of a piece that is shown; the font of code if all of it is code."""
         start = piece.position - self._steps.start
         first, last = (row_at(self.writer.rows, each) for each in (start, start + len(piece.text.rstrip()) - 1))
         rows = self.writer.rows[first : last + 1]

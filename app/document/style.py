@@ -1,6 +1,6 @@
 """How rows are set: one font, a handful of colours."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import (
@@ -49,15 +49,12 @@ class TextStyle:
     font: QFont
     colours: Colours
     ink: str
+    """The colour of text, `#rrggbb`; another one for what the program inserted."""
     gap: float = GAP
 
     @classmethod
     def of(cls, colours: Colours, font: QFont, gap: float = GAP) -> "TextStyle":
         return cls(font, colours, colours.text, gap)
-
-    def in_ink(self, ink: str) -> "TextStyle":
-        """Return the style with another colour of text, as for what the program inserted."""
-        return replace(self, ink=ink)
 
     def apply_to(self, document: QTextDocument) -> None:
         """Set the look of what is written into a document from now on."""

@@ -141,7 +141,7 @@ class ValuesSection(ReviewSection):
 
 
 def piece_of(trace: Trace, values: StepValues, place: ValuedPlace) -> Piece:
-    """Return the text before a place, at the beginning the first; of replaced text, what stands in its place."""
+    """Return the piece before a place, at the beginning the first one; for replaced text, what replaced it."""
     if place.place.replaced:
         return next(worth.span.piece for worth in values.takeovers if worth.before is place)
     return piece_before(trace.pieces, place.position) or trace.pieces[0]

@@ -29,8 +29,6 @@ class WindowActions(Protocol):
     def continue_in_chat(self, exchange: Exchange) -> None:
         """Begin a conversation with a copy of an answer that stands elsewhere, and show it."""
 
-    def choose_models(self) -> None: ...
-
     def use_context(self, tokens: int) -> None:
         """Load the models again, with room for so many tokens."""
 
@@ -38,8 +36,6 @@ class WindowActions(Protocol):
         """Load the pair in use again: it failed, or choices about it have changed."""
 
     def connect_server(self) -> None: ...
-
-    def show_settings(self, section: str = "") -> None: ...
 
     def export(self, conversation: str = "", name: str = "") -> None:
         """Save a conversation, by default the one in view, as a file. `name`: what the file is called."""

@@ -129,9 +129,9 @@ class ChatSession(QObject):
         return self.ready
 
     def takes(self, problem: str) -> bool:
-        """Return whether the loaded models can be asked this, and report why not: the demo pair solves only its own.
+        """Return whether the loaded models can solve this problem, and report why not. The demo pair solves one kind.
 
-        Without models every problem is taken, and this is asked again when its turn comes.
+        Without models every problem is taken; it is checked again before its answer begins.
         """
         try:
             if only_demo_models(self.models.pair.cards.values()) and not self.runs.waits_for_loan:
@@ -169,8 +169,8 @@ class ChatSession(QObject):
                     self.failed.emit(error)
 
     def forget(self, conversation_id: str) -> Callable[[], None]:
-        """Stop writing and showing a conversation that has been deleted; return what shows it again once it is
-        restored."""
+        """Stop writing and showing a conversation that has been deleted; return a function that shows it again once
+        it is restored."""
         is_shown = conversation_id == self.conversation.id
         conversation = self.conversation if is_shown else self.runs.conversation(conversation_id)
         if conversation:
@@ -234,8 +234,10 @@ class ChatSession(QObject):
         return exchanges
 
     def measure(self, exchange: Exchange, policy: PolicySettings) -> None:
-        """Write another attempt like this answer, under another policy, beside what is shown, until a person begins
-        anything."""
+        """Write another attempt at the place of this answer under another policy. What is in view stays there.
+
+        It is stopped as soon as a person begins anything.
+        """
         attempt = Exchange(exchange.problem, exchange.settings.model_copy(update={"policy": policy}), exchange.parent)
         self._keep(attempt, shows=False)
         self._keep_leaf()
@@ -285,7 +287,10 @@ class ChatSession(QObject):
         self._start(exchange, intervention, lambda: not self._asks(conversation, exchange, agreed, later))
 
     def fork(self, exchange: Exchange, position: int, author: Author | None = None) -> None:
-        """Begin another answer like this one up to a place in its text. `author`, or whom the policy says, goes on."""
+        """Begin another answer with the text of this one up to a place.
+
+        `author`: the model that goes on from there; None for the one that the policy chooses.
+        """
         settings = self._another_seed(with_author(self.settings, author), exchange)
         trace = exchange.trace.until(position)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), intervention_of(author, settings))
@@ -388,7 +393,7 @@ class ChatSession(QObject):
         return settings.model_copy(update={"seed": max(each.seed for each in known) + 1})
 
     def _new(self) -> Conversation:
-        """Return the conversation of which nothing is sent. There is one at a time, which keeps what is typed."""
+        """Return the conversation in which nothing was asked yet. There is only one, which keeps what is typed."""
         if self._unsent.roots:
             self._unsent = Conversation()
         return self._unsent

@@ -86,7 +86,7 @@ class LoadedModels(QObject):
     ready = Signal()
     """A pair has been loaded; after `changed`."""
     writing_began = Signal(object)
-    """Its writer."""
+    """What writes: the object that was passed to `begin_writing`."""
     servers_changed = Signal()
     """The status of a server has changed."""
     _status_changed = Signal()
@@ -351,7 +351,7 @@ class LoadedModels(QObject):
             self._load(self._own)
 
     def _has(self, choice: ModelChoice) -> bool:
-        """Whether this pair was loaded last, with room for however many texts."""
+        """Whether this pair was loaded last, for however many texts at once."""
         return self.choice is not None and self.choice.model_copy(update={"parallel": choice.parallel}) == choice
 
     def _fits(self, wanted: ModelChoice) -> bool:

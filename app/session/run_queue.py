@@ -62,7 +62,7 @@ class QueuedRun:
     is_compared: bool = False
     """Whether its time is compared, so that nothing else is written meanwhile."""
     gives_way: bool = False
-    """Whether it is stopped for whatever a person begins. Beside it, its conversation is idle."""
+    """Whether it is stopped as soon as a person begins anything. Its conversation counts as idle meanwhile."""
     is_begun: bool = False
     """Whether it is being written, and waits no longer."""
     control: Control = field(default_factory=Control)

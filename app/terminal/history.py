@@ -12,7 +12,7 @@ import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command_group, option
 from baton_reasoning.app.terminal.output import Field, listing, write, write_parts
-from baton_reasoning.app.terminal.printer import print_answer
+from baton_reasoning.app.terminal.printer import print_stored_answer
 from baton_reasoning.app.terminal.streams import ExitCode, confirmed, remark, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
@@ -23,7 +23,7 @@ from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.export.json_format import gather
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
+from baton_reasoning.core.store.conversations import Found
 from baton_reasoning.core.store.deleted import Deleted
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import LONGEST_MESSAGE, counted, one_line
@@ -62,11 +62,7 @@ ENTRY_FIELDS: tuple[Field[Entry], ...] = (
 FOUND_FIELDS: tuple[Field[Found], ...] = (
     Field("id", lambda found: found.conversation.id, "id", short_id),
     Field("name", lambda found: found.conversation.name, "name"),
-    Field(
-        "excerpt",
-        lambda found: " ".join(found.excerpt.replace(MARK_START, "").replace(MARK_END, "").split()),
-        "excerpt",
-    ),
+    Field("excerpt", lambda found: found.excerpt, "excerpt"),
 )
 DELETED_FIELDS: tuple[Field[Deleted], ...] = (
     Field("id", lambda each: each.id, "id", short_id),
@@ -212,7 +208,7 @@ def _show_conversation(conversation: Conversation, json: bool) -> None:
             write_json({"problem": exchange.problem, **trace_to_json(exchange.trace)})
             continue
         write(exchange.problem, "bold")
-        print_answer(exchange.trace)
+        print_stored_answer(exchange.trace)
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def print_run(
     return printer.trace
 
 
-def print_answer(trace: Trace) -> None:
+def print_stored_answer(trace: Trace) -> None:
     """Print a stored answer with its steps by author, then its figures, to standard output."""
     write(f"\n{summary(print_run(trace.events, console(), name=own_names(trace)))}\n", "dim")
 

@@ -13,7 +13,7 @@ from baton_reasoning.app.terminal.command_line import as_json, command, option
 from baton_reasoning.app.terminal.history import full_id, open_history, short_id
 from baton_reasoning.app.terminal.options import SEED
 from baton_reasoning.app.terminal.output import Field, listing, write
-from baton_reasoning.app.terminal.printer import print_answer
+from baton_reasoning.app.terminal.printer import print_stored_answer
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.running.batch import BatchSettings, models_of
@@ -76,7 +76,7 @@ def show(name: str, problem: str, arm: str | None, seed: int | None, json: bool)
                 else:
                     facts = filter(None, (row.arm, f"seed {row.seed}", result.outcome, row.answer, row.error))
                     write(f"\n{' · '.join(facts)}", "bold")
-                    print_answer(trace)
+                    print_stored_answer(trace)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ NEAR = 14
 """Pixels within which the mouse reaches a point."""
 RING = 8
 PIXELS = 2
-"""Those of a copied or saved picture for one of the window: it is printed, or shown larger."""
+"""Pixels of a copied or saved picture for each pixel of the window: it may be printed, or shown larger."""
 SAVE = QKeyCombination(Qt.Modifier.CTRL | Qt.Modifier.ALT, Qt.Key.Key_S)
 KINDS = {".png": "Picture", ".svg": "Drawing"}
 

@@ -230,7 +230,7 @@ class Hairline(QFrame):
 
 
 class _Elided(_Control):
-    """A control that gives up the rest of its text where it has too little room for it."""
+    """A control that shortens its text where it has too little room."""
 
     LEAST = 12
     """Characters that are shown, at least."""

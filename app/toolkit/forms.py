@@ -131,7 +131,7 @@ def path_or_none(text: str) -> Path | None:
 
 
 def bounds(field: FieldInfo) -> tuple[float, float]:
-    """Return the lowest and the highest value that a field takes; above an open bound, by a hundredth."""
+    """Return the lowest and the highest value that a field takes. An open lower bound is raised by a hundredth."""
     low, high = 0.0, float(LARGEST)
     for bound in field.metadata:
         match bound:

@@ -158,9 +158,9 @@ class FlowLayout(QLayout):
 
 
 class FlowRow(QFrame):
-    """Widgets side by side, in as many lines as are needed, which it keeps room for in a splitter.
+    """Widgets side by side, in as many lines as are needed, also in a splitter.
 
-    A splitter asks no part of it how high it is at its width.
+    A splitter does not ask how high a part is at its width, so the row sets its own lowest height.
     """
 
     def __init__(self, *widgets: QWidget, gap: int = 6) -> None:

@@ -394,7 +394,7 @@ def order_last(part: QWidget) -> None:
 
 
 def is_tab_stop(widget: QWidget) -> bool:
-    """Return whether Tab may focus a widget. One that passes the focus on is left to that which takes it."""
+    """Return whether Tab may focus a widget itself, and not another one to which it passes the focus on."""
     takes_tab = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
     return takes_tab and widget.isVisible() and widget.isEnabled() and not widget.focusProxy()
 

@@ -110,7 +110,7 @@ class PageActions(QObject):
         self._bar.show_message(text, *actions, warns=False)
 
     def ask(self, question: str, go_on: Callable[[], object]) -> None:
-        """Ask whether to go on; to leave it closes the question."""
+        """Ask whether to go on. “Leave it” closes the question."""
         self._bar.show_message(question, ("Continue", go_on), ("Leave it", lambda: None), warns=False, asks=True)
 
     def show_saved(self, path: Path) -> None:
@@ -128,7 +128,7 @@ class PageActions(QObject):
         self._bar.show_message(text, way, warns=False, cause=Cause.DELETION)
 
     def undo_deletion(self) -> None:
-        """Bring back what was deleted last; done again, what was deleted before it."""
+        """Bring back what was deleted last; the next call brings back what was deleted before that."""
         if self._deletions:
             self._bar.resolve(Cause.DELETION)
             self._deletions.pop()()

@@ -38,7 +38,7 @@ class ServerDialog(QDialog):
     """What a test waits for; sent from its thread."""
 
     def __init__(self, servers: KnownServers, address: str, parent: QWidget, *, to_use: bool = False) -> None:
-        """`to_use`: as one of the two models; else its settings are kept."""
+        """`to_use`: offer to use the server as one of the two models; else only save its settings."""
         super().__init__(parent)
         self.setWindowTitle("Connect to a server")
         self._servers = servers

@@ -34,7 +34,7 @@ class SettingsDialog(QDialog):
         self.setWindowTitle("Settings")
         self._preferences = preferences
         self._kept: set[FieldPath] = set()
-        """Fields that were at another value than their default while this dialog was open: they do not vanish."""
+        """Fields that had another value than their default while this dialog was open. They stay in view."""
         self.form = SettingsForm(preferences.value, Settings())
         self.form.setContentsMargins(4, 4, 12, 12)
         self.search = line_edit("Search settings", "Search all settings", section)

@@ -23,8 +23,6 @@ from baton_reasoning.core.store.timestamps import format_timestamp, now
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.run_settings import RunSettings
 
-MARK_START, MARK_END = "\x02", "\x03"
-"""Around the match in an excerpt."""
 BEFORE, AFTER = 16, 60
 """Characters of an excerpt on each side of the match."""
 UNSPACED = re.compile(
@@ -55,7 +53,7 @@ class Found(NamedTuple):
     conversation: Headline
     exchange: str
     excerpt: str
-    """The words around the match. Matches are between MARK_START and MARK_END."""
+    """The words around the match, on one line."""
 
 
 class Conversations:
@@ -185,7 +183,7 @@ def _found(connection: sqlite3.Connection, number: int, words: Sequence[str]) ->
 
 
 def excerpt_of(text: str, words: Sequence[str]) -> str:
-    """Cut an excerpt around the words, if they stand together, or else around the longest of them, and mark it.
+    """Return on one line what stands around the words, if they stand together, or else around the longest of them.
 
     (The index has a function for this, which takes seconds where a letter begins thousands of words.)
     """
@@ -197,8 +195,7 @@ def excerpt_of(text: str, words: Sequence[str]) -> str:
         return excerpt_of(plain[0], plain[1:])
     start, end = found.span() if found else (0, 0)
     left, right = "…" * (start > BEFORE), "…" * (end + AFTER < len(text))
-    marked = f"{MARK_START}{text[start:end]}{MARK_END}"
-    return f"{left}{text[max(0, start - BEFORE) : start]}{marked}{text[end : end + AFTER]}{right}"
+    return " ".join(f"{left}{text[max(0, start - BEFORE) : end + AFTER]}{right}".split())
 
 
 def _without_accents(text: str) -> str:

@@ -118,9 +118,12 @@ def test_one_choice_means_one_thing_in_chat_batch_and_comparison(make_window):
             window.preferences.change(models=models)
             window.preferences.change_run(policy=policy, alternatives=0)
             chat = window.session.settings
-            assert window._batch._settings("") == chat
+            (arm,) = window._batch.session.make_arms(["chosen"], "")
+            assert arm.settings == chat
             assert next(choice.settings for choice in arms(chat) if choice.name == "chosen") == chat
     window.preferences.change(models=ModelChoice())
     window.preferences.change_run(policy=Keywords.Settings(c=3, n1=9))
-    own = window._batch._settings("").policy
-    assert own == Keywords.Settings(c=3, n1=9, n2=22, n3=14, n3_step=0), "own values reach the demo pair"
+    (arm,) = window._batch.session.make_arms(["chosen"], "")
+    assert arm.settings.policy == Keywords.Settings(c=3, n1=9, n2=22, n3=14, n3_step=0), (
+        "own values reach the demo pair"
+    )
