@@ -20,7 +20,7 @@ from baton_reasoning.core.thinking.trace import Piece, Trace
 ALTERNATIVES = 5
 """Likeliest tokens of each model at each place."""
 LEAST_LOGPROB = math.log(0.01)
-"""A token that no model finds so likely is not told."""
+"""A token is left out if every model finds it less likely than this."""
 
 
 class PlacedToken(NamedTuple):
@@ -121,8 +121,8 @@ class Choice(NamedTuple):
 def choices_at(placed: PlacedToken, read: Mapping[Author, ReadTokens]) -> list[Choice]:
     """Return what may stand in the place of a token, the likeliest first.
 
-    What the writer recorded counts where it has not read the text. A token of another vocabulary that begins elsewhere
-    is not told, nor what ends inside a character.
+    Where the writer has not read the text, what it recorded counts. Tokens of another vocabulary that begin elsewhere
+    are left out, and so are those that end inside a character.
     """
     found: dict[str, dict[Author, float]] = {placed.token.text: {}}
     named = {author: token for author, tokens in read.items() if (token := tokens.at(placed.start))}

@@ -228,8 +228,8 @@ class _Walk:
         return Row(kind, (), *place, self.depth, self.quotes, marker, gap)
 
     def _gap(self, token: Token) -> Gap:
-        """Return the room below a paragraph: in a list it is full only above an empty line, which Markdown takes for
-        one between all items."""
+        """Return the gap below a paragraph. In a list it is full only above an empty line, though one such line makes
+        Markdown set all items apart."""
         _, end = token.map or (0, 0)
         goes_on = end < len(self.lines) and self.lines[end].strip(" \t>")
         return Gap.SMALL if self.depth and goes_on else Gap.FULL

@@ -61,8 +61,8 @@ def parse(text: str) -> Parsed:
 def places_of(inline: Token, lines: Sequence[str], starts: Sequence[int], cell_from: int | None) -> Places:
     """Return where the content of an inline token stands in the text.
 
-    `lines`, `starts`: all lines of the text, and where each begins. `cell_from`: of a cell of a table, where in its
-    line the cell before it has ended.
+    `lines`, `starts`: all lines of the text, and where each begins. `cell_from`: where in its line
+    the cell before this one ends; None outside of tables.
     """
     assert inline.map is not None  # all of markdown-it's have one
     first = inline.map[0]

@@ -29,6 +29,7 @@ from baton_reasoning.core.models.gguf_format import (
 )
 from baton_reasoning.core.models.ollama import OWN_ARCHITECTURES, offer, shown_name
 from baton_reasoning.core.models.thinking_tags import ThinkingTags, tags_in
+from baton_reasoning.resources import resource_table
 
 MAX_BLOCKS = 10_000
 
@@ -162,7 +163,7 @@ def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
 
 
 def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> None:
-    if architecture in NOT_WRITERS:
+    if KINDS.get(architecture) == "no-writer":
         raise ModelFileError(
             f"{shown_name(path)} is a {architecture} model, a kind that cannot write text step by step.",
             "Choose a text model.",
@@ -289,7 +290,7 @@ def _tensor_bytes_by_block(tensors: Iterable[Tensor], count: int) -> list[int]:
 
 def _kv_heads(architecture: str, keys: Keys, count: int, heads: int) -> list[int]:
     """Return the KV heads of each block; 0 where a block does not attend."""
-    if architecture in RECURRENT:
+    if KINDS.get(architecture) == "recurrent":
         return [0] * count
     named = keys.wholes("attention.head_count_kv", default=heads)
     found = [*named, *[0] * count][:count] if len(named) > 1 else [*named] * count
@@ -332,28 +333,11 @@ def _state_bytes(numbers: Mapping[str, int], embedding: int, heads: int) -> int:
 
 # Architectures -----------------------------------------------------------------------------------------------------
 
-RECURRENT = frozenset("arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7".split())
-"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
-
-HYBRID = frozenset(
-    """
-    bailingmoe3 deepseek4 falcon-h1 glm5-next granitehybrid jamba kimi-k3 kimi-linear lfm2 lfm2moe minimax-01
-    nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next qwen4exp
-    """.split()
-)
-"""Some layers attend, some keep a recurrent state: rolled back through snapshots."""
+KINDS = dict(resource_table("tables/architectures.txt"))
+"""What sets an architecture apart from most: "recurrent", "hybrid" or "no-writer"."""
 
 _STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
-"""Keys that only models with a recurrent state have: for those that are newer than the two sets."""
-
-NOT_WRITERS = frozenset(
-    """
-    bert clip dflash dream eagle3 eurobert gemma-embedding gemma4-assistant jina-bert-v2 jina-bert-v3 llada llada-moe
-    llama-embed modern-bert neo-bert nomic-bert nomic-bert-moe pockettts qwen3tts rnd1 t5 t5encoder wavtokenizer-dec
-    """.split()
-)
-"""Architectures that llama.cpp knows and that cannot write a text step by step: vision, embedding, diffusion, speech
-and encoder-decoder models, and drafting heads. One that it does not know it refuses itself when it loads the model."""
+"""Keys that only models with a recurrent state have: for architectures that are newer than the table."""
 
 
 def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:
@@ -361,4 +345,5 @@ def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:
 
     `numbers`: the names of the model's own keys, where its header is known.
     """
-    return architecture not in RECURRENT | HYBRID and not any(key.startswith(_STATE_KEYS) for key in numbers)
+    keeps_state = KINDS.get(architecture) in ("recurrent", "hybrid")
+    return not keeps_state and not any(key.startswith(_STATE_KEYS) for key in numbers)

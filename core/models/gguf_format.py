@@ -33,17 +33,8 @@ TENSOR_TYPES = {
 }
 """By ggml's numbers."""
 
-_FROM_7 = """
-    Q8_0 Q5_0 Q5_1 Q2_K Q3_K_S Q3_K_M Q3_K_L Q4_K_S Q4_K_M Q5_K_S Q5_K_M Q6_K IQ2_XXS IQ2_XS Q2_K_S IQ3_XS IQ3_XXS
-    IQ1_S IQ4_NL IQ3_S IQ3_M IQ2_S IQ2_M IQ4_XS IQ1_M BF16
-"""
-_FROM_36 = "TQ1_0 TQ2_0 MXFP4 NVFP4 Q1_0 Q2_0"
-# llama.h, enum llama_ftype; numbers missing here were removed.
-FILE_TYPES: dict[int, str] = {
-    **dict(enumerate(("F32", "F16", "Q4_0", "Q4_1"))),
-    **dict(enumerate(_FROM_7.split(), start=7)),
-    **dict(enumerate(_FROM_36.split(), start=36)),
-}
+FILE_TYPES = {int(number): name for number, name in resource_table("tables/file_types.txt")}
+"""The quantisation of a whole file, by llama.cpp's numbers."""
 
 _MORE_NAMES = {"BF16", "F16", "F32", "FP16", "MXFP4", "Q4_K", "Q5_K"}
 _NAMES = sorted({name.upper() for name in FILE_TYPES.values()} | _MORE_NAMES, key=len)

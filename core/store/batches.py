@@ -103,7 +103,7 @@ class ResultRow(NamedTuple):
     notices: tuple[str, ...] = ()
     """What the engines reported while it was written, a sentence each: a retry, a restart, a cap that was reached."""
     conditions: Conditions | None = None
-    """None until it has ended, as `ended`."""
+    """None until it has ended."""
     started: datetime | None = None
     """When it was first claimed."""
     ended: datetime | None = None

@@ -2,7 +2,7 @@
 
 SQLite reads rows in the order of their keys until it comes to a damaged page, and begins again at any key beyond it.
 (In a table without rowids the first row beyond it is lost, too.) A row that others point to is made anew, as far as
-they tell what was in it. Of a file whose first pages, which list its tables, are damaged, nothing can be read.
+they tell what was in it. If the first pages are damaged, which list the tables, nothing can be read.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from pathlib import Path, PurePath
 LONGEST_PROBLEM = 96
 """Characters of a problem where it stands on one line."""
 SHORTEST_OPENING = 16
-"""Characters of an opening that is worth leaving out."""
+"""A shorter opening, in characters, is not left out."""
 FITS = 24
-"""Characters of a text that is not shortened: a narrow list has room for them."""
+"""A text of so many characters is not shortened: a narrow list has room for it."""
 KEPT_OPENING = 8
-"""Characters that stand for one: what differs must fit into a narrow list."""
+"""Characters of an opening that stay in its place, so few that what differs fits into a narrow list."""
 
 
 def duration(seconds: float) -> str:

@@ -106,8 +106,8 @@ def quantile(problems: Sequence[Sequence[float]], share: float) -> Estimate | No
 Marks = Sequence[bool]
 """Right or wrong, one for each seed of a problem."""
 ADDED = Z**2 / 2
-"""As many right and wrong answers has the middle of Wilson's interval more (Agresti & Coull 1998, The American
-Statistician 52, 119–126)."""
+"""The middle of Wilson's interval is the share with so many more right answers, and as many more wrong ones (Agresti &
+Coull 1998, The American Statistician 52, 119–126)."""
 
 
 class Difference(NamedTuple):

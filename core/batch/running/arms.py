@@ -60,7 +60,7 @@ class Arm(BaseModel):
 
     @property
     def pilot(self) -> str:
-        """What its answers in a pilot are saved under: a control has others at each chance."""
+        """The key under which its answers in a pilot are saved; a control has one for each chance."""
         return f"{self.name} {self.settings.policy.model_dump_json()}"
 
     def with_chance(self, chance: float) -> Arm:
@@ -241,9 +241,10 @@ def arms_of(
 
 
 def settings_of_all(arms: Sequence[Arm]) -> RunSettings:
-    """Return the settings from which the arms of a batch were made: those of “chosen”, else as far as others show them.
+    """Return the settings from which the arms of a batch were made: those of “chosen”, else what other arms show of
+    them.
 
-    Of a policy only the values that a person set, since each arm has its own others.
+    Of a policy these are only the values that a person set, since all others are an arm's own.
     """
     if chosen := next((arm for arm in arms if arm.name == "chosen"), None):
         return chosen.settings

@@ -110,7 +110,7 @@ class BatchProgress:
         self._arms = {arm.arm: arm for arm in totals}
         self._preparing = ""
         self._pilot = NO_JOBS
-        """Its answers, as far as they are to come or were written while this counts."""
+        """Answers of the pilot: those to come, and those that were written since this began to count."""
 
     @property
     def total(self) -> ArmTotals:

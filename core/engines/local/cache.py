@@ -85,7 +85,7 @@ class CachedSequence:
     text: list[int] = field(default_factory=list)
     """Prompt and body of the last request."""
     ends: dict[int, int] = field(default_factory=dict)
-    """Where in it that body and earlier ones ended, in tokens, by their lengths in parts, which grow."""
+    """Where that body and earlier ones end in `text`, in tokens, by their numbers of parts, in ascending order."""
     slot: int | None = None
     logits: Logits | None = None
     """The logits after the last token in the cache, if nothing was decoded since."""
@@ -93,7 +93,7 @@ class CachedSequence:
     """When its last request ended."""
 
     def take(self, base: int | None, ids: Sequence[int], length: int) -> None:
-        """Take the next text: `ids` after the prompt or, with a `base`, after what stood there at that length."""
+        """Take the next text: `ids` follow the prompt or, with a `base`, the end of the body of so many parts."""
         if base is None:
             self.ends, self.text = {}, [*self.prompt, *ids]
         else:

@@ -348,10 +348,10 @@ class LocalSession:
     # Requests --------------------------------------------------------------------------------------------------------
 
     def _of_body(self, body: Sequence[Part], request: messages.Read) -> messages.Read:
-        """Make a request one that reads the body: with all of it, or what follows an earlier body that the process has.
+        """Put the body into a request: all of it, or what follows an earlier body that the process has.
 
-        What was tokenised stays so: the texts before and after the end of an earlier body are never joined, not even
-        for a process that was started again.
+        What was tokenised stays as it is: no text is joined across the end of an earlier body, not even for a process
+        that was started again.
         """
         self._forget_other_ends(body)
         known = next((end for end in self._ends[-1:] if end >= self._sent_from), None)

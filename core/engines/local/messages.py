@@ -44,8 +44,8 @@ class Open(NamedTuple):
 class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
-    `length` is that of the body in parts. `base` keeps as much of the session's last text as stood there when a request
-    had a body of so many parts; `runs` follow that instead of the prompt, and the ids `written` follow the body.
+    `length`: parts of the body. `base`: the session's last text is kept up to where a body of so many parts ended, and
+    `runs` follow there; None: they follow the prompt. `written`: ids that follow the body.
     Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (`number_at`).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.

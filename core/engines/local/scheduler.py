@@ -384,7 +384,7 @@ class Scheduler:
             task.tried = task.accepted = 0
 
     def _score(self, task: Task, rows: Sequence[tuple[int, Logits]]) -> None:
-        """Score the tokens of the target at these indices by the logits before each; behind the target is none."""
+        """Score tokens of the target. `rows`: indices, with the logits before each; one behind the end is ignored."""
         tokens = []
         for index, logits in rows:
             if index < len(task.target):

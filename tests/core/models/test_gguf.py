@@ -14,7 +14,7 @@ import pytest
 
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.fit import estimate
-from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, read_header
+from baton_reasoning.core.models.gguf import KINDS, read_header
 from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
 from baton_reasoning.core.models.load_options import KvType, LoadOptions
 from baton_reasoning.core.models.ollama import OWN_ARCHITECTURES
@@ -252,7 +252,7 @@ def test_tensor_types_have_ggmls_sizes_and_file_types_llama_cpps_names():
 def test_every_architecture_is_in_the_library():
     native = next(LIBRARIES.glob("*llama.*")).read_bytes()
     # Only the end is marked: a linker keeps “rwkv7” as the tail of “arwkv7”.
-    assert not {name for name in RECURRENT | HYBRID | NOT_WRITERS if name.encode() + b"\0" not in native}
+    assert not {name for name in KINDS if name.encode() + b"\0" not in native}
     assert not {name for name in OWN_ARCHITECTURES if name.encode() + b"\0" in native}, "only Ollama knows them"
 
 
