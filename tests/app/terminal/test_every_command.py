@@ -76,6 +76,7 @@ ROWS = {
             "x --cues results/report.md": "cue list cannot be read",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
+            "x --set n1=few": "n1 cannot be 'few': it must be a valid integer.",
             "x -n abc": "'abc' is not a valid integer. ",
             "x --set nonsense=1": "names no setting",
             "x --set c=50": "above its ceiling c_most (30). Raise c_most to 50",
