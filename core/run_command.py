@@ -83,7 +83,8 @@ def run_settings(
         settings = RunSettings.model_validate(run | {"policy": own, "limits": limits})
     except ValidationError as error:
         first = error.errors()[0]
-        reason = first["msg"].removeprefix("Value error, ").replace("Input should be", "it must be").rstrip(".")
+        reason = first["msg"].removeprefix("Value error, ").partition(", unable to parse")[0].rstrip(".")
+        reason = reason.replace("Input should be", "it must be")
         raise SettingsError(f"{first['loc'][-1]} cannot be {first['input']!r}: {reason}.") from error
     if is_demo:
         settings = settings.model_copy(update=PROMPT)

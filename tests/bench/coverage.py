@@ -1,4 +1,4 @@
-"""Simulated coverage of the intervals of a batch: `python -m tests.bench.coverage` prints a table (docs/batch.md).
+"""Simulated coverage of the intervals of a batch: `python -m tests.bench.coverage` prints a table.
 
 Each problem has a chance of being solved by each arm, drawn from a beta distribution; an arm solves it with that chance
 at each seed. A 95% interval should hold the true value in 95 of 100 batches.

@@ -52,15 +52,11 @@ def main() -> None:
     for part in (*PARTS, *PROSE):
         cases = read_cases(part)
         baton = list(graded_by_baton(cases))
-        alone = figures_of(graded_by_math_verify(cases))
-        print(f"{row(part, figures_of(baton))} {alone.false_right:.1%} | {alone.false_wrong:.1%} |")
+        ours, alone = figures_of(baton), figures_of(graded_by_math_verify(cases))
+        shares = (ours.false_right, ours.false_wrong, ours.unscored, alone.false_right, alone.false_wrong)
+        print(f"| {part} | {ours.cases} | " + " | ".join(f"{share:.1%}" for share in shares) + " |")
         if "--mistakes" in sys.argv:
             _print_mistakes(baton)
-
-
-def row(part: str, baton: Figures) -> str:
-    """The row of a part as far as it is about Baton's grader."""
-    return f"| {part} | {baton.cases} | {baton.false_right:.1%} | {baton.false_wrong:.1%} | {baton.unscored:.1%} |"
 
 
 def _print_mistakes(graded: Sequence[Graded]) -> None:

@@ -16,9 +16,8 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.coverage import SETTINGS, simulate
 from tests.bench.grading import figures_of
-from tests.bench.grading import row as row_of_grading
 from tests.bench.table import HEAD, Row, at_least, write
-from tests.core.grading.labelled_set import graded_by_baton, read_cases
+from tests.core.grading.labelled_set import PROSE, graded_by_baton, read_cases
 
 CHOSEN = RunSettings(policy="always", seed=3, max_tokens=80)
 
@@ -64,10 +63,13 @@ def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting):
     found = simulate(setting)
     assert round(min(found.accuracy, found.difference), 1) >= least
     assert setting.gain or round(found.rejected, 1) <= most
-    assert f"| {setting.title} |" in BATCH
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", ["second_holdout", "fourth_holdout"])
-def test_the_table_of_grading_is_what_the_grader_does(part):
-    assert row_of_grading(part, figures_of(graded_by_baton(read_cases(part)))) in BATCH
+@pytest.mark.parametrize("part", PROSE)
+def test_the_grader_errs_no_more_than_the_page_says(part):
+    right, wrong, unscored = map(float, re.findall(r"([\d.]+)%", BATCH.partition("the grader calls")[2])[:3])
+    found = figures_of(graded_by_baton(read_cases(part)))
+    assert round(100 * found.false_right, 1) <= right
+    assert round(100 * found.false_wrong, 1) <= wrong
+    assert round(100 * found.unscored) <= unscored

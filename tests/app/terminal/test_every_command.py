@@ -71,6 +71,7 @@ ROWS = {
             "x -q --large demo": "--large is given, and --small is not",
             "x --policy keywords --preset luck": "has no preset 'luck'. Choose one of",
             "x --set n1=0": "n1 cannot be '0': it must be greater than or equal to 1.",
+            "x --set n1=few": "n1 cannot be 'few': it must be a valid integer.",
             "x --set nonsense=1": "names no setting",
             "'  '": "There is no problem",
         }
