@@ -10,12 +10,70 @@ from fractions import Fraction
 from functools import lru_cache
 
 from baton_reasoning.core.grading.verdict import GradingMethod, Verdict
-from baton_reasoning.resources import resource_lines
 
-_SPELLINGS = [
-    (re.compile(pattern.strip()), replacement.strip().replace("␣", " "))
-    for pattern, _, replacement in (line.partition("→") for line in resource_lines("tables/spellings.txt"))
-]
+# The order matters: what a pattern makes, a later one may read.
+_SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"(?<![a-zA-Z]{2})(?<=[\w)])\*\*(-?\d+|[a-z]\b|\([^()a-zA-Z]+\))(?!\*)", r"^{\1}"),  # a power in Python
+        (r"\*\*|__", ""),  # bold in Markdown
+        (r"(?<!\\)\\[()\[\]]", ""),  # \( \) \[ \]
+        (r"\\pounds(?![a-zA-Z])", "£"),
+        (r"\\euro(?![a-zA-Z])", "€"),
+        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![a-zA-Z])\s*\.?", ""),
+        (r"\\(?:display|text|script)style(?![a-zA-Z])", ""),
+        # Separators of thousands; before fewer than three digits it is a decimal comma.
+        (r"(?<=\d)\s*(?:\{,\}|,\s*\\[!,])\s*(?=\d{3}(?!\d))", ","),
+        (r"(?<=\d)\{,\}(?=\d)", "."),
+        (r"(?<=\d)\s*\\[,;:]\s*(?=\d)", ""),
+        (r"\{:\}", ":"),  # `2{:}30`
+        (r"(?i)\s*\((?:about|approximately|approx\.?|roughly|around|≈|or about|i\.e\.)[^()]*\)\s*$", ""),
+        (r"(?<!\\)\\!", ""),  # not the end of a matrix row, `\\`
+        (r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-zA-Z])|~|\u00a0|\u2009|\u202f", " "),
+        (r"\\(?:lbrace)(?![a-zA-Z])", r"\\{"),
+        (r"\\(?:rbrace)(?![a-zA-Z])", r"\\}"),
+        (r"\\langle(?![a-zA-Z])|⟨", "("),
+        (r"\\rangle(?![a-zA-Z])|⟩", ")"),
+        (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+        (r"\\leq(?:slant)?(?![a-zA-Z])|≤|<=", r"\\le "),
+        (r"\\geq(?:slant)?(?![a-zA-Z])|≥|>=", r"\\ge "),
+        (r"\\lt(?![a-zA-Z])", "<"),
+        (r"\\gt(?![a-zA-Z])", ">"),
+        (r"\\neq(?![a-zA-Z])|≠|!=", r"\\ne "),
+        (r"\\approx(?![a-zA-Z])|\\simeq(?![a-zA-Z])", "≈"),
+        (r"\^\s*\{?\s*\\circ\s*\}?|\\degree(?![a-zA-Z])|\\circ(?![a-zA-Z])", "°"),
+        (r"(?<=\d [NW])\s*(?:·|⋅|\\cdot)\s*(?=[mh](?![a-zA-Z]))", " "),  # newton metres, watt hours
+        (r"°\s*C(?![a-zA-Z])", " celsius"),
+        (r"°\s*F(?![a-zA-Z])", " fahrenheit"),
+        (r"(?<=\d) times (?=\d)", r"\\times "),
+        (r"\\%", "%"),
+        (r"[−–]", "-"),
+        (r"×|\\cdot(?![a-zA-Z])|·|⋅", r"\\times "),
+        (r"(?<=\d)\s*[xX]\s*(?=10\s*\^)", r"\\times "),
+        (r"(?<=\d) and (?:a|one) half\b", " 1/2"),
+        (r"(?<=\d) and (?:a|one) quarter\b", " 1/4"),
+        (r"(?<=\d) and three quarters\b", " 3/4"),
+        (r"\\log_\{?e\}?(?![a-zA-Z])", r"\\ln "),
+        (r"÷|\\div(?![a-zA-Z])", "/"),
+        (r"(?<=[\w)}])\s*\*\s*(?=[\w(\\])", r"\\times "),
+        (r"π", r"\\pi "),
+        (r"θ", r"\\theta "),
+        (r"∞|\\infin(?![a-zA-Z])", r"\\infty "),
+        (r"(?<![\w)}\]\s])\s*\+\s*(?=\\infty)", ""),
+        (r"±", r"\\pm "),
+        (r"∪", r"\\cup "),
+        (r"∈", r"\\in "),
+        (r"\\varnothing(?![a-zA-Z])|∅|\\\{\s*\\\}", r"\\emptyset "),
+        (r"\\(?:[lc]?dots|dotsc)(?![a-zA-Z])|…", "..."),
+        (r"√\s*(\d+|[a-z])", r"\\sqrt{\1}"),
+        (r"√\s*\(([^()]*)\)|(?<![\\a-zA-Z])sqrt\s*\(([^()]*)\)", r"\\sqrt{\1\2}"),
+        (r"\\frac\s*(\d)\s*(\d)", r"\\frac{\1}{\2}"),
+        (r"\\frac\s*(\d)\s*\{", r"\\frac{\1}{"),
+        (r"\\frac\s*(\{[^{}]*\})\s*(\d)", r"\\frac\1{\2}"),
+        (r"\\sqrt\s*(\d+)", r"\\sqrt{\1}"),
+        (r"([\^_])\s*\{\s*(\w)\s*\}", r"\1\2"),
+    )
+)
 _SUPERSCRIPT = re.compile("⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}

@@ -25,7 +25,6 @@ from baton_reasoning.core.grading.running_text import (
     quantity_at,
     trimmed,
 )
-from baton_reasoning.resources import resource_lines
 
 
 class Wanted(Enum):
@@ -122,8 +121,19 @@ _REMARK = re.compile(
     re.IGNORECASE,
 )
 _HOWEVER = re.compile(r"(?:[,;–—]\s*|[.]\s+)(?:but|however|yet|aber|mais|pero|ma|no)\b,?\s+", re.IGNORECASE)
-_VERBS = " ".join(resource_lines("tables/verbs.txt")).split(", ")
-STATES = re.compile(rf"\b(?:{'|'.join(_VERBS)})(?!\w)", re.IGNORECASE)
+_VERBS = r"""
+(?:it|that|there|he|she)['’]s, be, (?:is|are|was|were)(?: at)?, has, have, had, makes?, made, earns?, gets?, needs?,
+gives?, (?:left|leaves? \w+|leaving \w+) with, leaves?, saves?, costs?,
+(?:takes?|took)(?: her(?=\W\d+\W(?:hour|minute|second|day|week|month|year)))?, found, equals?(?: to)?, arrives?(?: at)?,
+total(?:s|ing)?(?: of|(?=\W*\d)), yields?, obtain, find, pays?, spends?, (?:sells?|sold|bought|buys?)(?! at\b),
+becomes?, weighs?, prints?, returns?, outputs?, reach(?:es)?, comes? out (?:to|at|as), works? out (?:to|at|as),
+ends? (?:up )?(?:with|in|at), brings? home, takes? home, receives?, remains?, owes?, wins?, won, scores?, scored,
+collects?, charges?, loses?, lost, travels?, drives?, drove, runs?, ran, amounts? to,
+(?:comes?|came|adds? up|rises?|drops?|falls?) to, turns out to be, stands? at, produces?, averages?, requires?,
+uses?(?: up)?, holds?, lasts?, covers?, measures?, contains?, ist, sind, beträgt, hat, haben, kostet, braucht, bekommt,
+est, sont, vaut, mesure, coûte, es, son, tiene, cuesta, necesita, è, sono, costa, é, são, tem, custa, fica
+"""
+STATES = re.compile(rf"\b(?:{'|'.join(' '.join(_VERBS.split()).split(', '))})(?!\w)", re.IGNORECASE)
 """Matches a verb after which a sentence states its value."""
 _OBLIQUE = re.compile(
     r"\b(?:of|for|from|in|on|at|per|out|between|among|by|until|after|before|within|over|every|each|day|step|case"
