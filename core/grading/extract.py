@@ -157,9 +157,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
         return extract_answer(corrected, expected)
     if _EMPTY_BOX.search(text) and last_boxed(text) is None:
         return None
-    if finished and text.count("{") > text.count("}") and last_boxed(text) is None:
-        text = text.rstrip(" \n$.") + "}"  # of a box that the model forgot to close
-    answer = _marked_answer(text, expected)
+    answer = _marked_answer(_with_closed_box(text) if finished else text, expected)
     if answer or not finished:
         return answer
     answer = answer_in_conclusion(_without_denials(text), expected)
@@ -167,6 +165,14 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     if answer or not expected or _DENIED.search(last_line) or _NOT_THE_ANSWER.search(last_line):
         return answer
     return left_open(last_line, expected)
+
+
+def _with_closed_box(text: str) -> str:
+    r"""Close a `\boxed{…` in the last line, which the model forgot to close; return any other text as it is."""
+    start = text.rfind(r"\boxed{")
+    box = text[start:].rstrip(" \n$.")
+    is_open = start >= 0 and "\n" not in box and box.count("{") > box.count("}")
+    return text[:start] + box + "}" if is_open and last_boxed(text) is None else text
 
 
 def _before_next_question(text: str) -> str | None:

@@ -80,6 +80,7 @@ from baton_reasoning.core.thinking.trace import Trace
         (r"$\boxed{p = 0.3}$" "\n\n" r"$\boxed{q = 0.6}$", "p = 0.3, q = 0.6"),
         (r"\boxed{\text{Answer: } 24}", "24"),
         (r"So it is $\boxed{\frac{1}{2}$.", r"\frac{1}{2}"),
+        ("The code begins with `main() {`. The answer is 5.", "5"),
         (r"**Answer:** 11,\! 100", r"11,\! 100"),
         # Another question that the model asks itself
         ("Answer: 3\n\nQuestion: Tom has 12 apples. He eats 4.\nAnswer: 8", "3"),
