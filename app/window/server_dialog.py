@@ -55,7 +55,7 @@ class ServerDialog(QDialog):
         self.report = Facts()
         self._card = holder(vbox(self.report, margins=(14, 10, 14, 10)), Role.CARD)
         self._card.hide()
-        self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT, name=USE_MORE)
+        self.fold = button("", lambda: self._unfold(self.form.isHidden()), Role.FLAT)
         self.form = SettingsForm(KnownServer(), KnownServer())
         self.use_buttons = self._buttons_for(to_use)
         self._lay_out()
@@ -115,6 +115,7 @@ class ServerDialog(QDialog):
     def _unfold(self, unfolded: bool) -> None:
         self.form.setVisible(unfolded)
         self.fold.setText(f"{'▾' if unfolded else '▸'} {USE_MORE}")
+        self.fold.setAccessibleName(f"{'Hide' if unfolded else 'Show'}: {USE_MORE}")
 
     def _enable(self) -> None:
         usable = bool(server_urls(self.address.text())) and not self._is_waiting

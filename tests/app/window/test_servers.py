@@ -163,7 +163,9 @@ def test_closing_it_ends_the_wait_for_a_model_and_does_not_wait_for_a_silent_ser
 def test_the_server_is_used_as_it_was_set_up(open_dialog, qtbot, servers):
     dialog = open_dialog("http://a:1, http://b:2")
     dialog.key.edit.setText("secret")
+    assert dialog.fold.accessibleName().startswith("Show: ")
     dialog.fold.click()
+    assert dialog.fold.accessibleName().startswith("Hide: ")
     assert dialog.form.isVisible()
     dialog.form.editor("cap", "tokens").setValue(500)
     with qtbot.waitSignal(dialog.kept) as used:
