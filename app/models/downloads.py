@@ -14,24 +14,10 @@ from baton_reasoning.app.toolkit.controls import ElidedLabel, button, label, pro
 from baton_reasoning.app.toolkit.layout import hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.errors import BatonError
-from baton_reasoning.core.models.download import Downloader, DownloadManifest, DownloadProgress, Stage
-from baton_reasoning.core.models.fit import in_gib
-from baton_reasoning.core.words.numbers import duration
+from baton_reasoning.core.models.download import Downloader, DownloadManifest, DownloadProgress
+from baton_reasoning.core.words.downloads import progress_text
 
 THOUSANDTHS = 1000
-
-
-def progress_text(progress: DownloadProgress) -> str:
-    amount = f"{in_gib(progress.done)} of {in_gib(progress.total)}"
-    match progress.stage:
-        case Stage.CHECKING:
-            return f"Checking what arrived: {amount}"
-        case Stage.WAITING:
-            return f"{amount} · {progress.note}"
-        case Stage.DOWNLOADING:
-            left = progress.seconds_left
-            speed = f" · {progress.speed / 1e6:.1f} MB/s" if progress.speed else ""
-            return f"{amount}{speed}" + (f" · {duration(left)} left" if left is not None else "")
 
 
 class DownloadRow(QWidget):

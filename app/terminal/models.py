@@ -19,7 +19,7 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models import library
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT
 from baton_reasoning.core.models.devices import disk_free, find_devices
-from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
+from baton_reasoning.core.models.download import Downloader, DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.hub import Hub, Repository, downloaded
 from baton_reasoning.core.models.preferences import HubAccess, load_preferences
@@ -27,7 +27,8 @@ from baton_reasoning.core.models.source import DEMO_FOLDER, DemoModel, HubFile, 
 from baton_reasoning.core.pairs import JudgedPair, judge_pairs, recommended
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.table import NOTHING
-from baton_reasoning.core.words.numbers import duration, parameter_count, short_path
+from baton_reasoning.core.words.downloads import progress_text
+from baton_reasoning.core.words.numbers import parameter_count, short_path
 
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
@@ -69,14 +70,7 @@ def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
     with closing(Downloader(hub_access().token)) as downloader, progress(f"Downloading {manifest.title}") as line:
         for step in downloader.download(manifest):
-            words = f"{in_gib(step.done)} of {in_gib(step.total)}"
-            if step.stage is Stage.CHECKING:
-                words = "checking the hash"
-            elif step.note:
-                words = step.note
-            elif step.seconds_left is not None:
-                words += f", {in_gib(step.speed)}/s, {duration(step.seconds_left)} left"
-            line.show(step.done / max(1, step.total), words)
+            line.show(step.done / max(1, step.total), progress_text(step))
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
 

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from baton_reasoning.app.models.downloads import progress_text
 from baton_reasoning.app.models.files_tab import path_of
 from baton_reasoning.app.models.model_dialog import ModelDialog, facts_of
 from baton_reasoning.app.toolkit.controls import IconButton
@@ -24,6 +23,7 @@ from baton_reasoning.core.models.load_options import KvType, LoadOptions, Switch
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.words.downloads import progress_text
 from baton_reasoning.core.words.labels import own_facts
 from baton_reasoning.core.words.numbers import parameter_count, short_path
 from tests.app.conftest import drop
