@@ -18,8 +18,6 @@ Ids = npt.NDArray[np.intp]
 Sums = npt.NDArray[np.float64]
 
 NONE = np.empty(0, dtype=np.intp)
-GROUP = 64
-"""Size of the groups whose maxima tell `largest` what to sort."""
 SORTED = 1_000
 """With top-k off, so many of the likeliest tokens are sorted. They nearly always hold all of top-p."""
 BINS, DEEPEST = 4096, 40.0
@@ -124,13 +122,15 @@ def largest(values: Logits, count: int) -> Ids:
     """Find the indices of the `count` largest values, the largest first.
 
     Sorting a whole vocabulary would take milliseconds. If `count` groups have a maximum of at least b, so many values
-    are at least b: only those are sorted. 0.06 ms for 49,152 values.
+    are at least b, and all that are lie in such groups or behind the last one. There are √(n · count) groups: about as
+    many maxima as values in those groups. 0.03 ms for 50 of 151,936 values, 0.08 if they are not in the cache.
     """
-    groups = len(values) // GROUP
-    if groups > count:
-        maxima = values[: groups * GROUP].reshape(GROUP, groups).max(axis=0)
-        bound = np.partition(maxima, -count)[-count]
-    else:
-        bound = np.partition(values, -count)[-count]
-    near = np.flatnonzero(values >= bound)
+    size = math.isqrt(len(values) // count)
+    whole = len(values) // size * size
+    maxima = values[:whole].reshape(size, -1).max(axis=0)
+    bound = np.partition(maxima, -count)[-count]
+    groups = np.flatnonzero(maxima >= bound)
+    members = np.arange(0, whole, len(maxima))[:, np.newaxis] + groups
+    near: Ids = np.append(members, np.arange(whole, len(values)))
+    near = near[values[near] >= bound]
     return near[np.argsort(values[near])[::-1][:count]]
