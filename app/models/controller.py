@@ -61,6 +61,8 @@ class ModelsController(QObject):
         secrets: Secrets,
         actions: ModelsActions,
         settings: Preferences,
+        costs: ModelCosts,
+        servers: KnownServers,
         *,
         home: Path | None = None,
         parent: QObject | None = None,
@@ -68,6 +70,8 @@ class ModelsController(QObject):
         """`home` replaces the user's own in tests."""
         super().__init__(parent)
         self.actions = actions
+        self.costs = costs
+        self.servers = servers
         self._paths = paths
         self._secrets = secrets
         self._settings = settings
@@ -80,8 +84,6 @@ class ModelsController(QObject):
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
-        self.costs = ModelCosts(paths.model_costs)
-        self.servers = KnownServers(paths.servers, secrets)
         self._scanning = LatestTask(self, "look for models", actions.show_error)
         self._machine = LatestTask(self, "look at the machine", actions.show_error)
 

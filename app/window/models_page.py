@@ -43,7 +43,14 @@ class LazyModelsPage(QWidget):
 
         window, secrets = self._window, (self._secrets or Secrets)()
         controller = ModelsController(
-            window.paths, secrets, window.page_actions, window.preferences, home=self._home, parent=window
+            window.paths,
+            secrets,
+            window.page_actions,
+            window.preferences,
+            window.models.costs,
+            window.models.servers,
+            home=self._home,
+            parent=window,
         )
 
         def show_loaded() -> None:

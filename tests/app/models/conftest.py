@@ -9,6 +9,8 @@ from baton_reasoning.app.session.preferences import Preferences
 from baton_reasoning.app.toolkit.background import BackgroundTasks
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
+from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import SettingsFile
@@ -76,7 +78,8 @@ def make_page(tmp_path, secrets, asked, settings, trash, qtbot):
 
     def make():
         home, paths = tmp_path / "home", Paths.under(tmp_path)
-        page = ModelsPage(ModelsController(paths, secrets, asked, settings, home=home))
+        costs, servers = ModelCosts(paths.model_costs), KnownServers(paths.servers, secrets)
+        page = ModelsPage(ModelsController(paths, secrets, asked, settings, costs, servers, home=home))
         pages.append(page)
         qtbot.addWidget(page)
         page.resize(1200, 800)
