@@ -133,10 +133,10 @@ class ConversationView(QScrollArea):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         bar, is_as_wide, self._width = self.verticalScrollBar(), self._width == self.width(), self.width()
-        value = bar.value()
+        value, rests = bar.value(), self._rests()
         self._centre()  # first, so that the content may become as narrow as the view
         super().resizeEvent(event)
-        if is_as_wide and not any(answer.is_live for answer in self._answers.values()):
+        if is_as_wide and rests:
             bar.setValue(value)  # a message that comes or goes below the page moves no text that is read
 
     def focusNextPrevChild(self, next: bool) -> bool:
@@ -216,6 +216,13 @@ class ConversationView(QScrollArea):
         else:
             place = bar.maximum()
         return max(bar.minimum(), min(place, bar.maximum()))
+
+    def _rests(self) -> bool:
+        """Whether nothing is being written or asked, and the view is where it should be."""
+        answers = self.answers()
+        if answers and (any(answer.is_live for answer in answers) or not answers[-1].is_over):
+            return False
+        return not self._follows or abs(self.verticalScrollBar().value() - self._place_to_follow()) <= NEAR
 
     def _parts(self) -> list[QWidget]:
         """Return what can be read, from top to bottom."""

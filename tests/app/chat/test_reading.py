@@ -91,6 +91,19 @@ def test_whoever_scrolled_up_keeps_their_place(reasoned, gates, qtbot):
     assert not answer.folded, "what is read does not go"
 
 
+def test_a_problem_of_several_lines_is_in_view_as_soon_as_it_is_sent(reasoned, gates, qtbot):
+    for gate in gates:
+        gate.set()
+    qtbot.waitUntil(lambda: reasoned.session.ready)
+    first, composer = last_answer(reasoned), reasoned.chat.composer
+    reasoned.chat.conversation.verticalScrollBar().setValue(0)
+    composer.edit.setPlainText("And\nhow\nmany\nlines?")  # which the composer grows for, and shrinks when it is sent
+    QApplication.processEvents()
+    qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: reasoned.session.ready and last_answer(reasoned) is not first)
+    qtbot.waitUntil(lambda: 0 <= top_in_view(reasoned, last_answer(reasoned).result) < 400)
+
+
 def test_reasoning_is_folded_or_open_as_a_person_left_it(ask, make_window, qtbot):
     window = ask("2 + 2?")
     assert last_answer(window).folded
