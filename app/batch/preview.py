@@ -27,7 +27,7 @@ from baton_reasoning.app.toolkit.theme import Role
 from baton_reasoning.core.batch.reading.columns import GUESS, Corrections
 from baton_reasoning.core.batch.reading.problems import ProblemSet
 from baton_reasoning.core.batch.reading.source import ENCODINGS
-from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm, arm_title
+from baton_reasoning.core.batch.running.arms import ARMS, COMMON_ARMS, Arm, arm_title, usual_arms
 from baton_reasoning.core.batch.running.batch import without_duplicates
 from baton_reasoning.core.batch.running.workload import Workload
 from baton_reasoning.core.errors import BatonError, UnknownEncoding
@@ -39,7 +39,8 @@ ROWS, LONGEST = 8, (24, 300, 24)
 """Problems that are shown, and characters of their cells."""
 SHOWN = tuple(Column(title, is_number=False) for title in ("Id", "Problem", "Expected answer"))
 NONE = "(none)"
-USUAL = ("small", "large", "baton")
+FIRST = ("chosen", *COMMON_ARMS)
+"""The arms that are offered before “More…” is pressed."""
 
 
 class Preview(QWidget):
@@ -73,8 +74,8 @@ class Preview(QWidget):
         """What the demo pair does not solve."""
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
         self.arms = {name: ElidedCheckBox(arm_title(name), recipe.summary) for name, recipe in ARMS.items()}
-        for name in USUAL:
-            self.arms[name].setChecked(True)
+        self._has_picked, self._proposes = False, False
+        """Whether a person has ticked arms, and whether the usual ones are being ticked just now."""
         self.more = button("More…", self._show_more, Role.FLAT, "All other policies and their controls")
         self.larges: list[str] = []
         self.larges_text = ElidedLabel("", Role.MUTED)
@@ -85,8 +86,9 @@ class Preview(QWidget):
         self.system.setToolTip("Instructions before each problem, for both models")
         self.amount, self.reason = label("", Role.MUTED), ElidedLabel("", Role.MUTED)
         """How many answers the batch would have, and why it cannot begin."""
-        for box in (self.ungraded, *self.arms.values()):
-            box.toggled.connect(self.count_answers)
+        self.ungraded.toggled.connect(self.count_answers)
+        for box in self.arms.values():
+            box.toggled.connect(self._pick)
         for spin in (self.seeds, self.limit):
             spin.valueChanged.connect(self.count_answers)
         self.start = button("Start", self._start, Role.PRIMARY)
@@ -164,6 +166,7 @@ class Preview(QWidget):
         if self.found is None:
             self.start.setEnabled(False)
             return
+        self._propose()
         reason, arms, count = "", tuple[Arm, ...](), 0
         try:
             chosen = self.chosen_problems()
@@ -181,6 +184,22 @@ class Preview(QWidget):
         self.reason.setText(reason or self._session.waits_for)
         self.start.setEnabled(not reason)
         self.start.setToolTip(reason)
+
+    def _propose(self) -> None:
+        """Tick the usual arms for the chosen settings, unless a person has ticked others."""
+        if self._has_picked:
+            return
+        usual, self._proposes = usual_arms(self._session.chosen_settings), True
+        for name, box in self.arms.items():
+            box.setChecked(name in usual)
+        self._proposes = False
+        if not {*usual} <= {*FIRST} and self._others.isHidden():
+            self._show_more()
+
+    def _pick(self) -> None:
+        if not self._proposes:
+            self._has_picked = True
+            self.count_answers()
 
     def _start(self) -> None:
         self._session.create(self.chosen_problems(), self.make_arms(), self.seeds.value(), self.parallel.value())
@@ -209,7 +228,7 @@ class Preview(QWidget):
         combos = {"Problem": self.problem, "Answer": self.answer, "Id": self.identity}
         self._encoding_field = _named("&Encoding", self.encoding)
         larges = button("Add large models…", self._choose_larges, Role.FLAT, "The batch runs with each, too")
-        self._others = flowing(*(self.arms[name] for name in ARMS if name not in COMMON_ARMS), gap=20)
+        self._others = flowing(*(self.arms[name] for name in ARMS if name not in FIRST), gap=20)
         self._others.hide()
         numbers = {"Problems at once": self.parallel, "Seeds": self.seeds, "Only the first": self.limit}
         for name, spin in numbers.items():
@@ -227,7 +246,7 @@ class Preview(QWidget):
             self.left_out,
             self.ungraded,
             label("Compare", Role.HEADING),
-            flowing(*(self.arms[name] for name in COMMON_ARMS), self.more, gap=20),
+            flowing(*(self.arms[name] for name in FIRST), self.more, gap=20),
             self._others,
             hbox(larges, (self.larges_text, 1), margins=0),
             flowing(*fields, gap=16),

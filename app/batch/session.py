@@ -43,7 +43,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import GradingMethod
-from baton_reasoning.core.run import Pair
+from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
@@ -140,6 +140,12 @@ class BatchSession(QObject):
         return self._preferences.value.models
 
     @property
+    def chosen_settings(self) -> RunSettings:
+        """Those of the chat, with the policy that follows the pair once it is loaded."""
+        chosen = self._preferences.value
+        return chosen.effective_run(self.models.cards_of(chosen.models))
+
+    @property
     def chosen_costs(self) -> MeasuredPair:
         """What the chosen models cost, once they are loaded; nothing of the demo pair."""
         if self.chosen_models.is_demo or self.models.choice is None:
@@ -209,9 +215,7 @@ class BatchSession(QObject):
 
         `system`: the system prompt of the batch. `larges`: other large models that run as well.
         """
-        chosen = self._preferences.value
-        run = chosen.run.model_copy(update={"system": system.strip(), "alternatives": 0})
-        settings = chosen.model_copy(update={"run": run}).effective_run(self.models.cards_of(chosen.models))
+        settings = self.chosen_settings.model_copy(update={"system": system.strip(), "alternatives": 0})
         return arms_of(recipes, settings, larges)
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:

@@ -16,7 +16,7 @@ from baton_reasoning.app.toolkit.background import cancel_tasks
 from baton_reasoning.app.toolkit.controls import button, combo_box, label, line_edit, plain_tip, with_key
 from baton_reasoning.app.toolkit.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.toolkit.theme import Role
-from baton_reasoning.core.batch.running.arms import ARMS, POLICY_ARMS
+from baton_reasoning.core.batch.running.arms import ARMS, POLICY_ARMS, usual_arms
 from baton_reasoning.core.conversation import Exchange, ShownComparison
 from baton_reasoning.core.demo_pair.task import expected_answer
 from baton_reasoning.core.engines.base import ModelCard
@@ -125,7 +125,6 @@ def _add(box: QComboBox, choices: Sequence[CompareChoice]) -> None:
 
 
 TWICE = "Two columns are the same. Choose another for one of them."
-USUAL = ("small", "baton", "large")
 PLACE_OF = {"never": 0, "always": 2}
 """Where an answer stands among the usual three; one by both models stands in the middle."""
 
@@ -229,7 +228,7 @@ class ComparisonController(QObject):
             return
         attempts = [each for each in self._attempts(answer) if each.is_read] if answer else []
         written, to_write = recorded(attempts), arms(self._session.settings, self._session.models.pair.cards)
-        names = self._preferences.value.window.compared or USUAL
+        names = self._preferences.value.window.compared or usual_arms(self._session.settings)
         columns = proposed(names, written, to_write, answer)
         if answer and self.view and all(each in attempts for each in self.view.exchanges):
             columns = [
@@ -304,7 +303,9 @@ class ComparisonController(QObject):
         """Begin with the columns of the dialog; propose them the next time, if all of them are to be written."""
         picked = dialog.picked()
         if all(choice.exchange is None for choice in picked):
-            self._preferences.change_window(compared=tuple(choice.name for choice in picked))
+            names = tuple(choice.name for choice in picked)
+            is_usual = names == usual_arms(self._session.settings)  # which follows the models
+            self._preferences.change_window(compared=() if is_usual else names)
         self._begin(problem, answer, picked, dialog.expected.text().strip())
 
     def _begin(self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str) -> None:

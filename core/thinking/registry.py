@@ -29,7 +29,7 @@ ENTRY_POINTS = "baton_reasoning.policies"
 DEFAULT_POLICY = "keywords"
 AUTOMATIC_POLICY = "automatic"
 """Stands for the policy that follows the pair of models; no run has it."""
-COMMON_POLICIES = (DEFAULT_POLICY, "every-step", "never", "always")
+COMMON_POLICIES = (DEFAULT_POLICY, "token-entropy", "every-step", "never", "always")
 """The policies that are offered first; a menu or dialog shows the others after “More…”."""
 MOST_DIFFERENCES = 2
 """Parameters that a title names; more would not be read."""

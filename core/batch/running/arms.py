@@ -194,6 +194,20 @@ ABLATIONS = {
 RECIPES = ARMS | ABLATIONS
 
 
+def usual_arms(chosen: RunSettings) -> tuple[str, ...]:
+    """Return the names of the arms to propose: each model alone, and between them what is chosen.
+
+    That has the name of the arm with the same settings, “chosen” if there is none, and is left out if it is one model.
+    """
+    same = (
+        name
+        for name, arm in POLICY_ARMS.items()
+        if not arm.equal_share_of and RECIPES[name].make(chosen)[0].settings == chosen
+    )
+    name = min(same, key=lambda name: POLICY_ARMS[name].settings != chosen.policy, default="chosen")
+    return tuple(dict.fromkeys(("small", name, "large")))
+
+
 def arm_title(name: str) -> str:
     """Return the name of an arm and, beside it, the title of its settings: “baton · Keywords”.
 

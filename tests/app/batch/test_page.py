@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from baton_reasoning.app.batch.folded_parts import Fold, FoldedParts
 from baton_reasoning.app.batch.opened_batch import OpenedBatch
-from baton_reasoning.app.batch.preview import NONE
+from baton_reasoning.app.batch.preview import FIRST, NONE
 from baton_reasoning.app.batch.result_grid import ABOVE, PROBLEM
 from baton_reasoning.app.batch.result_table import FIRST_ARM, ResultColumn, RowFilter, mark_of
 from baton_reasoning.app.batch.results_view import GRADINGS
@@ -21,7 +21,7 @@ from baton_reasoning.app.toolkit.controls import IconButton
 from baton_reasoning.app.toolkit.theme import DARK, current_theme
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
-from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, COMMON_ARMS, Arm
+from baton_reasoning.core.batch.running.arms import ABLATIONS, ARMS, Arm
 from baton_reasoning.core.batch.running.regrading import regrade
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
@@ -29,6 +29,8 @@ from baton_reasoning.core.grading.verdict import GradingMethod
 from baton_reasoning.core.model_costs import ModelCost
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import JobState
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.relay import Relay
 from tests.app.batch.conftest import counting_file, preview, run, wait_until_done, wait_until_read
 from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import NOTES, noted_report
@@ -181,7 +183,7 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
         visited.append(page.focusWidget())
         QTest.keyClick(page.focusWidget(), Qt.Key.Key_Tab)
     assert shown.start in visited
-    assert sorted(offered()) == sorted(COMMON_ARMS)
+    assert sorted(offered()) == sorted(FIRST)
     shown.more.click()
     assert offered() == list(ARMS)
     assert not set(ABLATIONS) & shown.arms.keys()
@@ -192,7 +194,7 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     shown.show_larges(["/models/Big.gguf"])
     assert shown.amount.text() == "2 problems × 3 arms × 2 seeds = 12 answers"
     shown.arms["random"].setChecked(True)
-    shown.arms["baton"].setChecked(False)
+    shown.arms["chosen"].setChecked(False)
     made = shown.make_arms()
     assert len(made) == 5, "what a control copies runs as well, and each with the other model"
     assert shown.amount.text() == "2 problems × 5 arms × 2 seeds = 20 answers"
@@ -206,6 +208,26 @@ def test_policies_and_the_number_of_answers_are_shown_and_why_a_batch_cannot_beg
     assert (shown.start.isEnabled(), shown.reason.text()) == (False, "Choose an arm to run.")
     page.resize(760, 700)
     assert shown.table.horizontalScrollBar().maximum() == 0, "the expected answers are in view"
+
+
+def test_the_arms_follow_what_is_chosen_until_a_person_ticks_others(page, qtbot, problem_file):
+    shown = page.preview
+
+    def choose(policy):
+        page._preferences.change_run(policy=policy)
+
+    page.show()
+    preview(page, qtbot, problem_file)
+    assert {*shown.chosen_arms} == {"small", "chosen", "large"}, "the models that the policy follows are not loaded"
+    choose(Keywords.Settings())
+    assert {*shown.chosen_arms} == {"small", "baton", "large"}
+    assert not shown.arms["relay"].isVisible()
+    choose(Relay.Settings())
+    assert {*shown.chosen_arms} == {"small", "relay", "large"}
+    assert shown.arms["relay"].isVisible()
+    shown.arms["small"].click()
+    choose(Keywords.Settings())
+    assert {*shown.chosen_arms} == {"relay", "large"}
 
 
 def test_a_batch_has_its_seeds_its_system_prompt_and_arms_that_are_added_and_is_exported(

@@ -5,9 +5,10 @@ from msgspec.structs import replace
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
-from baton_reasoning.app.compare.controller import MORE, USUAL, Chooser, arms, proposed, recorded
+from baton_reasoning.app.compare.controller import MORE, Chooser, arms, proposed, recorded
 from baton_reasoning.app.compare.view import NO_TIMES, parting_text, standing_text, titles_of, were_alike
 from baton_reasoning.app.document.answer_pane import NOT_BEGUN
+from baton_reasoning.core.batch.running.arms import usual_arms
 from baton_reasoning.core.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
@@ -35,6 +36,7 @@ RIGHT = (
 PROBLEM = "What is 2 + 2?"
 BASE = RunSettings(seed=3)
 TO_WRITE = arms(BASE)
+USUAL = usual_arms(BASE)
 THREE = [next(choice for choice in TO_WRITE if choice.name == name) for name in USUAL]
 START = "First we add 400 and 449."
 
@@ -453,12 +455,12 @@ def test_two_different_columns_are_enough_and_the_rarer_policies_are_offered_aft
     assert names(shown.picked()) == ["small", "baton"]
     second.setCurrentIndex(first.currentIndex())
     assert not shown.go.isEnabled(), "twice the same"
-    common = ["Every step", "Keywords", "Large only", "Small only"]
+    common = ["Every step", "Keywords", "Large only", "Small only", "Token entropy"]
     assert sorted(titles(first)) == sorted([*common, MORE])
     first.setCurrentText(MORE)
-    assert sorted(titles(first)[:4]) == common
+    assert sorted(titles(first)[:5]) == common
     assert len(titles(first)) == len(TO_WRITE)
-    assert first.currentText() == titles(first)[4], "the first of the others"
+    assert first.currentText() == titles(first)[5], "the first of the others"
     first.hidePopup()
     first.setCurrentText("Large only, drafted")
     assert not shown.go.isEnabled(), "what these models cannot write"
@@ -468,6 +470,17 @@ def test_two_different_columns_are_enough_and_the_rarer_policies_are_offered_aft
     window.chat.compare()
     assert names(dialog().picked()) == [rare, "baton"], "what was compared last, however rare"
     dialog().reject()
+
+
+def test_the_usual_columns_follow_the_chosen_policy_also_after_they_were_compared(ready, qtbot):
+    window = ready()
+    for policy, pair in (("keywords", "baton"), ("every-step", "every-step")):
+        window.preferences.change_run(policy=POLICIES[policy].Settings())
+        window.chat.composer.set_text(PROBLEM)
+        window.chat.compare()
+        assert names(dialog().picked()) == ["small", pair, "large"]
+        dialog().go.click()
+        settle(window, qtbot)
 
 
 def test_without_a_problem_or_while_an_answer_is_written_nothing_is_compared(ready, gate, qtbot):

@@ -453,10 +453,11 @@ def entry(menu, title):
     return next(action for action in menu.actions() if action.text().startswith(title))
 
 
-def test_five_policies_are_offered_the_others_after_more_each_with_a_line_that_explains_it(window, opened_menu, qtbot):
+def test_six_policies_are_offered_the_others_after_more_each_with_a_line_that_explains_it(window, opened_menu, qtbot):
     menu, more = opened_menu(window)
     titles = [action.text().split("\t")[0] for action in menu.actions() if not action.isSeparator()]
-    assert titles == ["Automatic", "Keywords", "Every step", "Small only", "Large only", "More…", "Parameters…"]
+    common = ["Automatic", "Keywords", "Token entropy", "Every step", "Small only", "Large only"]
+    assert titles == [*common, "More…", "Parameters…"]
     assert not menu.toolTipsVisible(), "tool tips would cover the entries below"
     lines = [action.text().split("\t") for each in (menu, more) for action in each.actions() if action.isCheckable()]
     entries = dict(lines)

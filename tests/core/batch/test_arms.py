@@ -15,6 +15,7 @@ from baton_reasoning.core.batch.running.arms import (
     needs,
     refuse_impossible,
     settings_of_all,
+    usual_arms,
 )
 from baton_reasoning.core.batch.running.batch import (
     BatchSettings,
@@ -27,7 +28,11 @@ from baton_reasoning.core.engines.abilities import Ability
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import StoredArm
+from baton_reasoning.core.thinking.policies.alone import Never
+from baton_reasoning.core.thinking.policies.automatic import Automatic
 from baton_reasoning.core.thinking.policies.keywords import EveryStep, Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Needs
 from tests.core.batch.counting import problems
 from tests.fakes.scripted import THINK, ScriptedEngine
@@ -68,6 +73,26 @@ def test_an_arm_has_the_word_of_its_recipe_and_a_title_beside_it_where_that_says
     assert list(map(arm_title, names)) == titles
     for policy in ("token-entropy", "first-token-entropy"):
         assert all(arm.name.startswith(f"{policy} tau = ") for arm in RECIPES[f"{policy}-tau"].make(BASE))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "pair"),
+    [
+        (Keywords.Settings(n1=12), "baton"),
+        (Keywords.presets["reference"], "reference"),
+        (TokenEntropy.Settings(), "token-entropy"),
+        (TokenEntropy.Settings(tau=0.3), "token-entropy"),
+        (Automatic.Settings(), "chosen"),
+        (RandomTakeover.Settings(), "chosen"),
+        (Never.Settings(), None),
+    ],
+    ids=str,
+)
+def test_what_is_chosen_is_proposed_between_the_models_alone(chosen, pair):
+    settings = RunSettings(policy=chosen, seed=3)
+    assert usual_arms(settings) == ("small", *filter(None, [pair]), "large")
+    if pair:
+        assert RECIPES[pair].make(settings)[0].settings == settings
 
 
 def test_the_random_arm_brings_the_arm_whose_share_it_takes():
