@@ -66,11 +66,11 @@ class CueProfile:
         share = f"{self.cue_share:.0%} of its steps open with a known cue"
         if self.cue_share < FEW_CUES:
             return (
-                f"There are no cues to hold on to: {share}. Use the policy first-token-entropy, which needs no words, "
+                f"There are no cues to hold on to: {share}. Use the policy token-entropy, which needs no words, "
                 "or every-step, where the large model opens."
             )
         if self.cue_share > MANY_CUES:
-            return f"{share}: the large model would write nearly everything. Use fewer cues, or first-token-entropy."
+            return f"{share}: the large model would write nearly everything. Use fewer cues, or token-entropy."
         return f"{share}: the keyword policy suits it."
 
 

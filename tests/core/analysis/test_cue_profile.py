@@ -31,7 +31,7 @@ def test_a_profile_counts_cues_and_openings_and_proposes_what_the_model_uses():
         (f"Wait.\n\n{STEP}" * 30, "suits it"),
         ("Wait, again.\n\n" * 60, "nearly everything"),
         (STEP * FEWEST_BOUNDARIES, "too few to judge"),
-        (STEP * (FEWEST_BOUNDARIES + 1), "no cues to hold on to.* first-token-entropy.* every-step"),
+        (STEP * (FEWEST_BOUNDARIES + 1), "no cues to hold on to.* token-entropy.* every-step"),
         ("One step and no more.", "too few to judge"),
     ],
 )
