@@ -37,14 +37,26 @@ class BatchPage(QStackedWidget):
         self._preferences, self._actions = preferences, actions
         demo = LoadedModels(demo_loader, models.costs, self)
         self.session = BatchSession(models, demo, preferences, actions, store, self)
-        self.welcome, self.preview = BatchWelcome(self.session), Preview(self.session)
+        self.welcome = BatchWelcome(self.session)
         self._reading = LatestTask(self, "read problems", actions.show_error)
         self._listing = LatestTask(self, "list batches", actions.show_error)
         self._previewed = Path()
-        for page in (self.welcome, self.preview):
-            self.addWidget(page)
-        self._connect()
+        self.addWidget(self.welcome)
+        self.session.opened.connect(self._show_view)
+        self.session.changed.connect(self._show_running)
+        self.welcome.problems_wanted.connect(self.open_problems)
         self.refresh()
+
+    @cached_property
+    def preview(self) -> Preview:
+        """The first problems of a file, created on first use, as the results are."""
+        preview = Preview(self.session)
+        self.session.changed.connect(preview.count_answers)  # which says what another batch would wait for
+        self._preferences.changed.connect(preview.count_answers)
+        preview.corrected.connect(lambda named: self._read(self._previewed, named))
+        preview.cancelled.connect(self._show_welcome)
+        self.addWidget(preview)
+        return preview
 
     @cached_property
     def view(self) -> ResultsView:
@@ -66,14 +78,17 @@ class BatchPage(QStackedWidget):
 
     def find_problems(self) -> bool:
         """Let a person find problems, if results are shown; whether they are."""
-        shown = self.currentIndex() > 1
-        if shown:
+        if self._shows_results:
             self.view.filters.search.setFocus()
-        return shown
+        return self._shows_results
 
     def escape(self) -> bool:
         """Close the answer beside the results; whether there was one."""
-        return self.currentIndex() > 1 and self.view.close_answer()
+        return self._shows_results and self.view.close_answer()
+
+    @property
+    def _shows_results(self) -> bool:
+        return self.currentWidget() not in (self.welcome, vars(self).get("preview"))
 
     def _read(self, path: Path, named: Corrections, is_new: bool = False) -> None:
         """Read with these corrections; unless the file is new, keep what was chosen for its batch."""
@@ -98,8 +113,7 @@ class BatchPage(QStackedWidget):
         self.setCurrentWidget(self.preview)
 
     def _show_running(self) -> None:
-        """Say what another batch would wait for; the list of all may have changed."""
-        self.preview.count_answers()
+        """List the batches again, where a person sees them."""
         if self.currentWidget() is self.welcome:
             self.refresh()
 
@@ -110,12 +124,3 @@ class BatchPage(QStackedWidget):
     def _show_view(self) -> None:
         self.view.show_batch()
         self.setCurrentWidget(self.view)
-
-    def _connect(self) -> None:
-        session = self.session
-        session.opened.connect(self._show_view)
-        session.changed.connect(self._show_running)
-        self._preferences.changed.connect(self.preview.count_answers)
-        self.welcome.problems_wanted.connect(self.open_problems)
-        self.preview.corrected.connect(lambda named: self._read(self._previewed, named))
-        self.preview.cancelled.connect(self._show_welcome)

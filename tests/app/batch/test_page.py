@@ -85,6 +85,13 @@ def test_files_and_folders_are_chosen_in_dialogs_previewed_and_a_wrong_guess_cor
     assert shown.larges_text.text() == "Big.gguf"
 
 
+def test_start_up_builds_the_first_page_only(page, qtbot, problem_file):
+    assert page.count() == 1
+    preview(page, qtbot, problem_file)
+    assert page.count() == 2
+    assert page.currentWidget() is page.preview
+
+
 def test_a_correction_keeps_what_was_typed_and_another_file_does_not(page, qtbot, problem_file):
     shown = page.preview
     for _ in range(2):
