@@ -62,7 +62,7 @@ def board_of(exchange: Exchange, session: ChatSession) -> Board | None:
     An answer in which a person wrote has none: it would blame the models.
     """
     expected = expected_answer(exchange.problem)
-    if not (expected and _is_scored(exchange.trace)):
+    if not (expected and _is_scored(exchange, session)):
         return None
     rows = [row for arm in ScoredArm if (row := _row(exchange, arm, expected, session))]
     running = {row.arm for row in rows if row.is_running}
@@ -98,9 +98,9 @@ def run_alone(exchange: Exchange, session: ChatSession, arm: ScoredArm) -> None:
 
 
 def _row(exchange: Exchange, arm: ScoredArm, expected: str, session: ChatSession) -> BoardRow | None:
-    for trace in [each.trace for each in _alike(exchange, session)]:
-        if _is_scored(trace) and ScoredArm.of(trace) is arm:
-            score = ScoreRow.of(trace, expected)
+    for each in _alike(exchange, session):
+        if _is_scored(each, session) and ScoredArm.of(each.trace) is arm:
+            score = ScoreRow.of(each.trace, expected)
             return BoardRow(arm, score, seconds=score.seconds)
     if arm is ScoredArm.BOTH:
         return None
@@ -134,8 +134,11 @@ def _is_by_demo_pair(trace: Trace) -> bool:
     return sources == {(Author.SMALL, DemoModel.SMALL), (Author.LARGE, DemoModel.LARGE)}
 
 
-def _is_scored(trace: Trace) -> bool:
+def _is_scored(exchange: Exchange, session: ChatSession) -> bool:
     """Whether the demo pair finished this answer undisturbed: no model was restarted, nobody steered it or wrote."""
+    trace = exchange.trace
+    if session.runs.writes(exchange):
+        return False  # its text ends a moment before its run, and until then nothing else may be written
     is_finished = trace.finish is Finish.END_OF_TEXT and not trace.notices and _is_by_demo_pair(trace)
     return is_finished and not trace.is_steered and all(piece.author is not Author.PERSON for piece in trace.pieces)
 

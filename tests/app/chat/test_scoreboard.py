@@ -275,6 +275,21 @@ def test_nothing_is_measured_beside_other_work_and_one_model_at_a_time(make_wind
     qtbot.waitUntil(lambda: shown(window, SMALL) == "00005 ✗")
 
 
+def test_a_score_is_shown_when_the_next_model_may_begin(make_window, loader, qtbot):
+    window = make_window(loader)
+    presses = iter([lambda: shown_board(window).run[LARGE].click()])
+
+    def press_at_once(_):
+        if shown(window, SMALL) == "00005 ✗":
+            next(presses, lambda: None)()
+
+    loader.gate_of_large.set()
+    window.chat.welcome.solve.click()
+    window.session.progressed.connect(press_at_once)
+    qtbot.waitUntil(lambda: window.notice.isVisible() or shown(window, LARGE) == f"{RIGHT} ✓")
+    assert not window.notice.isVisible(), window.notice.text
+
+
 def test_only_an_answer_that_the_demo_pair_wrote_undisturbed_has_one(make_window, qtbot, solved):
     first = last_exchange(solved)
     assert board_of(first, solved.session)
