@@ -19,6 +19,7 @@ from baton_reasoning.core.markdown.code import coloured
 from baton_reasoning.core.markdown.formulas import Formula
 from baton_reasoning.core.markdown.latex import engine
 from baton_reasoning.core.markdown.parser import clean, parse
+from baton_reasoning.core.thinking.cues import english
 
 LINE_BREAK = "\u2028"
 """Qt's line inside a block."""
@@ -32,7 +33,9 @@ def utf16_length(text: str) -> int:
 
 
 def warm_up() -> None:
-    """Load markdown-it, Pygments and ziamath, so that the first text need not wait for them. May run in any thread."""
+    """Load cues, markdown-it, Pygments and ziamath, so that the first text need not wait for them. May run in any
+    thread."""
+    english().find("")
     parse(clean("*"))
     coloured("python", "1")
     engine()
