@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -98,7 +98,15 @@ class Kept:
         expected = [each for each in self._seen.items() if each[0][0] not in self._anew]
         lost = [events for chunk, events in expected if there.get(chunk) != events]
         self._seen.clear()
-        return sum(isinstance(event, TokenWritten) for events in lost for event in unpack(events))
+        return _tokens_in(lost)
+
+    def seen_tokens(self) -> int:
+        """Of the chunks seen since tokens were last counted as lost or not."""
+        return _tokens_in(self._seen.values())
+
+
+def _tokens_in(chunks: Iterable[bytes]) -> int:
+    return sum(isinstance(event, TokenWritten) for events in chunks for event in unpack(events))
 
 
 class Comparison:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from baton_reasoning.app.terminal.batch_run import STORE_FILE, BatchFolder
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
@@ -295,24 +296,28 @@ class BatchLane(Lane):
 
     def __init__(self, soak: Soak, place: Workplace, server: UnreliableServer) -> None:
         self._number = 0
-        self._is_begun = False
         super().__init__("batch", soak, place, server)
 
     @property
     def store(self) -> Path:
-        return self._folder / "batch.sqlite"
+        return self._folder / STORE_FILE
 
     @property
     def _folder(self) -> Path:
         return self.place.disk / f"batch-{self._number}"
 
+    @property
+    def _is_begun(self) -> bool:
+        """Whether a resume finds it: a program that is stopped while its first models load takes the batch back."""
+        return BatchFolder(self._folder, STORE_FILE).holds_batch
+
     def command(self) -> list[str]:
         large = self.server.url if self.is_remote else str(self.place.model("large"))
         models = ["--small", str(self.place.model("small")), "--large", large, "--threads", "1"]
-        self._is_begun = self._is_begun or self._jobs_left() is not None
         if self._is_begun:
             begun = ["resume", str(self._folder)]
         else:
+            self.report.count(TOKENS, self.kept.seen_tokens(), f"{self.store}: the batch was taken back")
             shutil.rmtree(self._folder, ignore_errors=True)
             self.kept = Kept(self.store)
             begun = ["run", str(self.soak.problems), *BATCH_OPTIONS, "--out", str(self._folder), "--no-history"]
@@ -358,7 +363,6 @@ class BatchLane(Lane):
         shutil.rmtree(self._folder)
         self._number += 1
         self.is_remote = self._number % 2 == 1
-        self._is_begun = False
 
 
 class ChatLane(Lane):

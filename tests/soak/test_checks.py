@@ -32,4 +32,6 @@ def test_a_chunk_that_is_gone_is_counted_by_its_tokens(tmp_path):
         kept.look()
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("DELETE FROM event_chunks")
+        assert kept.seen_tokens() == 14
         assert kept.lost_tokens() == 14
+        assert kept.seen_tokens() == 0
