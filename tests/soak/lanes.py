@@ -308,7 +308,7 @@ class BatchLane(Lane):
 
     @property
     def _is_begun(self) -> bool:
-        """Whether a resume finds it: a program that is stopped while its first models load takes the batch back."""
+        """Whether a resume finds it: a program that is stopped while its first models load deletes its new batch."""
         return BatchFolder(self._folder, STORE_FILE).holds_batch
 
     def command(self) -> list[str]:
@@ -317,7 +317,7 @@ class BatchLane(Lane):
         if self._is_begun:
             begun = ["resume", str(self._folder)]
         else:
-            self.report.count(TOKENS, self.kept.seen_tokens(), f"{self.store}: the batch was taken back")
+            self.report.count(TOKENS, self.kept.seen_tokens(), f"{self.store}: the batch was deleted")
             shutil.rmtree(self._folder, ignore_errors=True)
             self.kept = Kept(self.store)
             begun = ["run", str(self.soak.problems), *BATCH_OPTIONS, "--out", str(self._folder), "--no-history"]
